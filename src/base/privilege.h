@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ * Dropping privileges for good: groups, gid, uid, capabilities; verified; failure ends the process. Without root the
+ * process runs as its caller and nothing is dropped. */
+#ifndef BASE_PRIVILEGE_H
+#define BASE_PRIVILEGE_H
+#include <stdbool.h>
+#include <sys/types.h>
+struct privilege_user {
+    uid_t uid;
+    gid_t gid;
+    bool known; /* false: run as the caller */
+};
+/* Looks a system user up by name; group may be "" for the user's own. False when either does not exist. */
+bool privilege_find(const char *user, const char *group, struct privilege_user *found);
+bool privilege_is_root(void);
+/* chroot to directory (when root and directory is not NULL), set groups, gid, uid, clear all capabilities, set
+ * no_new_privs, make the process undumpable, and verify that root cannot come back. Dies on failure. */
+void privilege_drop(const struct privilege_user *user, const char *directory);
+/* The listener's own: keeps only SETUID, SETGID, SYS_CHROOT, KILL, NET_BIND_SERVICE (and what chown of sockets needs before). Dies on failure. */
+void privilege_keep_listener_capabilities(void);
+/* Closes every descriptor from 3 on except those listed (ascending order not needed). */
+void privilege_close_other_descriptors(const int *keep, size_t count);
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ * The configuration: one struct, filled by libconfuse from one table of keys (keys.c), which parser, `parcelpostd -T`
+ * and the manual page all come from. Read once in the listener; children inherit it, ledger and runner take a new one
+ * on HUB_RELOAD. */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+#include "base/buffer.h"
+#include "base/network.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum listen_role {
+    ROLE_MX,         /* port 25: mail from strangers to us */
+    ROLE_INTERNAL,   /* port 467: members in trusted networks, or authenticated */
+    ROLE_SUBMISSION, /* port 587: members, encrypted and authenticated */
+    ROLE_SENDMAIL    /* the Unix socket of the sendmail program: members by uid */
+};
+enum log_life { LOG_LIFE_NONE, LOG_LIFE_DAILY, LOG_LIFE_WEEKLY, LOG_LIFE_MONTHLY };
+enum runner_mode { RUNNER_RESIDENT, RUNNER_CRON };
+
+struct config_strings { char **items; size_t count; };
+struct config_networks { struct network *items; size_t count; };
+struct config_listen { /* listen "ADDRESS" { role = … } */
+    char *address;        /* as written */
+    enum listen_role role;
+    long mode;            /* of a Unix socket, octal in the file */
+    struct network_address parsed[2]; /* "port" alone gives v4 and v6 */
+    size_t parsed_count;
+};
+struct config_dkim { char *domain, *selector, *private_key_file; };           /* dkim "domain" {…} */
+struct config_route { char *domain, *host; bool lmtp; };                       /* route "domain|*" { host = "h:port" } */
+struct config_transport { char *name, *kind, *target, *user; };                /* transport "name" { kind = maildir, target = path or endpoint, user = … } */
+struct config_dnsbl { char *zone; bool allow; };                               /* dnsbl "zone" { allow = yes|no } */
+
+struct config {
+    char *file; /* where it was read */
+    /* identity */
+    char *server_title, *server_name, *postmaster;
+    struct config_strings local_domains;
+    /* ports and listeners */
+    struct config_listen *listens; size_t listen_count;
+    long standard_mail_port, internal_submit_port, submission_port, remote_smtp_port;
+    char *lmtp;             /* where local mail goes by LMTP: host:port or /path; "" for local_transport's own */
+    char *local_transport;  /* a transport row's name: "lmtp", "maildir", "null" or a transport block */
+    char *maildir;          /* for the maildir transport: pattern with %u local part, %d domain */
+    char *maildir_user;
+    struct config_networks trusted_networks, allow_networks;
+    /* processes */
+    char *user_name, *group_name, *network_user, *auth_user, *key_user;
+    char *chroot_directory;
+    char *lock_file_path, *pid_path, *control_directory;
+    long receiver_sessions, receiver_spare, connection_limit, contact_connection_limit, listen_backlog, lookup_workers, lookup_timeout;
+    long stop_timeout;
+    enum runner_mode runner;
+    /* files */
+    char *database, *users_database, *queue;
+    char *certificate, *private_key;
+    char *dkim_private_key_file, *dkim_selector;
+    struct config_dkim *dkims; size_t dkim_count;
+    /* log */
+    char *log_path_and_file; /* "" or "-": standard error */
+    enum log_life log_file_life;
+    int log_level; /* enum log_level */
+    bool show_incoming_data, dump_mail_into_log, display_receiver_dialog, log_receiver_conversation, display_queue_runner_dialog, log_queue_runner_conversation;
+    /* DNS */
+    struct config_strings dns_servers; /* empty: those of resolv.conf */
+    long dns_timeout_ms, dns_tries, dns_cache_size;
+    struct config_dnsbl *dnsbls; size_t dnsbl_count;
+    bool reverse_lookup;
+    /* session */
+    long receiver_timeout;      /* seconds: 0 = the RFC 5321 minima per phase, else at most this for each */
+    bool ehlo_domain_required, ehlo_domain_verifies, sender_domain_verifies;
+    long line_maximum, recipient_maximum, message_maximum, received_maximum;
+    long mail_id_base;          /* message_id_base */
+    bool dkim_verify;
+    /* contacts */
+    long prohibited_seconds, max_failed_msgs_per_period, lockout_maximum, contact_prefix_v6, history_days;
+    char *lock_command, *unlock_command;
+    /* spool */
+    long journal_segment_size, journal_max_message, queue_maximum_size, queue_minimum_free;
+    /* queue runner */
+    long queue_runner_timeout;  /* as receiver_timeout, for agents */
+    struct config_strings retry_schedule; /* seconds, the last repeats; default 300 */
+    long *retry_seconds; size_t retry_count;
+    long queue_lifetime;        /* seconds until a deferred parcel expires */
+    long agent_limit, destination_limit, agent_recipients;
+    struct config_route *routes; size_t route_count;
+    struct config_transport *transports; size_t transport_count;
+    bool outbound_tls;
+};
+
+/* Reads and checks a configuration. On any error: writes "FILE:LINE: KEY: what is wrong; accepted: …" lines to errors
+ * and returns NULL. overrides: NULL-terminated "key=value" strings applied last (tests, command line), or NULL. */
+struct config *config_read(const char *file, const char *const *overrides, struct buffer *errors);
+/* The same from an open file, for processes that cannot open it. */
+struct config *config_read_stream(FILE *stream, const char *name, struct buffer *errors);
+void config_free(struct config *config);
+/* `parcelpostd -T`: every key with its effective value, in the file's own syntax, so that it can be read back. */
+bool config_print(const struct config *config, FILE *out);
+/* The mdoc list of keys for man/parcelpost.conf.5, from the table. */
+bool config_print_manual(FILE *out);
+/* The index of the listen block whose role rules; name for Received and rows: "mx", "internal", … */
+const char *config_role_name(enum listen_role role);
+#endif

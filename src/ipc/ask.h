@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ * The clients' side of the services for processes that wait for their answers (receivers, agents): one function a
+ * question. Each has a time limit of its own; a dead service gives the temporary outcome of that question. */
+#ifndef IPC_ASK_H
+#define IPC_ASK_H
+#include "base/buffer.h"
+#include "ipc/list.h"
+/* Questions that overlap: ask them all, then collect each. */
+struct dns_question { /* zero it before; owned strings inside after dns_collect, freed by dns_question_free */
+    char name[256];
+    uint32_t type, serial;
+    bool done;
+    struct dns_answer answer;
+    struct buffer records;
+};
+/* Sends the question over the resolver's channel. False when the resolver is gone (then the answer is DNS_TIMEOUT). */
+bool dns_question_ask(int resolver, struct dns_question *question, const char *name, enum dns_type type);
+/* Waits for the answers of all of them (answers to other, abandoned serials are dropped). */
+void dns_question_collect(int resolver, struct dns_question *questions, size_t count);
+void dns_question_free(struct dns_question *question);
+/* Takes records off a collected answer, in order. */
+bool dns_question_next(struct text *rest, struct dns_record *record);
+/* One question, asked and collected; status returned, records appended as they came. */
+enum dns_status dns_lookup(int resolver, const char *name, enum dns_type type, struct dns_question *question);
+
+/* lookup */
+enum address_standing ask_address(int lookup, const char *address, char *canonical, size_t size);
+enum login_outcome ask_login(int lookup, struct text user, struct text password, char *account, size_t size);
+enum login_outcome ask_may_send(int lookup, const char *account, const char *address);
+/* ledger: false when the ledger is gone */
+bool ask_contact_open(int ledger, const char *contact, unsigned port, struct contact_state *state);
+bool ask_contact_violation(int ledger, const struct contact_violation *violation, struct contact_state *state);
+bool ask_contact_login(int ledger, int64_t contact_id, const char *account, struct contact_state *state);
+bool tell_recipient_refused(int ledger, const struct recipient_refused *refused);
+/* A file for a large message; -1 and the outcome when there is none. */
+int ask_spool_file(int ledger, const char *mail_id, enum commit_outcome *outcome);
+/* fd: the sealed memfd or -1. COMMIT_FAILED when the ledger is gone: the message was NOT accepted. */
+enum commit_outcome ask_commit(int ledger, const struct mail_commit *commit, int fd);
+/* signer: headers appended; false for a temporary failure. */
+bool ask_signature(int signer, const struct sign_mail *mail, int fd, struct buffer *headers);
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ * Lists inside messages: each item's fields packed one behind the other into a text. Taking an item off gives false
+ * at the end or on malformed bytes (then *bad is set). */
+#ifndef IPC_LIST_H
+#define IPC_LIST_H
+#include "ipc/messages.h"
+
+enum result_kind { RESULT_DELIVERED, RESULT_DEFERRED, RESULT_FAILED };
+struct result_item { /* of MAIL_RESULT and AGENT_RESULT */
+    uint32_t recipient; /* index in the envelope */
+    uint32_t kind;      /* enum result_kind; MAIL_RESULT also carries retry_at for deferred ones */
+    int64_t retry_at;
+    struct text reply;  /* one line: "250 2.0.0 …", or our own words with code */
+};
+struct parcel_item { /* of PARCELS_NEW */
+    uint32_t recipient;
+    uint32_t delivery; /* enum envelope_delivery */
+    int64_t parcel_id, retry_at;
+    uint32_t attempts;
+    struct text target, domain;
+};
+struct dns_record { /* of DNS_ANSWER. A, AAAA: value is the address text; PTR, MX: the name; TXT: the joined strings */
+    uint32_t preference; /* MX */
+    struct text value;
+};
+struct job_recipient { uint32_t recipient; struct text target, to_url, notify, orcpt; };
+
+bool list_add_result(struct buffer *list, const struct result_item *item);
+bool list_next_result(struct text *list, struct result_item *item, bool *bad);
+bool list_add_parcel(struct buffer *list, const struct parcel_item *item);
+bool list_next_parcel(struct text *list, struct parcel_item *item, bool *bad);
+bool list_add_record(struct buffer *list, const struct dns_record *item);
+bool list_next_record(struct text *list, struct dns_record *item, bool *bad);
+bool list_add_job_recipient(struct buffer *list, const struct job_recipient *item);
+bool list_next_job_recipient(struct text *list, struct job_recipient *item, bool *bad);
+#endif

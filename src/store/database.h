@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ * SQLite, opened as this project wants it: WAL, synchronous NORMAL, busy timeout, foreign keys; statements are a closed
+ * list (statements.c), prepared on first use, values bound. The ledger alone opens for writing (and `parcelpost` on
+ * users.db, and while no daemon runs). */
+#ifndef STORE_DATABASE_H
+#define STORE_DATABASE_H
+#include "base/buffer.h"
+#include <stdbool.h>
+#include <stdint.h>
+struct database;
+enum database_mode { DATABASE_WRITE /* creates and migrates */, DATABASE_READ };
+enum database_kind { DATABASE_MAIN /* parcelpost.db */, DATABASE_USERS /* users.db */ };
+/* NULL with a sentence in error: cannot open, newer version than this program, malformed, … */
+struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode, struct buffer *error);
+void database_close(struct database *database);
+/* Transactions; false with the reason in database_error. */
+bool database_begin(struct database *database);
+bool database_commit(struct database *database);
+void database_rollback(struct database *database);
+const char *database_error(const struct database *database);
+/* PRAGMA data_version: changes when another connection wrote. */
+int64_t database_data_version(struct database *database);
+#endif
