@@ -1,5 +1,6 @@
 # Parcelpost. `make run` builds and starts a server to try; `make check` runs every test; README.md has the rest.
-# Variables: BUILD=dir (default build), SANITIZE=1 (ASan+UBSan), CC=gcc|clang, ONLY="base mail" (just these folders of src/).
+# Variables: BUILD=dir (default build), SANITIZE=1 (ASan+UBSan), CC=gcc|clang, ONLY="base mail" (just these folders of src/),
+# TESTS="tests/system/test_x.py …" (check: only these), DESTDIR= PREFIX= (install).
 BUILD ?= build
 CC = gcc
 PREFIX ?= /usr
@@ -17,8 +18,9 @@ endif
 CPPFLAGS += -D_GNU_SOURCE -Isrc -I$(BUILD)/generated
 CFLAGS += -std=c17 -g $(OPTIMISE) $(WARNINGS) $(HARDENING)
 LDFLAGS += -pie -Wl,-z,relro,-z,now -rdynamic
-PACKAGE_FLAGS = $(shell pkg-config --cflags $(PACKAGES))
-LIBRARIES = $(shell pkg-config --libs $(PACKAGES))
+# Asked once, and only when something is compiled: `make run` starts on machines without pkg-config.
+PACKAGE_FLAGS = $(eval PACKAGE_FLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PACKAGE_FLAGS)
+LIBRARIES = $(eval LIBRARIES := $$(shell pkg-config --libs $(PACKAGES)))$(LIBRARIES)
 
 SANDBOX_SKIP = $(if $(SANITIZE),src/base/sandbox.c,src/base/sandbox_empty.c)
 SOURCES = $(filter-out $(SANDBOX_SKIP),$(foreach d,$(ONLY),$(wildcard src/$(d)/*.c)))
@@ -54,8 +56,72 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVE)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
 unit-tests: $(UNIT_TESTS)
 
-clean:
-	rm -rf $(BUILD)
+# Shared objects that tests preload into a server.
+SHIMS = $(patsubst tests/shim/%.c,$(BUILD)/shim/%.so,$(wildcard tests/shim/*.c))
+$(BUILD)/shim/%.so: tests/shim/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -std=c17 -g -O2 $(WARNINGS) -fPIC -shared -o $@ $< -ldl
+shims: $(SHIMS)
 
-.PHONY: all unit-tests clean
+# deps, deps-test, deps-lint: Debian's packages; nothing happens when all are there.
+deps:
+	@tools/deps build
+deps-test:
+	@tools/deps build test
+deps-lint:
+	@tools/deps build test lint
+
+export BUILD
+run: deps
+	@$(MAKE) --no-print-directory all
+	@tools/run-demo
+
+check: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests shims
+	@/usr/bin/python3 tests/run $(TESTS)
+
+# The whole suite with AddressSanitizer and UndefinedBehaviorSanitizer.
+asan:
+	@$(MAKE) --no-print-directory check SANITIZE=1 BUILD=$(BUILD)-asan
+
+# Unit tests and dialogue scripts under valgrind's memcheck.
+valgrind: deps-lint
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests shims
+	@/usr/bin/python3 tests/run --valgrind tests/session
+
+lint: deps-lint
+	@/usr/bin/python3 tests/lint/run
+
+# kill -9 at random moments, 50 times over 2,000 messages (check does it 5 times over 200).
+crash: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@/usr/bin/python3 tests/crash/run --rounds 50 --messages 2000
+
+# Puts known mistakes back one by one and shows that the named tests go red.
+mutants: deps-test
+	@/usr/bin/python3 tests/mutants/run $(MUTANTS)
+
+bench: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all shims
+	@/usr/bin/python3 tests/bench/run
+
+JOBS ?= $(shell nproc)
+BINARIES = $(PROGRAMS:%=$(BUILD)/bin/%)
+CONFIGURATION = $(DESTDIR)/etc/parcelpost
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(CONFIGURATION)/rules
+	install -m 755 $(BUILD)/bin/parcelpostd $(BUILD)/bin/parcelpost-queue $(BUILD)/bin/sendmail $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(BUILD)/bin/parcelpost $(DESTDIR)$(PREFIX)/bin
+	install -m 644 etc/sysusers.d/parcelpost.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	install -m 644 etc/systemd/parcelpost.service $(DESTDIR)$(PREFIX)/lib/systemd/system
+	test -e $(CONFIGURATION)/parcelpost.conf || tools/installed-conf etc/parcelpost.conf > $(CONFIGURATION)/parcelpost.conf
+	for f in etc/rules/*; do test ! -f "$$f" || install -m 644 "$$f" $(CONFIGURATION)/rules; done
+	for f in man/*.[1-9]; do test ! -f "$$f" || \
+	    install -D -m 644 "$$f" $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/}; done
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan
+
+.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint crash mutants bench install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
