@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ * The askers' functions for contacts, mail, addresses and signatures; DNS is in ask_dns.c. Called by receivers and
+ * agents, confined, under their own privileges. Everything that goes wrong on the way gives the temporary outcome. */
+#include "ipc/ask.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include <unistd.h>
+
+/* Time limits in milliseconds. A service that is late is as good as gone; these only bound how long a client waits for
+ * its 4xx. A commit may stand behind large flushes, and an answer given up on may still become a delivery: it gets half
+ * of what RFC 5321 4.5.3.2.6 lets the client wait. */
+#define CONTACT_LIMIT 30000
+#define LOOKUP_LIMIT 60000
+#define SIGN_LIMIT 60000
+#define COMMIT_LIMIT 300000
+
+static bool ask(int service, uint32_t kind, const void *question, int fd, uint32_t answer_kind, void *answer,
+                int64_t limit) {
+    enum channel_result result =
+        channel_ask(service, kind, question, fd, answer_kind, answer, NULL, clock_deadline(limit));
+
+    if (result == CHANNEL_BAD)
+        log_error("%s could not be asked, or was answered by something else", channel_types[kind].name);
+    else if (result != CHANNEL_OK)
+        log_warn("%s was not answered: the service is %s", channel_types[kind].name,
+                 result == CHANNEL_TIMEOUT ? "too slow" : "gone");
+    return result == CHANNEL_OK;
+}
+
+/* ---- lookup ---- */
+
+enum address_standing ask_address(int lookup, const char *address, char *canonical, size_t size) {
+    struct lookup_address question = {.address = text_of(address)};
+    struct lookup_address_answer answer;
+
+    (void)text_copy(canonical, size, TEXT_NONE);
+    if (!ask(lookup, LOOKUP_ADDRESS, &question, -1, LOOKUP_ADDRESS_ANSWER, &answer, LOOKUP_LIMIT))
+        return STANDING_TEMPFAIL;
+    if (!text_copy(canonical, size, answer.canonical))
+        return STANDING_TEMPFAIL;
+    return (enum address_standing)answer.standing;
+}
+
+static enum login_outcome ask_lookup(int lookup, uint32_t kind, const void *question, char *account, size_t size) {
+    struct lookup_login_answer answer;
+
+    if (!ask(lookup, kind, question, -1, LOOKUP_LOGIN_ANSWER, &answer, LOOKUP_LIMIT))
+        return LOGIN_TEMPFAIL;
+    if (account != NULL && !text_copy(account, size, answer.account))
+        return LOGIN_TEMPFAIL;
+    return (enum login_outcome)answer.outcome;
+}
+
+enum login_outcome ask_login(int lookup, struct text user, struct text password, char *account, size_t size) {
+    struct lookup_login question = {.user = user, .password = password};
+
+    (void)text_copy(account, size, TEXT_NONE);
+    return ask_lookup(lookup, LOOKUP_LOGIN, &question, account, size);
+}
+
+enum login_outcome ask_may_send(int lookup, const char *account, const char *address) {
+    struct lookup_may_send question = {.account = text_of(account), .address = text_of(address)};
+
+    return ask_lookup(lookup, LOOKUP_MAY_SEND, &question, NULL, 0);
+}
+
+/* ---- ledger ---- */
+
+bool ask_contact_open(int ledger, const char *contact, unsigned port, struct contact_state *state) {
+    struct contact_open question = {.contact = text_of(contact), .port = port};
+
+    return ask(ledger, CONTACT_OPEN, &question, -1, CONTACT_STATE, state, CONTACT_LIMIT);
+}
+
+bool ask_contact_violation(int ledger, const struct contact_violation *violation, struct contact_state *state) {
+    return ask(ledger, CONTACT_VIOLATION, violation, -1, CONTACT_STATE, state, CONTACT_LIMIT);
+}
+
+bool ask_contact_login(int ledger, int64_t contact_id, const char *account, struct contact_state *state) {
+    struct contact_login question = {.contact_id = contact_id, .account = text_of(account)};
+
+    return ask(ledger, CONTACT_LOGIN, &question, -1, CONTACT_STATE, state, CONTACT_LIMIT);
+}
+
+bool tell_recipient_refused(int ledger, const struct recipient_refused *refused) {
+    return channel_send(ledger, RECIPIENT_REFUSED, 0, refused, -1) == CHANNEL_OK;
+}
+
+int ask_spool_file(int ledger, const char *mail_id, enum commit_outcome *outcome) {
+    struct spool_open question = {.mail_id = text_of(mail_id)};
+    struct spool_file answer;
+    int fd;
+
+    *outcome = COMMIT_FAILED;
+    if (channel_ask(ledger, SPOOL_OPEN, &question, -1, SPOOL_FILE, &answer, &fd, clock_deadline(CONTACT_LIMIT)) !=
+        CHANNEL_OK) {
+        log_warn("SPOOL_OPEN was not answered: the ledger is gone or too slow");
+        return -1;
+    }
+    if (answer.outcome == COMMIT_OK && fd >= 0) {
+        *outcome = COMMIT_OK;
+        return fd;
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    if (answer.outcome != COMMIT_OK)
+        *outcome = (enum commit_outcome)answer.outcome;
+    return -1;
+}
+
+enum commit_outcome ask_commit(int ledger, const struct mail_commit *commit, int fd) {
+    struct mail_committed answer;
+
+    if (!ask(ledger, MAIL_COMMIT, commit, fd, MAIL_COMMITTED, &answer, COMMIT_LIMIT))
+        return COMMIT_FAILED;
+    return (enum commit_outcome)answer.outcome;
+}
+
+/* ---- signer ---- */
+
+bool ask_signature(int signer, const struct sign_mail *mail, int fd, struct buffer *headers) {
+    struct sign_answer answer;
+
+    if (!ask(signer, SIGN_MAIL, mail, fd, SIGN_ANSWER, &answer, SIGN_LIMIT))
+        return false;
+    return answer.outcome != 0 && buffer_append_text(headers, answer.headers);
+}
