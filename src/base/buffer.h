@@ -9,10 +9,11 @@
 #include <stddef.h>
 
 struct buffer {
-    char *data;
+    char *data; /* the first byte of the content */
     size_t length;
-    size_t capacity;
+    size_t capacity; /* of the whole allocation, which begins at data - offset */
     size_t maximum;
+    size_t offset; /* bytes already consumed before data */
 };
 
 /* Allocates nothing yet. maximum: bytes the buffer may ever hold. */
@@ -30,7 +31,7 @@ bool buffer_format_list(struct buffer *buffer, const char *format, va_list list)
 /* Makes room for `length` more bytes and returns where they go (NULL past the maximum); buffer_advance counts them. */
 char *buffer_reserve(struct buffer *buffer, size_t length);
 void buffer_advance(struct buffer *buffer, size_t length);
-/* Removes `length` bytes from the front. */
+/* Removes `length` bytes from the front; they stay readable until the next append or reserve. Costs no copy. */
 void buffer_consume(struct buffer *buffer, size_t length);
 /* The content as a view, borrowed until the next change. */
 struct text buffer_text(const struct buffer *buffer);

@@ -18,6 +18,7 @@ int clock_remaining(int64_t deadline);
 void clock_text(time_t seconds, char text[CLOCK_TEXT_SIZE]);
 /* The reverse; false when the text has another form. */
 bool clock_parse(const char *text, time_t *seconds);
-/* RFC 5322 3.3, local zone with numeric offset: "Sun, 22 Nov 2026 01:02:03 +0000". tzset() must have run before a sandbox. */
+/* RFC 5322 3.3, local zone with numeric offset: "Sun, 22 Nov 2026 01:02:03 +0000". tzset() must have run before a
+ * sandbox. */
 void clock_mail_date(time_t seconds, char text[CLOCK_MAIL_SIZE]);
 #endif

@@ -4,13 +4,13 @@
 #define BASE_EXIT_STATUS_H
 enum exit_status {
     EXIT_STATUS_OK = 0,
-    EXIT_STATUS_ERROR = 1,          /* parcelpost-queue: an error; otherwise: unspecified */
-    EXIT_STATUS_USAGE = 64,         /* wrong command line */
-    EXIT_STATUS_NO_USER = 67,       /* a system user is missing */
-    EXIT_STATUS_UNAVAILABLE = 69,   /* a port is taken, a service died for good */
+    EXIT_STATUS_ERROR = 1,        /* parcelpost-queue: an error; otherwise: unspecified */
+    EXIT_STATUS_USAGE = 64,       /* wrong command line */
+    EXIT_STATUS_NO_USER = 67,     /* a system user is missing */
+    EXIT_STATUS_UNAVAILABLE = 69, /* a port is taken, a service died for good */
     EXIT_STATUS_BUG = 70,
-    EXIT_STATUS_SYSTEM = 71,        /* fork, socket, … failed */
-    EXIT_STATUS_CANT_CREATE = 73,   /* spool, database or log cannot be written */
+    EXIT_STATUS_SYSTEM = 71,      /* fork, socket, … failed */
+    EXIT_STATUS_CANT_CREATE = 73, /* spool, database or log cannot be written */
     EXIT_STATUS_IO = 74,
     EXIT_STATUS_TEMPFAIL = 75,      /* try again later; parcelpost-queue: something was deferred */
     EXIT_STATUS_PROTOCOL = 76,      /* an asker asked what its table does not allow */

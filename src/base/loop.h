@@ -25,7 +25,8 @@ struct loop_timer *loop_after(struct loop *loop, int64_t milliseconds, loop_elap
 void loop_cancel(struct loop_timer *timer);
 /* Blocks these signals and delivers them to the callback inside the loop. Once per loop. */
 void loop_signals(struct loop *loop, const int *signals, int count, loop_signalled *signalled, void *context);
-/* Handles one round: waits until something is ready (at most timeout_ms, -1 for ever), calls back everything that is. */
+/* Handles one round: waits until something is ready (at most timeout_ms, -1 for ever), calls back everything that is.
+ */
 void loop_round(struct loop *loop, int timeout_ms);
 /* Rounds until loop_stop. after_round (may be NULL) runs at the end of each round: the place to work off a batch. */
 void loop_run(struct loop *loop, loop_elapsed *after_round, void *context);

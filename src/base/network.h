@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 #define NETWORK_IP_SIZE 64 /* an address as text, with /64 and NUL */
-struct network_address { /* any socket address this program uses */
+struct network_address {   /* any socket address this program uses */
     struct sockaddr_storage storage;
     socklen_t length;
 };
@@ -21,14 +21,17 @@ void network_ip_text(const struct network_address *address, char text[NETWORK_IP
 unsigned network_port(const struct network_address *address);
 /* One address, "v4" or "v6" (no brackets), with a port; false unless exactly an address. */
 bool network_parse_ip(struct text ip, unsigned port, struct network_address *address);
-/* "v4:port", "[v6]:port", "v6/port", "port" (gives *v4 = 0.0.0.0; the caller adds ::), "/path" or "unix:/path". False on anything else. */
+/* "v4:port", "[v6]:port", "v6/port", "port" (gives *v4 = 0.0.0.0; the caller adds ::), "/path" or "unix:/path". False
+ * on anything else. */
 bool network_parse_endpoint(struct text endpoint, struct network_address *address, bool *port_only);
 /* "10.0.0.0/8", "::1", "2001:db8::/32". */
 bool network_parse(struct text text, struct network *network);
 bool network_contains(const struct network *network, const struct network_address *address);
-/* The name a contact counts under: IPv4 whole, IPv6 cut to prefix_v6 bits and written "2001:db8:1:2::/64" (bare when 128). */
+/* The name a contact counts under: IPv4 whole, IPv6 cut to prefix_v6 bits and written "2001:db8:1:2::/64" (bare when
+ * 128). */
 void network_contact(const struct network_address *address, unsigned prefix_v6, char text[NETWORK_IP_SIZE]);
-/* Reverse name for PTR ("4.3.2.1.in-addr.arpa", nibbles.ip6.arpa) or, with suffix, for a DNSBL ("4.3.2.1.suffix"). False when it does not fit. */
+/* Reverse name for PTR ("4.3.2.1.in-addr.arpa", nibbles.ip6.arpa) or, with suffix, for a DNSBL ("4.3.2.1.suffix").
+ * False when it does not fit. */
 bool network_reverse_name(struct text ip, const char *suffix, char *name, size_t size);
 bool network_is_loopback(const struct network_address *address);
 #endif

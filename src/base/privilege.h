@@ -16,7 +16,8 @@ bool privilege_is_root(void);
 /* chroot to directory (when root and directory is not NULL), set groups, gid, uid, clear all capabilities, set
  * no_new_privs, make the process undumpable, and verify that root cannot come back. Dies on failure. */
 void privilege_drop(const struct privilege_user *user, const char *directory);
-/* The listener's own: keeps only SETUID, SETGID, SYS_CHROOT, KILL, NET_BIND_SERVICE (and what chown of sockets needs before). Dies on failure. */
+/* The listener's own: keeps only SETUID, SETGID, SYS_CHROOT, KILL, NET_BIND_SERVICE (and what chown of sockets needs
+ * before). Dies on failure. */
 void privilege_keep_listener_capabilities(void);
 /* Closes every descriptor from 3 on except those listed (ascending order not needed). */
 void privilege_close_other_descriptors(const int *keep, size_t count);

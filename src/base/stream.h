@@ -9,13 +9,13 @@
 
 enum stream_result {
     STREAM_OK,
-    STREAM_TIMEOUT,   /* the deadline passed */
-    STREAM_CLOSED,    /* end of file, orderly */
-    STREAM_BROKEN,    /* reset or any other error */
-    STREAM_TOO_LONG,  /* a line passed its limit; its rest is still unread */
-    STREAM_BARE_CR,   /* a CR without LF, or */
-    STREAM_BARE_LF,   /* a LF without CR in a line */
-    STREAM_STOP       /* the stop descriptor became readable while waiting */
+    STREAM_TIMEOUT,  /* the deadline passed */
+    STREAM_CLOSED,   /* end of file, orderly */
+    STREAM_BROKEN,   /* reset or any other error */
+    STREAM_TOO_LONG, /* a line passed its limit; its rest is still unread */
+    STREAM_BARE_CR,  /* a CR without LF, or */
+    STREAM_BARE_LF,  /* a LF without CR in a line */
+    STREAM_STOP      /* the stop descriptor became readable while waiting */
 };
 /* What TLS replaces. Each returns bytes moved, 0 for an orderly end, or -1 with *wanted set to POLLIN or POLLOUT when
  * it must wait for that, or 0 on error. */
@@ -32,7 +32,8 @@ struct stream {
     struct stream_transport transport; /* read == NULL: plain */
     bool ended;
 };
-/* fd is owned from now on and made non-blocking. input_maximum bounds what is read ahead, output_maximum what is held back. */
+/* fd is owned from now on and made non-blocking. input_maximum bounds what is read ahead, output_maximum what is held
+ * back. */
 void stream_init(struct stream *stream, int fd, size_t input_maximum, size_t output_maximum);
 void stream_close(struct stream *stream);
 /* Reads at least one more byte into input (up to its free room). */
