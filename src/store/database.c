@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ * Opens and migrates the databases. Called by ledger (main, writing), lookup and runner (reading), `parcelpost`. An
+ * error comes back as a sentence; the one place that runs whole SQL scripts (schema and migrations). */
+#include "base/memory.h"
+#include "sql_embedded.h"
+#include "store/statements.h"
+#include <sqlite3.h>
+#include <stdlib.h>
+
+#define BUSY_MILLISECONDS 5000 /* how long a foreign write, e.g. of the sqlite3 program, is waited for */
+
+/* sqlite3_errmsg may be reset by a rollback: the message of what failed first is what people need. */
+static bool run_text(struct database *database, const char *sql) {
+    sqlite3_stmt *statement = NULL;
+    bool good = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL) == SQLITE_OK;
+    if (good) {
+        int result = sqlite3_step(statement);
+        good = result == SQLITE_ROW || result == SQLITE_DONE;
+    }
+    return sqlite3_finalize(statement) == SQLITE_OK && good;
+}
+
+static bool read_number(struct database *database, const char *sql, int64_t *number) {
+    sqlite3_stmt *statement = NULL;
+    bool good = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL) == SQLITE_OK &&
+                sqlite3_step(statement) == SQLITE_ROW;
+    if (good) {
+        *number = sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_finalize(statement);
+    return good;
+}
+
+static int latest_version(enum database_kind kind) {
+    int latest = 1;
+    for (size_t i = 0; kind == DATABASE_MAIN && sql_migrations[i].sql != NULL; i++) {
+        latest = sql_migrations[i].version > latest ? sql_migrations[i].version : latest;
+    }
+    return latest;
+}
+
+static bool apply_migrations(struct database *database, int64_t version) {
+    for (size_t i = 0; sql_migrations[i].sql != NULL; i++) {
+        if (sql_migrations[i].version > version &&
+            sqlite3_exec(database->handle, sql_migrations[i].sql, NULL, NULL, NULL) != SQLITE_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* From nothing: the schema, which is always the newest. From an older version: the migrations after it. */
+static bool migrate(struct database *database, enum database_kind kind, int64_t version) {
+    char pragma[40];
+    sqlite3_snprintf(sizeof pragma, pragma, "PRAGMA user_version = %d", latest_version(kind));
+    if (!database_begin(database)) {
+        return false;
+    }
+    /* another process may have migrated while this one waited for the lock */
+    bool good = read_number(database, "PRAGMA user_version", &version);
+    if (good && version == 0) {
+        const char *schema = kind == DATABASE_MAIN ? sql_schema : sql_users;
+        good = sqlite3_exec(database->handle, schema, NULL, NULL, NULL) == SQLITE_OK;
+    } else if (good) {
+        good = kind != DATABASE_MAIN || apply_migrations(database, version);
+    }
+    if (good && run_text(database, pragma) && database_commit(database)) {
+        return true;
+    }
+    database_rollback(database);
+    return false;
+}
+
+static bool check_version(struct database *database, enum database_kind kind, enum database_mode mode, const char *path,
+                          struct buffer *error) {
+    int64_t version = 0;
+    int latest = latest_version(kind);
+    if (!read_number(database, "PRAGMA user_version", &version)) {
+        buffer_format(error, "%s: cannot be read: %s", path, database_error(database));
+        return false;
+    }
+    if (version > latest) {
+        buffer_format(error,
+                      "%s: was made by a newer Parcelpost (its version is %lld, this program knows %d); use the newer "
+                      "program",
+                      path, (long long)version, latest);
+        return false;
+    }
+    if (version == latest) {
+        return true;
+    }
+    if (mode == DATABASE_READ) {
+        buffer_format(error,
+                      "%s: has version %lld, this program needs %d; start parcelpostd, which brings it up to date",
+                      path, (long long)version, latest);
+        return false;
+    }
+    if (!migrate(database, kind, version)) {
+        buffer_format(error, "%s: could not be brought to version %d: %s", path, latest, database_error(database));
+        return false;
+    }
+    return true;
+}
+
+static bool set_up(struct database *database, enum database_mode mode, const char *path, struct buffer *error) {
+    sqlite3_extended_result_codes(database->handle, 1);
+    sqlite3_busy_timeout(database->handle, BUSY_MILLISECONDS);
+    bool good = mode == DATABASE_READ ||
+                (run_text(database, "PRAGMA journal_mode = WAL") && run_text(database, "PRAGMA synchronous = NORMAL") &&
+                 run_text(database, "PRAGMA wal_autocheckpoint = 0") && run_text(database, "PRAGMA foreign_keys = ON"));
+    if (!good) {
+        buffer_format(error, "%s: cannot be opened: %s", path, database_error(database));
+    }
+    return good;
+}
+
+struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode,
+                               struct buffer *error) {
+    struct database *database = memory_new(1, sizeof *database);
+    int flags = SQLITE_OPEN_NOMUTEX |
+                (mode == DATABASE_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
+    if (sqlite3_open_v2(path, &database->handle, flags, NULL) != SQLITE_OK) {
+        buffer_format(error, "%s: cannot be opened: %s", path, database_error(database));
+    } else if (set_up(database, mode, path, error) && check_version(database, kind, mode, path, error)) {
+        if (mode == DATABASE_WRITE && kind == DATABASE_USERS) {
+            sqlite3_wal_autocheckpoint(database->handle, 1000); /* nobody else checkpoints users.db */
+        }
+        return database;
+    }
+    database_close(database);
+    return NULL;
+}
+
+void database_close(struct database *database) {
+    if (database == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < STATEMENTS; i++) {
+        sqlite3_finalize(database->prepared[i]);
+    }
+    sqlite3_close(database->handle);
+    free(database);
+}
+
+bool database_begin(struct database *database) {
+    return run_text(database, "BEGIN IMMEDIATE");
+}
+
+bool database_commit(struct database *database) {
+    return run_text(database, "COMMIT");
+}
+
+void database_rollback(struct database *database) {
+    if (sqlite3_get_autocommit(database->handle) == 0) {
+        run_text(database, "ROLLBACK");
+    }
+}
+
+const char *database_error(const struct database *database) {
+    return database->handle != NULL ? sqlite3_errmsg(database->handle) : "out of memory";
+}
+
+int64_t database_data_version(struct database *database) {
+    int64_t version = 0;
+    return read_number(database, "PRAGMA data_version", &version) ? version : -1;
+}

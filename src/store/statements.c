@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT
+ * Every SQL statement of the program but the operator's rules: one table, prepared on first use, values bound. Called
+ * by the typed wrappers of store/; errors are returned, never fatal. An exception to file length: a table. */
+#include "store/statements.h"
+#include <sqlite3.h>
+
+#define WAITING "state IN ('queued','deferred','held')"
+#define CONTACT_COLUMNS "id, remote_ip, hits, locks, violations, expires_at, locked_at, accepted_at"
+#define SCHEDULE_COLUMNS                                                                                               \
+    "p.id, m.size, m.received_at, p.retry_at, p.expires_at, p.mail_id, p.from_url, m.account, p.target, p.to_url,"     \
+    " p.domain, p.recipient, p.attempts, p.delivery, m.auto_generated FROM parcels p JOIN mails m USING (mail_id)"
+
+static const char *const statements[STATEMENTS] = {
+    [STATEMENT_CONTACT_BY_IP] = "SELECT " CONTACT_COLUMNS " FROM contacts WHERE remote_ip = ?1",
+    [STATEMENT_CONTACT_BY_ID] = "SELECT " CONTACT_COLUMNS " FROM contacts WHERE id = ?1",
+    [STATEMENT_CONTACT_ADD] = "INSERT INTO contacts (remote_ip, created_at, updated_at) VALUES (?1, ?2, ?2)",
+    [STATEMENT_CONTACT_SAVE] = "UPDATE contacts SET hits = ?2, locks = ?3, violations = ?4, expires_at = ?5,"
+                               " locked_at = ?6, updated_at = ?7 WHERE id = ?1",
+    [STATEMENT_CONTACT_ACCEPTED] = "UPDATE contacts SET accepted_at = ?2, updated_at = ?2, violations ="
+                                   " CASE WHEN expires_at > ?2 THEN violations ELSE 0 END WHERE id = ?1",
+    [STATEMENT_CONTACTS_LOCKED] = "SELECT remote_ip, expires_at, coalesce(locked_at, updated_at) FROM contacts"
+                                  " WHERE expires_at > ?1 AND violations > 0 ORDER BY remote_ip",
+    [STATEMENT_CONTACTS_EXPIRE] = "UPDATE contacts SET violations = 0, expires_at = NULL, locked_at = NULL,"
+                                  " updated_at = ?1 WHERE expires_at <= ?1",
+    [STATEMENT_CONTACT_FORGIVE] = "UPDATE contacts SET violations = 0, expires_at = NULL, locked_at = NULL,"
+                                  " updated_at = ?2 WHERE remote_ip = ?1",
+    [STATEMENT_CONTACTS_FORGIVE_ALL] = "UPDATE contacts SET violations = 0, expires_at = NULL, locked_at = NULL,"
+                                       " updated_at = ?1 WHERE violations > 0 OR expires_at IS NOT NULL",
+    [STATEMENT_VIOLATION_ADD] = "INSERT INTO violations (contact_id, created_at, port, verb, rule, reply, account,"
+                                " mail_id, counted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [STATEMENT_VIOLATION_SEEN] = "SELECT 1 FROM violations WHERE contact_id = ?1 AND mail_id = ?2 AND rule = ?3"
+                                 " AND counted = 1 LIMIT 1",
+    [STATEMENT_MAIL_ADD] = "INSERT INTO mails (mail_id, contact_id, place, received_at, size, role, local_port,"
+                           " remote_ip, remote_name, ehlo, from_url, protocol, tls, account, verdicts, message_id,"
+                           " auto_generated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+                           " ?15, ?16, ?17)",
+    [STATEMENT_MAIL_PLACE] = "SELECT place FROM mails WHERE mail_id = ?1",
+    [STATEMENT_MAIL_SET_PLACE] = "UPDATE mails SET place = ?2 WHERE mail_id = ?1",
+    [STATEMENT_MAILS_IN_JOURNAL] = "SELECT mail_id, place FROM mails WHERE place <> 'gone' AND place <> 'file'",
+    [STATEMENT_MAILS_IN_FILES] = "SELECT mail_id FROM mails WHERE place = 'file'",
+    [STATEMENT_MAILS_ENDED] = "SELECT mail_id FROM mails m WHERE place <> 'gone' AND NOT EXISTS (SELECT 1 FROM"
+                              " parcels p WHERE p.mail_id = m.mail_id AND p.recipient >= 0 AND p." WAITING ")"
+                              " LIMIT 1000",
+    [STATEMENT_PARCEL_ADD] = "INSERT INTO parcels (contact_id, mail_id, recipient, from_url, to_url, target, domain,"
+                             " delivery, state, delivery_at, delivery_msg, retry_at, expires_at, notify, orcpt,"
+                             " created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+                             " ?13, ?14, ?15, ?16, ?16)",
+    [STATEMENT_PARCEL_FIND] = "SELECT id, state, expires_at FROM parcels WHERE mail_id = ?1 AND recipient = ?2",
+    [STATEMENT_PARCELS_OF_MAIL] = "SELECT id, recipient, state FROM parcels WHERE mail_id = ?1 AND recipient >= 0"
+                                  " ORDER BY recipient",
+    [STATEMENT_PARCELS_WAITING] = "SELECT count(*) FROM parcels WHERE mail_id = ?1 AND recipient >= 0 AND " WAITING,
+    [STATEMENT_PARCEL_END] = "UPDATE parcels SET state = ?3, delivery_at = ?4, delivery_msg = ?5, retry_at = NULL,"
+                             " attempts = attempts + ?6, updated_at = ?4 WHERE mail_id = ?1 AND recipient = ?2"
+                             " AND " WAITING,
+    [STATEMENT_PARCEL_DEFER] = "UPDATE parcels SET state = CASE state WHEN 'held' THEN 'held' ELSE 'deferred' END,"
+                               " delivery_at = ?3, delivery_msg = ?4, retry_at = ?5, attempts = attempts + 1,"
+                               " updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2 AND " WAITING,
+    [STATEMENT_PARCELS_WITHOUT_MAIL] = "UPDATE parcels SET state = 'failed', delivery_at = ?1, retry_at = NULL,"
+                                       " delivery_msg = '554 5.3.0 the message is no longer in the spool',"
+                                       " updated_at = ?1 WHERE state IN ('queued','deferred') AND NOT EXISTS (SELECT 1"
+                                       " FROM mails m WHERE m.mail_id = parcels.mail_id AND m.place <> 'gone')",
+    [STATEMENT_PARCELS_RETRY] = "UPDATE parcels SET retry_at = ?2, updated_at = ?2 WHERE mail_id = ?1"
+                                " AND state IN ('queued','deferred')",
+    [STATEMENT_PARCELS_RETRY_ALL] = "UPDATE parcels SET retry_at = ?1, updated_at = ?1"
+                                    " WHERE state IN ('queued','deferred')",
+    [STATEMENT_PARCELS_HOLD] = "UPDATE parcels SET state = 'held', updated_at = ?2 WHERE mail_id = ?1"
+                               " AND state IN ('queued','deferred')",
+    [STATEMENT_PARCELS_RELEASE] = "UPDATE parcels SET state = CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END,"
+                                  " retry_at = ?2, updated_at = ?2 WHERE mail_id = ?1 AND state = 'held'",
+    [STATEMENT_ATTEMPT_ADD] = "INSERT INTO attempts (parcel_id, started_at, route, host, address, tls, reply,"
+                              " milliseconds) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [STATEMENT_POSITION_READ] = "SELECT segment, position FROM journal_position WHERE one = 1",
+    [STATEMENT_POSITION_WRITE] = "UPDATE journal_position SET segment = ?1, position = ?2 WHERE one = 1",
+    [STATEMENT_OPERATOR_CHANGE_ADD] = "INSERT INTO operator_changes (created_at, uid, what) VALUES (?1, ?2, ?3)",
+    [STATEMENT_DOMAIN_ADD] = "INSERT INTO domains (domain, configured) VALUES (?1, 1)"
+                             " ON CONFLICT (domain) DO UPDATE SET configured = 1 WHERE configured = 0",
+    [STATEMENT_DOMAINS_CONFIGURED] = "SELECT domain FROM domains WHERE configured = 1",
+    [STATEMENT_DOMAIN_REMOVE] = "DELETE FROM domains WHERE domain = ?1 AND configured = 1",
+    [STATEMENT_SCHEDULE_DUE] = "SELECT " SCHEDULE_COLUMNS " WHERE p.state IN ('queued','deferred')"
+                               " AND p.retry_at <= ?1 ORDER BY p.retry_at, p.id LIMIT ?2",
+    [STATEMENT_SCHEDULE_MAIL] = "SELECT " SCHEDULE_COLUMNS " WHERE p.state IN ('queued','deferred')"
+                                " AND p.mail_id = ?1 ORDER BY p.id LIMIT ?2",
+    [STATEMENT_SCHEDULE_NEXT] = "SELECT min(retry_at) FROM parcels WHERE state IN ('queued','deferred')",
+    [STATEMENT_PURGE_VIOLATIONS] = "DELETE FROM violations WHERE id IN (SELECT id FROM violations"
+                                   " WHERE created_at < ?1 LIMIT ?2)",
+    [STATEMENT_PURGE_ATTEMPTS] = "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts"
+                                 " WHERE started_at < ?1 LIMIT ?2)",
+    [STATEMENT_PURGE_PARCELS] = "DELETE FROM parcels WHERE id IN (SELECT id FROM parcels WHERE created_at < ?1"
+                                " AND coalesce(delivery_at, created_at) < ?1 AND NOT " WAITING " LIMIT ?2)",
+    [STATEMENT_PURGE_MAILS] = "DELETE FROM mails WHERE mail_id IN (SELECT mail_id FROM mails m WHERE received_at < ?1"
+                              " AND place = 'gone' AND NOT EXISTS (SELECT 1 FROM parcels p"
+                              " WHERE p.mail_id = m.mail_id) LIMIT ?2)",
+    [STATEMENT_PURGE_CONTACTS] = "DELETE FROM contacts WHERE id IN (SELECT id FROM contacts c WHERE updated_at < ?1"
+                                 " AND expires_at IS NULL AND NOT EXISTS (SELECT 1 FROM violations v"
+                                 " WHERE v.contact_id = c.id) LIMIT ?2)",
+    [STATEMENT_USERS_LOCAL_DOMAIN] = "SELECT 1 FROM domains WHERE domain = ?1",
+    [STATEMENT_USERS_FIND] = "SELECT address FROM users WHERE address = ?1",
+    [STATEMENT_USERS_HASH] = "SELECT hash FROM users WHERE address = ?1",
+    [STATEMENT_USERS_SET] = "INSERT INTO users (address, hash, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)"
+                            " ON CONFLICT (address) DO UPDATE SET hash = ?2, updated_at = ?3",
+    [STATEMENT_USERS_REMOVE] = "DELETE FROM users WHERE address = ?1",
+    [STATEMENT_USERS_LIST] = "SELECT address, updated_at FROM users ORDER BY address",
+    [STATEMENT_REPORT_QUEUE] = "SELECT p.mail_id, p.state, m.size, m.received_at, p.retry_at, p.attempts, p.from_url,"
+                               " p.to_url, p.delivery_msg FROM parcels p JOIN mails m USING (mail_id) WHERE p." WAITING
+                               " ORDER BY m.received_at, p.mail_id, p.id",
+    [STATEMENT_REPORT_MAIL] = "SELECT * FROM mails WHERE mail_id = ?1",
+    [STATEMENT_REPORT_MAIL_PARCELS] = "SELECT id, to_url, target, delivery, state, attempts, delivery_at, retry_at,"
+                                      " expires_at, delivery_msg FROM parcels WHERE mail_id = ?1 ORDER BY id",
+    [STATEMENT_REPORT_MAIL_ATTEMPTS] = "SELECT a.started_at, p.to_url, a.route, a.host, a.address, a.tls, a.reply,"
+                                       " a.milliseconds FROM attempts a JOIN parcels p ON p.id = a.parcel_id"
+                                       " WHERE p.mail_id = ?1 ORDER BY a.id",
+    [STATEMENT_REPORT_CONTACTS] = "SELECT remote_ip, hits, violations, locks, expires_at, accepted_at, updated_at"
+                                  " FROM contacts ORDER BY updated_at DESC, id DESC LIMIT 1000",
+    [STATEMENT_REPORT_CONTACT] = "SELECT * FROM contacts WHERE remote_ip = ?1",
+    [STATEMENT_REPORT_VIOLATIONS] = "SELECT v.created_at, v.port, v.verb, v.rule, v.reply, v.account, v.mail_id,"
+                                    " v.counted FROM violations v JOIN contacts c ON c.id = v.contact_id"
+                                    " WHERE c.remote_ip = ?1 ORDER BY v.id DESC LIMIT 200",
+    [STATEMENT_REPORT_ADDRESS] = "SELECT created_at, mail_id, from_url, to_url, state, attempts, delivery_msg"
+                                 " FROM parcels WHERE to_url = ?1 OR target = ?1 OR from_url = ?1"
+                                 " ORDER BY id DESC LIMIT 200",
+    [STATEMENT_REPORT_FROM_CONTACT] = "SELECT p.created_at, p.mail_id, p.from_url, p.to_url, p.state, p.delivery_msg"
+                                      " FROM parcels p JOIN contacts c ON c.id = p.contact_id WHERE c.remote_ip = ?1"
+                                      " ORDER BY p.id DESC LIMIT 200",
+    [STATEMENT_REPORT_STATES] = "SELECT state, count(*) AS parcels, min(created_at) AS oldest FROM parcels"
+                                " GROUP BY state ORDER BY state",
+};
+
+const char *statement_text(enum statement_name name) {
+    return statements[name];
+}
+
+struct bind bind_text(struct text value) {
+    return (struct bind){.kind = BIND_TEXT, .text = value};
+}
+
+struct bind bind_string(const char *value) {
+    return value ? bind_text(text_of(value)) : (struct bind){.kind = BIND_NULL};
+}
+
+struct bind bind_integer(int64_t value) {
+    return (struct bind){.kind = BIND_INTEGER, .integer = value};
+}
+
+struct bind bind_time(int64_t seconds) {
+    struct bind bind = {.kind = BIND_NULL};
+    if (seconds != 0 && seconds != CLOCK_NEVER) {
+        bind.kind = BIND_TEXT;
+        clock_text((time_t)seconds, bind.time);
+    }
+    return bind;
+}
+
+static int bind_one(sqlite3_stmt *statement, int place, const struct bind *bind) {
+    switch (bind->kind) {
+    case BIND_TEXT:
+        if (bind->time[0] != '\0') {
+            return sqlite3_bind_text(statement, place, bind->time, -1, SQLITE_TRANSIENT);
+        }
+        return sqlite3_bind_text64(statement, place, bind->text.data ? bind->text.data : "", bind->text.length,
+                                   SQLITE_TRANSIENT, SQLITE_UTF8);
+    case BIND_INTEGER:
+        return sqlite3_bind_int64(statement, place, bind->integer);
+    case BIND_NULL:
+        break;
+    }
+    return sqlite3_bind_null(statement, place);
+}
+
+struct sqlite3_stmt *statement_query(struct database *database, enum statement_name name, const struct bind *binds,
+                                     size_t count) {
+    sqlite3_stmt **prepared = &database->prepared[name];
+    if (*prepared == NULL && sqlite3_prepare_v3(database->handle, statements[name], -1, SQLITE_PREPARE_PERSISTENT,
+                                                prepared, NULL) != SQLITE_OK) {
+        return NULL;
+    }
+    sqlite3_reset(*prepared);
+    for (size_t i = 0; i < count; i++) {
+        if (bind_one(*prepared, (int)i + 1, &binds[i]) != SQLITE_OK) {
+            return NULL;
+        }
+    }
+    return *prepared;
+}
+
+enum statement_result statement_step(struct sqlite3_stmt *statement) {
+    if (statement == NULL) {
+        return STATEMENT_ERROR;
+    }
+    switch (sqlite3_step(statement)) {
+    case SQLITE_ROW:
+        return STATEMENT_ROW;
+    case SQLITE_DONE:
+        return STATEMENT_DONE;
+    default:
+        return STATEMENT_ERROR;
+    }
+}
+
+void statement_end(struct sqlite3_stmt *statement) {
+    if (statement != NULL) {
+        sqlite3_reset(statement);
+        sqlite3_clear_bindings(statement);
+    }
+}
+
+bool statement_run(struct database *database, enum statement_name name, const struct bind *binds, size_t count) {
+    struct sqlite3_stmt *statement = statement_query(database, name, binds, count);
+    enum statement_result result = statement_step(statement);
+    while (result == STATEMENT_ROW) {
+        result = statement_step(statement);
+    }
+    statement_end(statement);
+    return result == STATEMENT_DONE;
+}
+
+int64_t statement_changes(const struct database *database) {
+    return sqlite3_changes(database->handle);
+}
+
+int64_t statement_row_id(const struct database *database) {
+    return sqlite3_last_insert_rowid(database->handle);
+}
+
+int64_t column_integer(struct sqlite3_stmt *statement, int column) {
+    return sqlite3_column_int64(statement, column);
+}
+
+const char *column_string(struct sqlite3_stmt *statement, int column) {
+    const char *value = (const char *)sqlite3_column_text(statement, column);
+    return value ? value : "";
+}
+
+int64_t column_time(struct sqlite3_stmt *statement, int column) {
+    time_t seconds = 0;
+    return clock_parse(column_string(statement, column), &seconds) ? (int64_t)seconds : 0;
+}
+
+int column_count(struct sqlite3_stmt *statement) {
+    return sqlite3_column_count(statement);
+}
+
+const char *column_name(struct sqlite3_stmt *statement, int column) {
+    return sqlite3_column_name(statement, column);
+}

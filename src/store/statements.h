@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ * The closed list of SQL statements, prepared on first use, values bound. Only files of store/ include this: it shows
+ * what struct database holds. A statement that cannot be prepared or stepped gives false or STATEMENT_ERROR with the
+ * reason in database_error; nothing here ends the process. */
+#ifndef STORE_STATEMENTS_H
+#define STORE_STATEMENTS_H
+#include "base/clock.h"
+#include "base/text.h"
+#include "store/database.h"
+
+enum statement_name {
+    /* contacts.c */
+    STATEMENT_CONTACT_BY_IP,
+    STATEMENT_CONTACT_BY_ID,
+    STATEMENT_CONTACT_ADD,
+    STATEMENT_CONTACT_SAVE,
+    STATEMENT_CONTACT_ACCEPTED,
+    STATEMENT_CONTACTS_LOCKED,
+    STATEMENT_CONTACTS_EXPIRE,
+    STATEMENT_CONTACT_FORGIVE,
+    STATEMENT_CONTACTS_FORGIVE_ALL,
+    STATEMENT_VIOLATION_ADD,
+    STATEMENT_VIOLATION_SEEN,
+    /* parcels.c */
+    STATEMENT_MAIL_ADD,
+    STATEMENT_MAIL_PLACE,
+    STATEMENT_MAIL_SET_PLACE,
+    STATEMENT_MAILS_IN_JOURNAL,
+    STATEMENT_MAILS_IN_FILES,
+    STATEMENT_MAILS_ENDED,
+    STATEMENT_PARCEL_ADD,
+    STATEMENT_PARCEL_FIND,
+    STATEMENT_PARCELS_OF_MAIL,
+    STATEMENT_PARCELS_WAITING,
+    STATEMENT_PARCEL_END,
+    STATEMENT_PARCEL_DEFER,
+    STATEMENT_PARCELS_WITHOUT_MAIL,
+    STATEMENT_PARCELS_RETRY,
+    STATEMENT_PARCELS_RETRY_ALL,
+    STATEMENT_PARCELS_HOLD,
+    STATEMENT_PARCELS_RELEASE,
+    STATEMENT_ATTEMPT_ADD,
+    STATEMENT_POSITION_READ,
+    STATEMENT_POSITION_WRITE,
+    STATEMENT_OPERATOR_CHANGE_ADD,
+    /* domains, spool_recover.c */
+    STATEMENT_DOMAIN_ADD,
+    STATEMENT_DOMAINS_CONFIGURED,
+    STATEMENT_DOMAIN_REMOVE,
+    /* schedule.c */
+    STATEMENT_SCHEDULE_DUE,
+    STATEMENT_SCHEDULE_MAIL,
+    STATEMENT_SCHEDULE_NEXT,
+    /* history.c */
+    STATEMENT_PURGE_VIOLATIONS,
+    STATEMENT_PURGE_ATTEMPTS,
+    STATEMENT_PURGE_PARCELS,
+    STATEMENT_PURGE_MAILS,
+    STATEMENT_PURGE_CONTACTS,
+    /* users.c */
+    STATEMENT_USERS_LOCAL_DOMAIN,
+    STATEMENT_USERS_FIND,
+    STATEMENT_USERS_HASH,
+    STATEMENT_USERS_SET,
+    STATEMENT_USERS_REMOVE,
+    STATEMENT_USERS_LIST,
+    /* reports.c */
+    STATEMENT_REPORT_QUEUE,
+    STATEMENT_REPORT_MAIL,
+    STATEMENT_REPORT_MAIL_PARCELS,
+    STATEMENT_REPORT_MAIL_ATTEMPTS,
+    STATEMENT_REPORT_CONTACTS,
+    STATEMENT_REPORT_CONTACT,
+    STATEMENT_REPORT_VIOLATIONS,
+    STATEMENT_REPORT_ADDRESS,
+    STATEMENT_REPORT_FROM_CONTACT,
+    STATEMENT_REPORT_STATES,
+    STATEMENTS
+};
+struct sqlite3;
+struct sqlite3_stmt;
+struct database {
+    struct sqlite3 *handle;
+    struct sqlite3_stmt *prepared[STATEMENTS];
+};
+enum statement_result { STATEMENT_ROW, STATEMENT_DONE, STATEMENT_ERROR };
+enum bind_kind { BIND_NULL, BIND_TEXT, BIND_INTEGER };
+struct bind {
+    enum bind_kind kind;
+    struct text text;
+    int64_t integer;
+    char time[CLOCK_TEXT_SIZE];
+};
+/* Values in the order of ?1, ?2, …: statement_run(database, STATEMENT_X, BINDS(bind_string(a), bind_integer(b))). */
+#define BINDS(...) (const struct bind[]){__VA_ARGS__}, sizeof((const struct bind[]){__VA_ARGS__}) / sizeof(struct bind)
+#define BINDS_NONE NULL, 0
+struct bind bind_text(struct text value);
+struct bind bind_string(const char *value); /* NULL is SQL's NULL */
+struct bind bind_integer(int64_t value);
+/* Seconds since 1970 as UTC text; 0 and CLOCK_NEVER are SQL's NULL. */
+struct bind bind_time(int64_t seconds);
+/* Runs a statement whose rows, if any, nobody wants. False on an error. */
+bool statement_run(struct database *database, enum statement_name name, const struct bind *binds, size_t count);
+/* Rows that the last statement_run changed, and the last row's id. */
+int64_t statement_changes(const struct database *database);
+int64_t statement_row_id(const struct database *database);
+/* Starts a query; take rows with statement_step and end it with statement_end. NULL on an error: the functions below
+ * accept that. A query of the same name must not be under way. */
+struct sqlite3_stmt *statement_query(struct database *database, enum statement_name name, const struct bind *binds,
+                                     size_t count);
+enum statement_result statement_step(struct sqlite3_stmt *statement);
+void statement_end(struct sqlite3_stmt *statement);
+int64_t column_integer(struct sqlite3_stmt *statement, int column);
+/* NULL gives ""; borrowed until the next step. */
+const char *column_string(struct sqlite3_stmt *statement, int column);
+/* UTC text as seconds; NULL or anything else gives 0. */
+int64_t column_time(struct sqlite3_stmt *statement, int column);
+int column_count(struct sqlite3_stmt *statement);
+const char *column_name(struct sqlite3_stmt *statement, int column);
+/* The text of a statement: for the test that prepares each of them. */
+const char *statement_text(enum statement_name name);
+#endif
