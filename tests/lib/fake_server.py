@@ -1,0 +1,304 @@
+"""A scriptable SMTP and LMTP server: a sink, a next hop that misbehaves on demand, and a judge of its client's manners.
+
+FakeServer(**behaviour).start() gives .port; .messages are what it took, .faults the client's breaches of the standards,
+.sessions the dialogues. Behaviour, all optional:
+  ehlo=[keyword, ...]   what EHLO offers
+  lmtp=True             LHLO, and after the data one reply a recipient
+  on={"MAIL": [...], "RCPT": {...}, "DATA": ..., "EOD": ..., "STARTTLS": ..., "GREETING": ..., "EHLO": ...}
+                        replies; a list's items are used once each, the last one for ever; for RCPT and EOD (the end of
+                        the data) a dict {address: reply or list, "*": …}. A reply is text, or "CLOSE" (drop the
+                        connection), "HANG" (never answer), "TEXT|CLOSE" (answer, then drop)
+  no_ehlo=True          500 to EHLO; HELO works
+  line_end="\\n"        of a sloppy server
+  certificate=(chain file, key file)    offers STARTTLS; tls_garbage=True answers the handshake with nonsense
+"""
+import re
+import socket
+import ssl
+import threading
+
+KEYWORDS = ["PIPELINING", "8BITMIME", "SIZE 100000000", "ENHANCEDSTATUSCODES"]
+NEEDS_KEYWORD = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "AUTH": "AUTH",
+                 "NOTIFY": "DSN", "ORCPT": "DSN"}
+
+
+class Drop(Exception):
+    """The connection ends."""
+
+
+class Message:
+    """One message that was accepted: sender, parameters, recipients, data (dots removed), and how it came."""
+
+    def __init__(self, session, data):
+        self.sender, self.parameters = session.sender, session.parameters
+        self.recipients = [address for address, _ in session.recipients]
+        self.recipient_parameters = dict(session.recipients)
+        self.accepted_for = []
+        self.data, self.tls, self.ehlo, self.peer = data, session.tls, session.ehlo, session.peer
+        self.server_name = session.server_name
+
+
+class FakeServer:
+    def __init__(self, host="127.0.0.1", port=0, name="sink.test", **behaviour):
+        self.host, self.port, self.name, self.behaviour = host, port, name, behaviour
+        self.messages, self.sessions, self.faults = [], [], []
+        self.lock = threading.Lock()
+        self.used = {}
+        self.listener = None
+        self.open = set()
+
+    def start(self):
+        self.listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((self.host, self.port))
+        self.listener.listen(256)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+        return self
+
+    def stop(self):
+        """Closes the port and every connection; start() opens the same port again."""
+        for one in [self.listener, *self.open]:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            one.close()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def endpoint(self):
+        return f"{self.host}:{self.port}"
+
+    def received_by(self, address):
+        """The messages that were accepted for this recipient."""
+        return [message for message in list(self.messages) if address in message.accepted_for]
+
+    def _accept(self, listener):
+        while True:
+            try:
+                client, peer = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client, peer), daemon=True).start()
+
+    def _serve(self, client, peer):
+        session = Session(self, client, peer)
+        with self.lock:
+            self.sessions.append(session.dialogue)
+            self.open.add(client)
+        try:
+            session.run()
+        except (Drop, OSError, ValueError) as end:
+            session.dialogue.append(f"-- {type(end).__name__} {end}")
+        finally:
+            session.socket.close()
+            with self.lock:
+                self.open.discard(client)
+                self.faults += session.faults
+
+    def reply_for(self, verb, address=None):
+        """What the behaviour says to this verb now, or None."""
+        item, key = self.behaviour.get("on", {}).get(verb), verb
+        if isinstance(item, dict):
+            key = (verb, address)
+            item = item.get(address, item.get("*"))
+        if isinstance(item, list):
+            with self.lock:
+                count = self.used[key] = self.used.get(key, 0) + 1
+            return item[min(count, len(item)) - 1] if item else None
+        return item
+
+
+class Session:
+    def __init__(self, server, client, peer):
+        self.server, self.socket, self.behaviour, self.peer = server, client, server.behaviour, peer
+        self.dialogue, self.faults, self.unread = [], [], b""
+        self.tls, self.server_name, self.ehlo, self.extended = "", None, None, False
+        self.sender, self.parameters, self.recipients = None, "", []
+
+    def fault(self, text):
+        self.faults.append(text)
+        self.dialogue.append("!! " + text)
+
+    def keywords(self):
+        words = list(self.behaviour.get("ehlo", KEYWORDS))
+        return words + ["STARTTLS"] if self.behaviour.get("certificate") and not self.tls else words
+
+    def offers(self, keyword):
+        return self.extended and any(word.split()[0].upper() == keyword for word in self.keywords())
+
+    def send(self, reply):
+        text, _, then = reply.partition("|")
+        if text == "CLOSE":
+            raise Drop("as told")
+        if text == "HANG":
+            while self.socket.recv(65536):
+                pass
+            raise Drop("the client gave up")
+        self.dialogue.append("S: " + text)
+        end = self.behaviour.get("line_end", "\r\n")
+        self.socket.sendall((text.replace("\n", end) + end).encode("utf-8", "surrogateescape"))
+        if then == "CLOSE":
+            raise Drop("as told, after the reply")
+
+    def fill(self):
+        data = self.socket.recv(65536)
+        if not data:
+            raise Drop("closed by the client")
+        self.unread += data
+
+    def line(self):
+        while b"\n" not in self.unread:
+            self.fill()
+        line, self.unread = self.unread.split(b"\n", 1)
+        if not line.endswith(b"\r"):
+            self.fault(f"a command ends with a bare LF: {line[:60]!r}")
+        line = line.rstrip(b"\r")
+        self.dialogue.append("C: " + line.decode("utf-8", "replace")[:500])
+        return line.decode("utf-8", "surrogateescape")
+
+    def read_data(self):
+        while not self.unread.startswith(b".\r\n") and b"\r\n.\r\n" not in self.unread:
+            self.fill()
+        if self.unread.startswith(b".\r\n"):
+            wire, self.unread = b"", self.unread[3:]
+        else:
+            wire, self.unread = self.unread.split(b"\r\n.\r\n", 1)
+            wire += b"\r\n"
+        if re.search(rb"(?<!\r)\n|\r(?!\n)", wire):
+            self.fault("a bare CR or LF in the data")
+        if re.search(rb"(?m)^\.[^.]", wire):
+            self.fault("a line that begins with one dot")
+        if re.search(rb"[\x80-\xff]", wire) and not self.offers("8BITMIME"):
+            self.fault("8-bit data, though 8BITMIME was not offered")
+        return re.sub(rb"(^|\n)\.", rb"\1", wire)
+
+    def run(self):
+        self.send(self.server.reply_for("GREETING") or f"220 {self.server.name} ESMTP")
+        while True:
+            if self.unread and not self.offers("PIPELINING"):
+                self.fault("a pipelined command, though PIPELINING was not offered")
+            verb, _, argument = self.line().partition(" ")
+            verb = verb.upper()
+            handler = getattr(self, "verb_" + verb.lower(), None)
+            if handler:
+                handler(verb, argument)
+            else:
+                self.send("502 5.5.1 unknown")
+
+    def verb_ehlo(self, verb, argument):
+        self.reset()
+        self.ehlo, self.extended = argument, verb != "HELO"
+        if not re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:.IPv]+\]", argument):
+            self.fault(f"an odd {verb} argument {argument!r}")
+        if (verb == "LHLO") != bool(self.behaviour.get("lmtp")):
+            self.send("500 5.5.1 the wrong protocol")
+        elif verb == "EHLO" and self.behaviour.get("no_ehlo"):
+            self.send("500 5.5.1 what?")
+        elif self.server.reply_for(verb):
+            self.send(self.server.reply_for(verb))
+        elif verb == "HELO":
+            self.send(f"250 {self.server.name}")
+        else:
+            lines = [self.server.name] + self.keywords()
+            self.send("\n".join(f"250{'-' if line is not lines[-1] else ' '}{line}" for line in lines))
+
+    verb_lhlo = verb_helo = verb_ehlo
+
+    def verb_starttls(self, verb, _):
+        if not self.offers("STARTTLS"):
+            self.fault("STARTTLS, though it was not offered")
+        if self.unread:
+            self.fault("commands behind STARTTLS")
+        reply = self.server.reply_for(verb) or "220 2.0.0 go"
+        self.send(reply)
+        if not reply.startswith("220"):
+            return
+        if self.behaviour.get("tls_garbage"):
+            self.socket.sendall(b"this is no TLS\r\n" * 20)
+            raise Drop("garbage instead of a handshake")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.behaviour["certificate"])
+        context.sni_callback = self.note_server_name
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.tls, self.unread = self.socket.version(), b""
+        self.reset()
+        self.ehlo, self.extended = None, False
+
+    def note_server_name(self, _, name, __):
+        self.server_name = name
+
+    def check_parameters(self, verb, text):
+        for parameter in text.split():
+            keyword = NEEDS_KEYWORD.get(parameter.split("=")[0].upper())
+            if keyword and not self.offers(keyword):
+                self.fault(f"{verb} parameter {parameter}, though {keyword} was not offered")
+
+    def verb_mail(self, verb, argument):
+        found = re.match(r"FROM:<(.*?)>(?: (.*))?$", argument, re.I)
+        if not found:
+            self.fault(f"odd MAIL syntax {argument!r}")
+            self.send("501 5.5.4 syntax")
+            return
+        if self.ehlo is None:
+            self.fault("MAIL before EHLO")
+        self.check_parameters(verb, found.group(2) or "")
+        reply = self.server.reply_for(verb) or "250 2.1.0 ok"
+        if reply.startswith("2"):
+            self.sender, self.parameters = found.group(1), found.group(2) or ""
+        self.send(reply)
+
+    def verb_rcpt(self, verb, argument):
+        found = re.match(r"TO:<(.*?)>(?: (.*))?$", argument, re.I)
+        if not found:
+            self.fault(f"odd RCPT syntax {argument!r}")
+            self.send("501 5.5.4 syntax")
+            return
+        self.check_parameters(verb, found.group(2) or "")
+        reply = self.server.reply_for(verb, found.group(1)) or "250 2.1.5 ok"
+        if self.sender is None:
+            reply = "503 5.5.1 MAIL first"
+        if reply.startswith("2"):
+            self.recipients.append((found.group(1), found.group(2) or ""))
+        self.send(reply)
+
+    def verb_data(self, verb, _):
+        if not self.recipients:
+            self.send("554 5.5.1 no valid recipients")
+            return
+        reply = self.server.reply_for(verb) or "354 go on"
+        self.send(reply)
+        if reply.startswith("354"):
+            self.finish(Message(self, self.read_data()))
+
+    def finish(self, message):
+        asked = message.recipients if self.behaviour.get("lmtp") else message.recipients[:1]
+        replies = [self.server.reply_for("EOD", address) or "250 2.0.0 taken" for address in asked]
+        verdicts = replies if len(asked) > 1 else replies * len(message.recipients)
+        message.accepted_for = [address for address, reply in zip(message.recipients, verdicts) if reply.startswith("2")]
+        if message.accepted_for:
+            with self.server.lock:
+                self.server.messages.append(message)
+        self.reset()
+        for reply in replies:
+            self.send(reply)
+
+    def verb_rset(self, verb, _):
+        self.reset()
+        self.send(self.server.reply_for(verb) or "250 2.0.0 ok")
+
+    def verb_noop(self, verb, _):
+        self.send(self.server.reply_for(verb) or "250 2.0.0 ok")
+
+    def verb_quit(self, verb, _):
+        self.send(self.server.reply_for(verb) or "221 2.0.0 bye")
+        raise Drop("QUIT")
+
+    def reset(self):
+        self.sender, self.parameters, self.recipients = None, "", []

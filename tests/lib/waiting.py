@@ -1,0 +1,47 @@
+"""Waiting for events: never a fixed sleep, always a condition and a limit."""
+import os
+import select
+import time
+
+TIMEOUT = float(os.environ.get("PARCELPOST_TEST_TIMEOUT") or 30)
+
+
+class WaitTimeout(AssertionError):
+    """What was waited for did not come."""
+
+
+def wait_for(condition, what="the condition", timeout=None, explain=None):
+    """Calls condition until it gives something true, and returns that. explain() adds to the failure's text."""
+    limit = time.monotonic() + (timeout or TIMEOUT)
+    pause = 0.002
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > limit:
+            detail = "\n" + explain() if explain else ""
+            raise WaitTimeout(f"waited {timeout or TIMEOUT:g} s for {what}{detail}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+
+
+def start_time(pid):
+    """When a process began, in clock ticks; None when there is no such process, or it is a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            fields = stream.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def wait_exit(pid, timeout=None):
+    """True when the process has ended before the timeout. Works for processes that are not ours, too."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], timeout or TIMEOUT)[0])
+    finally:
+        os.close(descriptor)
