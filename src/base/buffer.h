@@ -27,7 +27,7 @@ bool buffer_append_text(struct buffer *buffer, struct text text);
 bool buffer_append_string(struct buffer *buffer, const char *string);
 bool buffer_append_byte(struct buffer *buffer, char byte);
 bool buffer_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool buffer_format_list(struct buffer *buffer, const char *format, va_list list);
+bool buffer_format_list(struct buffer *buffer, const char *format, va_list list) __attribute__((format(printf, 2, 0)));
 /* Makes room for `length` more bytes and returns where they go (NULL past the maximum); buffer_advance counts them. */
 char *buffer_reserve(struct buffer *buffer, size_t length);
 void buffer_advance(struct buffer *buffer, size_t length);

@@ -18,9 +18,11 @@ void loop_free(struct loop *loop);
 /* Watches fd (not owned) for events. Returned watch belongs to the loop until loop_unwatch. */
 struct loop_watch *loop_watch(struct loop *loop, int fd, uint32_t events, loop_ready *ready, void *context);
 void loop_change(struct loop_watch *watch, uint32_t events);
-/* Safe inside callbacks, also for watches that are ready in the same round. */
+/* Safe inside callbacks, also for watches that are ready in the same round; NULL is ignored. Call it before close(fd):
+ * a closed number may already be another's, and a descriptor shared with a child never leaves the set by itself. */
 void loop_unwatch(struct loop_watch *watch);
-/* Fires once after milliseconds; belongs to the loop; gone after firing or loop_cancel. */
+/* Fires once after milliseconds; belongs to the loop; gone before its callback is called,
+ * or after loop_cancel (which ignores NULL). */
 struct loop_timer *loop_after(struct loop *loop, int64_t milliseconds, loop_elapsed *elapsed, void *context);
 void loop_cancel(struct loop_timer *timer);
 /* Blocks these signals and delivers them to the callback inside the loop. Once per loop. */
@@ -31,6 +33,8 @@ void loop_round(struct loop *loop, int timeout_ms);
 /* Rounds until loop_stop. after_round (may be NULL) runs at the end of each round: the place to work off a batch. */
 void loop_run(struct loop *loop, loop_elapsed *after_round, void *context);
 void loop_stop(struct loop *loop);
-/* In a child after fork: closes the parent's epoll and signal descriptors without touching its registrations. */
+/* In a child after fork: closes the parent's epoll and signal descriptors without touching its registrations,
+ * and frees the loop. The signals stay blocked: a Ctrl-C for the whole group reaches the listener alone; who executes
+ * another program unblocks them. */
 void loop_forget(struct loop *loop);
 #endif

@@ -31,6 +31,7 @@ struct stream {
     struct buffer input, output;
     struct stream_transport transport; /* read == NULL: plain */
     bool ended;
+    size_t read_size; /* how much the next read asks for: grows while reads come back full, falls when idle */
 };
 /* fd is owned from now on and made non-blocking. input_maximum bounds what is read ahead, output_maximum what is held
  * back. */
@@ -38,7 +39,10 @@ void stream_init(struct stream *stream, int fd, size_t input_maximum, size_t out
 void stream_close(struct stream *stream);
 /* Reads at least one more byte into input (up to its free room). */
 enum stream_result stream_fill(struct stream *stream, int64_t deadline);
-/* Next line without its CRLF, borrowed until the next call. Lines end in CRLF only; maximum counts the CRLF. */
+/* Next line without its CRLF, borrowed until the next call. Lines end in CRLF only; maximum counts the CRLF (at least
+ * 2). After STREAM_BARE_CR and STREAM_BARE_LF everything up to and with the next LF is consumed and *line shows it;
+ * after STREAM_TOO_LONG the first `maximum` bytes are. After STREAM_TIMEOUT and STREAM_STOP what came so far stays
+ * unread. */
 enum stream_result stream_read_line(struct stream *stream, size_t maximum, int64_t deadline, struct text *line);
 /* As above, but a lone LF ends a line as well (replies of sloppy servers; never for what clients send). */
 enum stream_result stream_read_line_lenient(struct stream *stream, size_t maximum, int64_t deadline, struct text *line);

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ * System call filters. sandbox_prepare is called in the parent, sandbox_enter in receiver and signer once they hold
+ * everything they need. A list of what is allowed; any other call kills the process. Failure ends the process. */
+#include "base/sandbox.h"
+#include "base/exit_status.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
+
+static struct sock_fprog prepared[SANDBOX_PROFILES];
+
+/* Talking over descriptors that are open already, memory, time, ending. Nothing here opens, connects or starts. */
+static const int common_calls[] = {
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(readv),
+    SCMP_SYS(writev),
+    SCMP_SYS(pread64),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(preadv),
+    SCMP_SYS(pwritev),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(close),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(lseek),
+    SCMP_SYS(fstat),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(sendfile),
+    SCMP_SYS(copy_file_range),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),
+    SCMP_SYS(getegid),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(futex),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sysinfo),
+};
+
+/* Large messages travel as memory files. */
+static const int receiver_calls[] = {SCMP_SYS(memfd_create)};
+
+/* The service loop. */
+static const int signer_calls[] = {
+    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),      SCMP_SYS(epoll_wait),      SCMP_SYS(epoll_pwait),
+    SCMP_SYS(signalfd4),     SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
+};
+
+static const struct profile {
+    const int *calls;
+    size_t count;
+} profiles[SANDBOX_PROFILES] = {
+    [SANDBOX_RECEIVER] = {receiver_calls, COUNT_OF(receiver_calls)},
+    [SANDBOX_SIGNER] = {signer_calls, COUNT_OF(signer_calls)},
+};
+
+/* Calls that are allowed with certain arguments only: argument & mask == value. */
+static const struct limited_call {
+    int call;
+    unsigned argument;
+    uint64_t mask, value;
+} limited_calls[] = {
+    {SCMP_SYS(mmap), 2, PROT_EXEC, 0},
+    {SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
+    /* The C library's fstat. A filter cannot see whether the path is empty, so stat stays possible with this flag: the
+     * chroot is empty, and it opens nothing. */
+    {SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH, AT_EMPTY_PATH},
+    {SCMP_SYS(prctl), 0, UINT32_MAX, PR_SET_NAME},
+    /* abort(); allow_own_signals sees to it that only this process is meant. */
+    {SCMP_SYS(tgkill), 2, UINT32_MAX, SIGABRT},
+};
+
+static _Noreturn void die_unprepared(const char *what, int reason) {
+    die_fatal(EXIT_STATUS_SYSTEM, "cannot prepare the sandbox: %s: %s", what, strerror(reason));
+}
+
+static void allow_calls(scmp_filter_ctx filter, const int *calls, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+        /* EDOM: a call that this architecture does not have. */
+        if (result != 0 && result != -EDOM) {
+            die_unprepared("a rule", -result);
+        }
+    }
+}
+
+static void allow_limited_calls(scmp_filter_ctx filter) {
+    for (size_t i = 0; i < COUNT_OF(limited_calls); i++) {
+        const struct limited_call *row = &limited_calls[i];
+        struct scmp_arg_cmp compare = SCMP_CMP64(row->argument, SCMP_CMP_MASKED_EQ, row->mask, row->value);
+        int result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, row->call, 1, &compare);
+        if (result != 0 && result != -EDOM) {
+            die_unprepared("a limited rule", -result);
+        }
+    }
+}
+
+/* The compiled program, by way of a memory file. */
+static void export_program(scmp_filter_ctx filter, struct sock_fprog *program) {
+    int fd = file_memory("sandbox");
+    int result = seccomp_export_bpf(filter, fd);
+    int64_t size = file_size(fd);
+    if (result != 0 || size <= 0 || size > (int64_t)(BPF_MAXINSNS * sizeof(struct sock_filter))) {
+        die_unprepared("export", result != 0 ? -result : EIO);
+    }
+    program->filter = memory_new((size_t)size, 1);
+    program->len = (unsigned short)((size_t)size / sizeof(struct sock_filter));
+    if (!file_pread_all(fd, program->filter, (size_t)size, 0)) {
+        die_unprepared("read", errno);
+    }
+    close(fd);
+}
+
+void sandbox_prepare(enum sandbox_profile profile) {
+    if (prepared[profile].filter != NULL) {
+        return;
+    }
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    if (filter == NULL || seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0) {
+        die_unprepared("libseccomp", EIO);
+    }
+    /* A binary tree: a few comparisons for each call instead of up to sixty. */
+    (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    allow_calls(filter, common_calls, COUNT_OF(common_calls));
+    allow_calls(filter, profiles[profile].calls, profiles[profile].count);
+    allow_limited_calls(filter);
+    export_program(filter, &prepared[profile]);
+    seccomp_release(filter);
+}
+
+static void load(const struct sock_fprog *program) {
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0) != 0) {
+        die_fatal(EXIT_STATUS_SYSTEM, "cannot enter the sandbox: %s", strerror(errno));
+    }
+}
+
+/* The process id is not known when the filter is compiled, so a second one guards tgkill: without it a receiver could
+ * end the others of its user. Filters stack, the strictest answer counts. Architecture: the first filter checks it. */
+static void forbid_foreign_signals(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)SCMP_SYS(tgkill), 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)getpid(), 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = COUNT_OF(code), .filter = code};
+    load(&program);
+}
+
+void sandbox_enter(enum sandbox_profile profile) {
+    if (prepared[profile].filter == NULL) {
+        die_panic("sandbox_enter: the profile was not prepared");
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        die_fatal(EXIT_STATUS_SYSTEM, "cannot enter the sandbox: %s", strerror(errno));
+    }
+    forbid_foreign_signals();
+    load(&prepared[profile]);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ * No sandbox: sanitizers need system calls that the filters forbid. Linked in place of sandbox.c by SANITIZE=1 alone;
+ * says so in the log, so that nobody runs such a build by mistake. */
+#include "base/log.h"
+#include "base/sandbox.h"
+
+void sandbox_prepare(enum sandbox_profile profile) {
+    (void)profile;
+}
+
+void sandbox_enter(enum sandbox_profile profile) {
+    log_debug("profile %d: this build has no sandbox", (int)profile);
+}
