@@ -23,7 +23,7 @@ struct process_start { /* descriptors are -1 when the process does not get one *
     const char *const *arguments; /* runner in cron mode: mail ids, NULL-terminated; or NULL */
 };
 /* Never returns: ends with an exit status of base/exit_status.h. The first thing it does is drop privileges. */
-typedef void process_main(const struct process_start *start) __attribute__((noreturn));
+typedef void process_main(const struct process_start *start);
 extern process_main *const process_mains[PROCESS_KINDS];
 extern const char *const process_names[PROCESS_KINDS];
 #endif
