@@ -8,9 +8,10 @@
 #define ADDRESS_DOMAIN_MAXIMUM 255 /* RFC 5321 4.5.3.1.2 */
 #define ADDRESS_SIZE (ADDRESS_LOCAL_MAXIMUM + 1 + ADDRESS_DOMAIN_MAXIMUM + 1)
 
-struct address { /* empty local and domain: the null reverse-path "<>" */
+struct address {                               /* empty local and domain: the null reverse-path "<>" */
     char local[ADDRESS_LOCAL_MAXIMUM * 2 + 1]; /* as written; a quoted string keeps its quotes */
-    char domain[ADDRESS_DOMAIN_MAXIMUM + 1];   /* lower case A-label or as written; "" only for <> and <postmaster>; "[…]" for a literal */
+    char domain[ADDRESS_DOMAIN_MAXIMUM +
+                1]; /* lower case A-label or as written; "" only for <> and <postmaster>; "[…]" for a literal */
 };
 enum address_problem {
     ADDRESS_OK,
@@ -23,7 +24,8 @@ enum address_problem {
  * (ESMTP parameters). Source routes (RFC 5321 C) are accepted and ignored. "<>" gives an empty address. A local part
  * without domain is accepted only for "postmaster", any case. allow_utf8: SMTPUTF8 was asked for (RFC 6531). When it
  * is ADDRESS_BAD_DOTS or ADDRESS_BAD_CHARACTERS, address->local holds the offending local part for the reply. */
-enum address_problem address_parse_path(struct text argument, bool allow_utf8, struct address *address, struct text *rest);
+enum address_problem address_parse_path(struct text argument, bool allow_utf8, struct address *address,
+                                        struct text *rest);
 /* "local@domain" without brackets, the whole text. */
 enum address_problem address_parse(struct text mailbox, bool allow_utf8, struct address *address);
 bool address_is_null(const struct address *address);

@@ -25,11 +25,12 @@ enum envelope_body { BODY_7BIT, BODY_8BITMIME };
 struct envelope_recipient {
     enum recipient_status status;
     enum envelope_delivery delivery;
-    char *to_url;   /* as the client gave it, "local@domain" */
-    char *target;   /* where it is delivered to: to_url, or what the lookup made of it (postmaster) */
-    char *notify;   /* RFC 3461 NOTIFY as given, "" when absent */
-    char *orcpt;    /* RFC 3461 ORCPT as given (xtext), "" when absent */
-    uint32_t status_offset; /* set by envelope_format and envelope_parse: of the status byte within the envelope's text */
+    char *to_url; /* as the client gave it, "local@domain" */
+    char *target; /* where it is delivered to: to_url, or what the lookup made of it (postmaster) */
+    char *notify; /* RFC 3461 NOTIFY as given, "" when absent */
+    char *orcpt;  /* RFC 3461 ORCPT as given (xtext), "" when absent */
+    uint32_t
+        status_offset; /* set by envelope_format and envelope_parse: of the status byte within the envelope's text */
 };
 struct envelope { /* strings are owned, never NULL: "" when unknown */
     char mail_id[MAIL_ID_SIZE];
@@ -38,15 +39,15 @@ struct envelope { /* strings are owned, never NULL: "" when unknown */
     char *remote_ip, *remote_name; /* remote_name: forward-confirmed PTR name */
     char *local_ip;
     uint32_t local_port;
-    char *role;      /* the listener's: "mx", "internal", "submission", "sendmail", "notice" */
-    char *protocol;  /* Received's "with": ESMTP, ESMTPS, ESMTPSA, … */
+    char *role;     /* the listener's: "mx", "internal", "submission", "sendmail", "notice" */
+    char *protocol; /* Received's "with": ESMTP, ESMTPS, ESMTPSA, … */
     char *ehlo;
-    char *from_url;  /* reverse-path, "" for <> */
-    char *account;   /* the login, "" */
-    char *tls;       /* "TLSv1.3 TLS_AES_256_GCM_SHA384", "" */
-    char *message_id;/* header field's value, "" */
-    char *ret, *envid; /* RFC 3461, "" */
-    char *verdicts;  /* "dkim=pass header.d=x; spf=…", the Authentication-Results body, "" */
+    char *from_url;          /* reverse-path, "" for <> */
+    char *account;           /* the login, "" */
+    char *tls;               /* "TLSv1.3 TLS_AES_256_GCM_SHA384", "" */
+    char *message_id;        /* header field's value, "" */
+    char *ret, *envid;       /* RFC 3461, "" */
+    char *verdicts;          /* "dkim=pass header.d=x; spf=…", the Authentication-Results body, "" */
     uint32_t auto_generated; /* 1: never answered with a notice (a notice itself; Auto-Submitted) */
     enum envelope_body body;
     struct envelope_recipient *recipients;
@@ -58,7 +59,8 @@ void envelope_free(struct envelope *envelope);
 /* Replaces an owned string. */
 void envelope_set(char **string, struct text value);
 /* Appends a recipient; all but delivery copied. */
-struct envelope_recipient *envelope_add(struct envelope *envelope, struct text to_url, struct text target, enum envelope_delivery delivery);
+struct envelope_recipient *envelope_add(struct envelope *envelope, struct text to_url, struct text target,
+                                        enum envelope_delivery delivery);
 /* Appends the text form; false past the buffer's maximum. Tabs, CR, LF, NUL in values are refused (false). */
 bool envelope_format(struct envelope *envelope, struct buffer *text);
 /* Strict: unknown keys are skipped, anything malformed gives false. Everything in *envelope is owned by the caller. */

@@ -11,7 +11,8 @@ struct reply { /* text may hold several lines, separated by '\n' */
     char enhanced[12]; /* "5.7.1", "" for 220, 354, EHLO */
     char text[REPLY_TEXT_SIZE];
 };
-void reply_set(struct reply *reply, unsigned code, const char *enhanced, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void reply_set(struct reply *reply, unsigned code, const char *enhanced, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Appends the wire form, "250-2.1.0 first\r\n250 2.1.0 last\r\n". Bytes that would end a line become '?'. */
 bool reply_format(const struct reply *reply, struct buffer *wire);
 /* One line "550 5.1.1 text" for logs and rows; returns destination. */

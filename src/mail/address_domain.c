@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ * The part after the '@': host names (RFC 5321 4.1.2, RFC 5890 with libidn2), address literals (4.1.3), and what is
+ * dangerous before it. Called on untrusted text; no I/O; fails only by return value. */
+#include "mail/address.h"
+#include <arpa/inet.h>
+#include <idn2.h>
+#include <string.h>
+
+#define LABEL_MAXIMUM 63 /* RFC 1035 2.3.4 */
+
+static bool is_let_dig(unsigned char byte) {
+    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') || byte >= 0x80;
+}
+
+/* sub-domain = Let-dig [Ldh-str]: no hyphen at either end. */
+static bool is_label(struct text label) {
+    if (label.length == 0 || label.data[0] == '-' || label.data[label.length - 1] == '-') {
+        return false;
+    }
+    for (size_t i = 0; i < label.length; i++) {
+        if (!is_let_dig((unsigned char)label.data[i]) && label.data[i] != '-') {
+            return false;
+        }
+    }
+    return label.length <= LABEL_MAXIMUM || text_has_eight_bit(label);
+}
+
+/* A domain with U-labels: valid when it has an A-label form that DNS can carry (which also bounds its labels). */
+static bool has_ascii_form(struct text domain) {
+    char string[ADDRESS_DOMAIN_MAXIMUM + 1];
+    char *ascii = NULL;
+    if (!text_copy(string, sizeof string, domain) || !text_is_utf8(domain)) {
+        return false;
+    }
+    if (idn2_to_ascii_8z(string, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK) {
+        return false;
+    }
+    bool fits = strlen(ascii) <= ADDRESS_DOMAIN_MAXIMUM;
+    idn2_free(ascii);
+    return fits;
+}
+
+bool address_domain_is_valid(struct text domain, bool allow_utf8) {
+    struct text rest = domain;
+    struct text label;
+    bool eight_bit = text_has_eight_bit(domain);
+    if (domain.length == 0 || domain.length > ADDRESS_DOMAIN_MAXIMUM || domain.data[domain.length - 1] == '.' ||
+        (eight_bit && !allow_utf8)) {
+        return false;
+    }
+    while (text_split(&rest, '.', &label)) {
+        if (!is_label(label)) {
+            return false;
+        }
+    }
+    return !eight_bit || has_ascii_form(domain);
+}
+
+bool address_is_literal(struct text domain) {
+    char ip[INET6_ADDRSTRLEN];
+    return address_literal_ip(domain, ip, sizeof ip);
+}
+
+bool address_literal_ip(struct text domain, char *ip, size_t size) {
+    unsigned char bytes[16];
+    if (domain.length < 2 || domain.data[0] != '[' || domain.data[domain.length - 1] != ']') {
+        return false;
+    }
+    struct text inside = text_from(text_first(domain, domain.length - 1), 1);
+    bool v6 = text_starts_nocase(inside, TEXT("IPv6:"));
+    inside = v6 ? text_from(inside, 5) : inside;
+    if (memchr(inside.data, '\0', inside.length) != NULL || !text_copy(ip, size, inside)) {
+        return false;
+    }
+    return inet_pton(v6 ? AF_INET6 : AF_INET, ip, bytes) == 1;
+}
+
+/* The local part as it is meant: without the quotes and backslashes of a quoted string. */
+static void unquote(const char *local, char *plain) {
+    bool quoted = local[0] == '"';
+    size_t length = strlen(local);
+    size_t end = quoted && length > 1 ? length - 1 : length;
+    size_t used = 0;
+    for (size_t i = quoted ? 1 : 0; i < end; i++) {
+        i += quoted && local[i] == '\\' && i + 1 < end;
+        plain[used++] = local[i];
+    }
+    plain[used] = '\0';
+}
+
+bool address_is_dangerous(const struct address *address, bool local_domain) {
+    char plain[sizeof address->local];
+    unquote(address->local, plain);
+    if (local_domain) {
+        return plain[0] == '.' || strpbrk(plain, "@%!/|") != NULL;
+    }
+    return strpbrk(plain, "@%!`#&?") != NULL || strstr(plain, "/../") != NULL;
+}

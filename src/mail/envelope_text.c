@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ * The envelope's text form (queue/README.md, "Envelope"), written and read. Called by receivers, ledger, runner and
+ * agents; the reader trusts nothing, as the text comes from other processes and from disk; fails by return value. */
+#include "base/clock.h"
+#include "mail/envelope_fields.h"
+#include <inttypes.h>
+#include <string.h>
+
+#define FORMAT_VERSION 1
+#define FIELDS_A_RECIPIENT 6
+
+#define FIELD(name)                                                                                                    \
+    { #name, offsetof(struct envelope, name) }
+const struct envelope_field envelope_fields[ENVELOPE_STRINGS] = {
+    FIELD(remote_ip), FIELD(remote_name), FIELD(local_ip), FIELD(role), FIELD(protocol),
+    FIELD(ehlo),      FIELD(from_url),    FIELD(account),  FIELD(tls),  FIELD(message_id),
+    FIELD(ret),       FIELD(envid),       FIELD(verdicts),
+};
+
+char **envelope_string(struct envelope *envelope, size_t number) {
+    return (char **)(void *)((char *)envelope + envelope_fields[number].place);
+}
+
+static const char *const body_names[] = {[BODY_7BIT] = "7BIT", [BODY_8BITMIME] = "8BITMIME"};
+static const char statuses[] = {RECIPIENT_QUEUED,  RECIPIENT_DELIVERED, RECIPIENT_FAILED,
+                                RECIPIENT_EXPIRED, RECIPIENT_REMOVED,   RECIPIENT_HELD};
+
+/* A value with one of these would read back as something else. */
+static bool is_clean(const char *value) {
+    return strpbrk(value, "\t\r\n") == NULL;
+}
+
+static bool format_string(struct buffer *text, const char *key, const char *value) {
+    return is_clean(value) && buffer_format(text, "%s: %s\n", key, value);
+}
+
+static bool format_fields(struct envelope *envelope, struct buffer *text) {
+    char received[CLOCK_TEXT_SIZE];
+    clock_text((time_t)envelope->received_at, received);
+    if (!buffer_format(text, "envelope: %d\n", FORMAT_VERSION) || !mail_id_is_valid(text_of(envelope->mail_id)) ||
+        envelope->contact_id < 0 || !format_string(text, "mail_id", envelope->mail_id) ||
+        !format_string(text, "received_at", received) ||
+        !buffer_format(text, "contact_id: %" PRId64 "\nlocal_port: %" PRIu32 "\nauto_generated: %" PRIu32 "\n",
+                       envelope->contact_id, envelope->local_port, envelope->auto_generated) ||
+        !format_string(text, "body", body_names[envelope->body])) {
+        return false;
+    }
+    for (size_t i = 0; i < ENVELOPE_STRINGS; i++) {
+        if (!format_string(text, envelope_fields[i].key, *envelope_string(envelope, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool format_recipient(struct envelope_recipient *recipient, struct buffer *text, size_t start) {
+    recipient->status_offset = (uint32_t)(text->length - start);
+    return is_clean(recipient->to_url) && is_clean(recipient->target) && is_clean(recipient->notify) &&
+           is_clean(recipient->orcpt) &&
+           buffer_format(text, "%c\t%s\t%s\t%s\t%s\t%s\n", (char)recipient->status,
+                         envelope_delivery_name(recipient->delivery), recipient->to_url, recipient->target,
+                         recipient->notify, recipient->orcpt);
+}
+
+bool envelope_format(struct envelope *envelope, struct buffer *text) {
+    size_t start = text->length;
+    bool whole = format_fields(envelope, text);
+    for (size_t i = 0; whole && i < envelope->recipient_count; i++) {
+        whole = format_recipient(&envelope->recipients[i], text, start);
+    }
+    if (!whole || text->length - start > ENVELOPE_TEXT_MAXIMUM) {
+        text->length = start; /* all or nothing */
+        return false;
+    }
+    return true;
+}
+
+static bool parse_status(struct text text, enum recipient_status *status) {
+    if (text.length != 1 || memchr(statuses, text.data[0], sizeof statuses) == NULL) {
+        return false;
+    }
+    *status = (enum recipient_status)text.data[0];
+    return true;
+}
+
+static bool parse_delivery(struct text text, enum envelope_delivery *delivery) {
+    for (enum envelope_delivery d = DELIVERY_NONE; d <= DELIVERY_REMOTE; d++) {
+        if (text_equal(text, text_of(envelope_delivery_name(d)))) {
+            *delivery = d;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "Q<TAB>local<TAB>to_url<TAB>target<TAB>notify<TAB>orcpt": exactly six, of which the last two may be empty. */
+static bool parse_recipient(struct text line, uint32_t offset, struct envelope *envelope) {
+    struct text fields[FIELDS_A_RECIPIENT];
+    enum recipient_status status;
+    enum envelope_delivery delivery;
+    for (size_t i = 0; i < FIELDS_A_RECIPIENT; i++) {
+        size_t end = text_find(line, '\t');
+        if ((end == line.length) != (i + 1 == FIELDS_A_RECIPIENT)) {
+            return false;
+        }
+        fields[i] = text_first(line, end);
+        line = text_from(line, end + 1);
+    }
+    if (!parse_status(fields[0], &status) || !parse_delivery(fields[1], &delivery)) {
+        return false;
+    }
+    struct envelope_recipient *recipient = envelope_add(envelope, fields[2], fields[3], delivery);
+    recipient->status = status;
+    recipient->status_offset = offset;
+    envelope_set(&recipient->notify, fields[4]);
+    envelope_set(&recipient->orcpt, fields[5]);
+    return true;
+}
+
+enum parsed { PARSED, MALFORMED, NOT_MINE };
+
+static enum parsed parse_number(struct text key, struct text value, struct envelope *envelope) {
+    uint64_t number;
+    uint32_t *small = text_equal(key, TEXT("local_port"))       ? &envelope->local_port
+                      : text_equal(key, TEXT("auto_generated")) ? &envelope->auto_generated
+                                                                : NULL;
+    bool contact = text_equal(key, TEXT("contact_id"));
+    if (small == NULL && !contact) {
+        return NOT_MINE;
+    }
+    if (!text_number(value, contact ? INT64_MAX : UINT32_MAX, &number)) {
+        return MALFORMED;
+    }
+    if (contact) {
+        envelope->contact_id = (int64_t)number;
+    } else {
+        *small = (uint32_t)number;
+    }
+    return PARSED;
+}
+
+static enum parsed parse_received_at(struct text value, struct envelope *envelope) {
+    char string[CLOCK_TEXT_SIZE];
+    time_t seconds;
+    if (!text_copy(string, sizeof string, value) || !clock_parse(string, &seconds)) {
+        return MALFORMED;
+    }
+    envelope->received_at = seconds;
+    return PARSED;
+}
+
+static enum parsed parse_body(struct text value, struct envelope *envelope) {
+    for (enum envelope_body b = BODY_7BIT; b <= BODY_8BITMIME; b++) {
+        if (text_equal(value, text_of(body_names[b]))) {
+            envelope->body = b;
+            return PARSED;
+        }
+    }
+    return MALFORMED;
+}
+
+static enum parsed parse_string(struct text key, struct text value, struct envelope *envelope) {
+    for (size_t i = 0; i < ENVELOPE_STRINGS; i++) {
+        if (text_equal(key, text_of(envelope_fields[i].key))) {
+            envelope_set(envelope_string(envelope, i), value);
+            return PARSED;
+        }
+    }
+    return NOT_MINE;
+}
+
+/* "key: value", with a blank even when the value is empty. */
+static enum parsed parse_field(struct text line, struct envelope *envelope) {
+    size_t colon = text_find(line, ':');
+    struct text key = text_first(line, colon);
+    struct text value = text_from(line, colon + 2);
+    if (colon == 0 || colon + 1 >= line.length || line.data[colon + 1] != ' ' ||
+        text_find(value, '\t') < value.length) {
+        return MALFORMED;
+    }
+    if (text_equal(key, TEXT("mail_id"))) {
+        return mail_id_is_valid(value) && text_copy(envelope->mail_id, MAIL_ID_SIZE, value) ? PARSED : MALFORMED;
+    }
+    if (text_equal(key, TEXT("received_at"))) {
+        return parse_received_at(value, envelope);
+    }
+    if (text_equal(key, TEXT("body"))) {
+        return parse_body(value, envelope);
+    }
+    enum parsed parsed = parse_number(key, value, envelope);
+    return parsed == NOT_MINE ? parse_string(key, value, envelope) : parsed; /* unknown keys are skipped */
+}
+
+/* The first line is "envelope: 1": another version is another format. */
+static bool take_version(struct text *rest) {
+    static const struct text expected = {"envelope: 1\n", 12};
+    bool known = text_equal(text_first(*rest, expected.length), expected);
+    *rest = text_from(*rest, expected.length);
+    return known;
+}
+
+bool envelope_parse(struct text text, struct envelope *envelope) {
+    struct text rest = text;
+    envelope_init(envelope);
+    if (text.length > ENVELOPE_TEXT_MAXIMUM || text.length == 0 || text.data[text.length - 1] != '\n' ||
+        text_find(text, '\0') < text.length || text_find(text, '\r') < text.length || !take_version(&rest)) {
+        return false;
+    }
+    while (rest.length > 0) {
+        uint32_t offset = (uint32_t)(rest.data - text.data);
+        struct text line = text_first(rest, text_find(rest, '\n'));
+        rest = text_from(rest, line.length + 1);
+        bool recipient = line.length > 1 && line.data[1] == '\t';
+        if (recipient ? !parse_recipient(line, offset, envelope) : parse_field(line, envelope) == MALFORMED) {
+            return false;
+        }
+    }
+    return envelope->mail_id[0] != '\0';
+}

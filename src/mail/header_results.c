@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * Whose verdict an Authentication-Results field claims to be (RFC 8601 2.2: CFWS authserv-id ...). Called by receivers
+ * on untrusted messages, to remove those that forge our name; no I/O; cannot fail. */
+#include "mail/header.h"
+#include <string.h>
+
+static bool is_white(char byte) {
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+/* Skips a comment with those nested in it (RFC 5322 3.2.2); at its '('. One that never ends takes everything. */
+static size_t skip_comment(struct text text, size_t at) {
+    unsigned depth = 0;
+    while (at < text.length) {
+        char byte = text.data[at++];
+        if (byte == '\\' && at < text.length) {
+            at++;
+        } else if (byte == '(') {
+            depth++;
+        } else if (byte == ')' && --depth == 0) {
+            break;
+        }
+    }
+    return at;
+}
+
+static struct text skip_comments_and_white(struct text text) {
+    size_t at = 0;
+    while (at < text.length && (is_white(text.data[at]) || text.data[at] == '(')) {
+        at = text.data[at] == '(' ? skip_comment(text, at) : at + 1;
+    }
+    return text_from(text, at);
+}
+
+/* The authserv-id, a token or a quoted string, unquoted into id. False when it is longer than any name of ours. */
+static bool take_id(struct text text, char *id, size_t size) {
+    bool quoted = text.length > 0 && text.data[0] == '"';
+    size_t used = 0;
+    for (size_t at = quoted ? 1 : 0; at < text.length; at++) {
+        char byte = text.data[at];
+        if (quoted ? byte == '"' : is_white(byte) || byte == ';' || byte == '(') {
+            break;
+        }
+        if (quoted && byte == '\\' && at + 1 < text.length) {
+            byte = text.data[++at];
+        }
+        if (used + 1 >= size) {
+            return false;
+        }
+        id[used++] = byte;
+    }
+    id[used] = '\0';
+    return true;
+}
+
+bool header_claims_our_results(const struct header_field *field, const char *name) {
+    char id[512];
+    if (!text_equal_nocase(field->name, TEXT("Authentication-Results"))) {
+        return false;
+    }
+    struct text value = skip_comments_and_white(field->value);
+    if (!take_id(value, id, sizeof id)) {
+        return false;
+    }
+    struct text claimed = text_of(id);
+    if (claimed.length > 0 && claimed.data[claimed.length - 1] == '.') {
+        claimed.length--; /* a reader may take the name with its root dot for ours */
+    }
+    return text_equal_nocase(claimed, text_of(name));
+}
