@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ * The delivery agent: forked by the listener when the runner wants one, works off AGENT_JOBs of one destination and
+ * ends when its job channel closes. Drops to the network user in an empty directory (smtp, lmtp, null) or to the
+ * transport's configured user (maildir) before it reads anything. Whatever goes wrong with a message is a result; only
+ * a malformed job or a missing transport ends the agent with a status of its own. */
+#include "agent/agent.h"
+#include "agent/transport.h"
+#include "base/clock.h"
+#include "base/exit_status.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "ipc/whitelist.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void ignore_signals(void) {
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE}; /* a closing channel is how an agent is told */
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) {
+        signal(ignored[i], SIG_IGN);
+    }
+}
+
+/* What needs files, the dropping of privileges, and what must not be held afterwards. */
+static void drop_privileges(const struct process_start *start, const struct transport_context *context) {
+    const int keep[] = {start->job, start->hub, start->resolver, log_descriptor()};
+    tzset();
+    privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
+    privilege_drop(&start->user, transport_needs_file_system(context) ? NULL : start->chroot);
+}
+
+static void take_log(struct channel_message *message) {
+    if (message->kind == HUB_LOG && message->fd >= 0) {
+        int former = log_set_descriptor(message->fd);
+        message->fd = -1;
+        if (former > STDERR_FILENO) {
+            close(former);
+        }
+    }
+}
+
+/* One message from the listener. False when it is gone: then the agent ends, as it does after the job in hand. */
+static bool serve_hub(int hub, char *storage) {
+    union channel_values values;
+    struct channel_message message = {.fd = -1};
+    enum channel_result result = channel_receive(hub, 0, storage, &values, &message);
+    if (result == CHANNEL_OK) {
+        take_log(&message);
+    }
+    if (message.fd >= 0) {
+        close(message.fd);
+    }
+    return result == CHANNEL_OK || result == CHANNEL_AGAIN;
+}
+
+/* Waits for the runner's next job, serving the listener meanwhile. False: nothing will come any more. */
+static bool wait_for_job(const struct process_start *start, char *storage) {
+    struct pollfd ready[2] = {{.fd = start->job, .events = POLLIN}, {.fd = start->hub, .events = POLLIN}};
+    for (;;) {
+        int count = poll(ready, 2, -1);
+        if (count < 0 && errno != EINTR) {
+            return false;
+        }
+        if (count > 0 && ready[1].revents != 0 && !serve_hub(start->hub, storage)) {
+            return false;
+        }
+        if (count > 0 && ready[0].revents != 0) {
+            return true;
+        }
+    }
+}
+
+/* One job. False when the runner is gone or asks nonsense. */
+static bool serve_job(const struct process_start *start, struct transport_context *context, char *storage) {
+    static struct delivery delivery; /* holds a piece of content: too large for comfort on the stack */
+    union channel_values values;
+    struct channel_message message = {.fd = -1};
+    if (channel_receive(start->job, clock_deadline(1000), storage, &values, &message) != CHANNEL_OK) {
+        return false;
+    }
+    bool good = whitelist_allows(SERVICE_AGENT, PEER_RUNNER, message.kind) && delivery_read(&delivery, &message);
+    if (message.fd >= 0) {
+        close(message.fd);
+    }
+    if (!good) {
+        log_error("the runner sent a malformed job");
+        exit(EXIT_STATUS_PROTOCOL);
+    }
+    log_set_tag(delivery.mail_id);
+    bool reusable = context->transport->deliver(context, &delivery);
+    bool reported = delivery_report(&delivery, start->job, message.serial, reusable);
+    if (!reported) {
+        log_error("a result could not be reported to the runner");
+    }
+    log_set_tag("");
+    delivery_free(&delivery);
+    return reported && reusable;
+}
+
+_Noreturn void agent_main(const struct process_start *start) {
+    struct transport_context context = {.resolver = start->resolver};
+    const char *name = start->transport != NULL ? start->transport : "";
+    log_set_program("agent");
+    ignore_signals();
+    if (!transport_find(start->config, name, &context)) {
+        die_fatal(EXIT_STATUS_CONFIG, "there is no transport \"%s\"", name);
+    }
+    if (context.transport->wants_tls && start->config->outbound_tls) {
+        context.tls = tls_client_new();
+    }
+    drop_privileges(start, &context);
+    char *storage = memory_new(1, CHANNEL_MESSAGE_MAXIMUM);
+    while (wait_for_job(start, storage) && serve_job(start, &context, storage)) {
+    }
+    if (context.transport->close != NULL) {
+        context.transport->close(&context);
+    }
+    free(storage);
+    exit(EXIT_STATUS_OK);
+}

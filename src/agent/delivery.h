@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * One job inside the agent: a message, the recipients it is for, and what became of each. Filled from AGENT_JOB, worked
+ * on by a transport, sent back as AGENT_RESULT. */
+#ifndef AGENT_DELIVERY_H
+#define AGENT_DELIVERY_H
+#include "ipc/list.h"
+#include "mail/mail_id.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DELIVERY_REPLY_SIZE 512
+#define DELIVERY_PIECE (32u * 1024)
+
+struct delivery_recipient { /* strings owned */
+    uint32_t index;         /* in the envelope */
+    char *target, *to_url, *notify, *orcpt;
+    bool done; /* kind and reply are set */
+    enum result_kind kind;
+    char reply[DELIVERY_REPLY_SIZE];
+};
+/* Added headers, then the message, read piece by piece from memory or a descriptor. */
+struct delivery_content {
+    int fd;              /* -1: all of it is in cargo */
+    struct buffer cargo; /* owned copy when inline */
+    uint64_t offset;     /* of the message in fd */
+    uint64_t message_length, headers_length;
+    uint64_t position; /* 0 … headers_length + message_length, in delivery order */
+    char piece[DELIVERY_PIECE];
+};
+struct delivery {
+    char mail_id[MAIL_ID_SIZE];
+    char *from_url, *destination, *ret, *envid; /* owned */
+    bool declared_eight_bit;
+    struct delivery_content content;
+    struct delivery_recipient *recipients;
+    size_t count;
+    /* facts for the attempts table */
+    char route[200], host[256], address[64], tls[160];
+    int64_t started_at, started_ms;
+};
+/* Takes a job apart; message->fd becomes the delivery's. False when it is malformed. */
+bool delivery_read(struct delivery *delivery, struct channel_message *message);
+void delivery_free(struct delivery *delivery);
+/* Sends AGENT_RESULT; whoever has no result is deferred. False when the runner is gone. */
+bool delivery_report(struct delivery *delivery, int job, uint32_t serial, bool reusable);
+void delivery_set(struct delivery_recipient *recipient, enum result_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* For every recipient without a result. */
+void delivery_set_remaining(struct delivery *delivery, enum result_kind kind, const char *reply);
+/* Forgets all results, so that another exchanger can be tried. */
+void delivery_reset(struct delivery *delivery);
+
+uint64_t delivery_content_size(const struct delivery_content *content);
+void delivery_content_rewind(struct delivery_content *content);
+/* The next piece, borrowed until the next call; empty at the end. False when it cannot be read. */
+bool delivery_content_next(struct delivery_content *content, struct text *piece);
+/* Looks at every byte; false when it cannot be read. */
+bool delivery_content_has_eight_bit(struct delivery_content *content, bool *eight_bit);
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ * Reading a job's content in the order it is delivered: the added headers stand behind the message in the cargo and go
+ * out before it. Called by transports; a short or failing read is told, never papered over. */
+#include "agent/delivery.h"
+#include "base/file.h"
+
+uint64_t delivery_content_size(const struct delivery_content *content) {
+    return content->headers_length + content->message_length;
+}
+
+void delivery_content_rewind(struct delivery_content *content) {
+    content->position = 0;
+}
+
+/* Where the byte at the delivery position lies in the cargo, and how many follow it there. */
+static uint64_t place_of(const struct delivery_content *content, uint64_t *left) {
+    if (content->position < content->headers_length) {
+        *left = content->headers_length - content->position;
+        return content->message_length + content->position;
+    }
+    uint64_t within = content->position - content->headers_length;
+    *left = content->message_length - within;
+    return within;
+}
+
+bool delivery_content_next(struct delivery_content *content, struct text *piece) {
+    uint64_t left, at = place_of(content, &left);
+    size_t length = left < DELIVERY_PIECE ? (size_t)left : DELIVERY_PIECE;
+    *piece = (struct text){content->piece, length};
+    if (length == 0) {
+        return true;
+    }
+    if (content->fd < 0) {
+        piece->data = content->cargo.data + at;
+    } else if (!file_pread_all(content->fd, content->piece, length, (off_t)(content->offset + at))) {
+        return false;
+    }
+    content->position += length;
+    return true;
+}
+
+bool delivery_content_has_eight_bit(struct delivery_content *content, bool *eight_bit) {
+    struct text piece;
+    *eight_bit = false;
+    delivery_content_rewind(content);
+    do {
+        if (!delivery_content_next(content, &piece)) {
+            return false;
+        }
+        *eight_bit = *eight_bit || text_has_eight_bit(piece);
+    } while (piece.length > 0 && !*eight_bit);
+    delivery_content_rewind(content);
+    return true;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ * The smtp transport: remote mail, to the domain's mail exchangers or along a configured route. A transport block's
+ * target replaces both (a smart host). Runs as the network user; failures are those of agent/session.c. */
+#include "agent/session.h"
+#include <stdio.h>
+
+static enum route_outcome smtp_route(struct transport_context *context, const struct delivery *delivery,
+                                     struct route *route, char reply[ROUTE_REPLY_SIZE]) {
+    if (context->target[0] == '\0') {
+        return route_find(context->config, context->resolver, delivery->destination, route, reply);
+    }
+    route->lmtp = false;
+    snprintf(route->why, sizeof route->why, "configured target");
+    return route_endpoint(text_of(context->target), (unsigned)context->config->remote_smtp_port, context->resolver,
+                          route, reply);
+}
+
+static bool smtp_deliver(struct transport_context *context, struct delivery *delivery) {
+    return session_deliver(context, delivery, smtp_route);
+}
+
+const struct transport transport_smtp = {
+    .name = "smtp",
+    .wants_tls = true,
+    .network = true,
+    .deliver = smtp_deliver,
+    .close = session_close,
+};

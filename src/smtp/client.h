@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ * The SMTP client (RFC 5321), which is the LMTP client (RFC 2033) too, plus one flag. It speaks over one connection
+ * that somebody else made: greeting, EHLO or HELO, STARTTLS, then any number of messages. Called by delivery agents.
+ * Every failure becomes a reply: what the server said, or our own 4xx words for timeouts, lost connections and replies
+ * that are none; nothing but a server's 5xx is ever permanent, besides what RFC 1870 and 6152 say of a missing
+ * extension. Opportunistic TLS is the caller's: it gives the handshake as a function, so that this folder needs no TLS.
+ */
+#ifndef SMTP_CLIENT_H
+#define SMTP_CLIENT_H
+#include "base/stream.h"
+#include "base/text.h"
+#include "mail/reply.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CLIENT_REPLY_SIZE 512 /* one reply as one line, cut */
+
+/* What EHLO offered; rows in client_hello.c. */
+enum client_keyword {
+    CLIENT_PIPELINING = 1 << 0,
+    CLIENT_8BITMIME = 1 << 1,
+    CLIENT_SIZE = 1 << 2,
+    CLIENT_STARTTLS = 1 << 3,
+    CLIENT_SMTPUTF8 = 1 << 4,
+    CLIENT_DSN = 1 << 5
+};
+enum client_direction { CLIENT_TO_SERVER, CLIENT_FROM_SERVER, CLIENT_NOTE };
+/* Shows one line of the dialogue (never mail data). */
+typedef void client_trace(void *context, enum client_direction direction, struct text line);
+/* Makes the stream TLS; false with a reason when the handshake failed (then the connection is of no further use). */
+typedef bool client_start_tls(void *context, struct stream *stream, int64_t deadline, char *reason, size_t size);
+struct client_settings {
+    const char *own_name;        /* for EHLO */
+    bool lmtp;                   /* LHLO, and one reply for each accepted recipient */
+    long timeout_cap;            /* seconds: no wait is longer; 0: the RFC 5321 4.5.3.2 minima */
+    client_start_tls *start_tls; /* NULL: STARTTLS is not used */
+    client_trace *trace;         /* NULL: silent */
+    void *context;               /* of both */
+};
+struct client {
+    struct client_settings settings;
+    struct stream stream;
+    bool open; /* false: the connection is closed or must not be used any more */
+    bool tls;
+    unsigned keywords;             /* enum client_keyword */
+    uint64_t size_limit;           /* of SIZE; 0: none given */
+    unsigned messages;             /* begun over this connection: RSET comes before the second */
+    unsigned code;                 /* of the last reply; 0 when there was none */
+    char reply[CLIENT_REPLY_SIZE]; /* the last reply as one line, or our own words */
+};
+enum client_opening {
+    CLIENT_OPEN,
+    CLIENT_TEMPORARY, /* reply says why; another exchanger may do better */
+    CLIENT_PERMANENT, /* the server said 5xx */
+    CLIENT_TLS_FAILED /* the handshake failed: connect again without TLS, or elsewhere */
+};
+/* fd is owned from now on. Reads the greeting, says EHLO (HELO, LHLO), starts TLS when offered and wanted. When it is
+ * not CLIENT_OPEN the connection has been closed. settings is copied, what it points to is borrowed. */
+enum client_opening client_open(struct client *client, int fd, const struct client_settings *settings);
+
+enum client_verdict {
+    CLIENT_PENDING,
+    CLIENT_ACCEPTED /* RCPT was; the data's reply decides */,
+    CLIENT_DELIVERED,
+    CLIENT_DEFERRED,
+    CLIENT_FAILED
+};
+struct client_recipient {
+    const char *address, *notify, *orcpt; /* borrowed; notify and orcpt "" when absent (RFC 3461) */
+    enum client_verdict verdict;          /* CLIENT_PENDING before, one of the last three after client_send */
+    bool asked;                           /* its RCPT was sent, so that a reply belongs to it; false before */
+    char reply[CLIENT_REPLY_SIZE];
+};
+/* Gives the message piece by piece, from the start after rewind; an empty piece is the end. False: it cannot be read.
+ */
+typedef bool client_content(void *context, bool rewind, struct text *piece);
+struct client_message {
+    const char *from;        /* reverse-path, "" for <> */
+    const char *ret, *envid; /* RFC 3461, "" when absent */
+    uint64_t size;           /* bytes, before the encoding */
+    bool declared_eight_bit; /* its sender said BODY=8BITMIME */
+    bool has_eight_bit;      /* and it really has such bytes */
+    client_content *content;
+    void *context;
+    struct client_recipient *recipients;
+    size_t count;
+    bool unconfirmed; /* set: all mail data was sent and the connection lost before its reply; it may have arrived */
+};
+enum client_sending {
+    CLIENT_SENT, /* every recipient has a verdict */
+    CLIENT_STALE /* a reused connection turned out dead before MAIL was answered: nothing has happened, connect anew */
+};
+/* Sends one message. Afterwards client->open tells whether the connection can carry another. */
+enum client_sending client_send(struct client *client, struct client_message *message);
+/* True when the server has closed, or said something unasked (421), while the connection was idle. */
+bool client_is_stale(struct client *client);
+/* QUIT, read its reply for a moment, close. Safe on a closed client. */
+void client_quit(struct client *client);
+#endif

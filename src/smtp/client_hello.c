@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * EHLO, HELO and LHLO of the client, and what the server offers. Runs in delivery agents. A server that answers EHLO
+ * with 5xx is asked with HELO (RFC 5321 3.2); LMTP has no such fallback. */
+#include "smtp/client_private.h"
+
+static void keyword_size(struct client *client, struct text arguments) {
+    uint64_t limit;
+    client->size_limit = text_number(text_trim(arguments), UINT64_MAX / 2, &limit) ? limit : 0;
+}
+
+static const struct {
+    struct text name;
+    enum client_keyword keyword;
+    void (*arguments)(struct client *client, struct text arguments);
+} keywords[] = {
+    {{"PIPELINING", 10}, CLIENT_PIPELINING, NULL}, {{"8BITMIME", 8}, CLIENT_8BITMIME, NULL},
+    {{"SIZE", 4}, CLIENT_SIZE, keyword_size},      {{"STARTTLS", 8}, CLIENT_STARTTLS, NULL},
+    {{"SMTPUTF8", 8}, CLIENT_SMTPUTF8, NULL},      {{"DSN", 3}, CLIENT_DSN, NULL},
+};
+
+/* RFC 5321 4.1.1.1: the first line is the server's name, each further one a keyword with its parameters. */
+static void hello_line(struct client *client, unsigned number, struct text text) {
+    struct text rest = text_trim(text), word;
+    if (number == 0 || client->code != 250 || !text_split(&rest, ' ', &word)) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
+        if (text_equal_nocase(word, keywords[i].name)) {
+            client->keywords |= keywords[i].keyword;
+            if (keywords[i].arguments != NULL) {
+                keywords[i].arguments(client, rest);
+            }
+        }
+    }
+}
+
+static bool perform_hello(struct client *client, const char *verb) {
+    client->keywords = 0;
+    client->size_limit = 0;
+    return client_command(client, PHASE_HELLO, "%s %s", verb, client->settings.own_name) &&
+           client_flush(client, PHASE_HELLO);
+}
+
+static bool response_hello(struct client *client, client_line *seen) {
+    return client_read_reply(client, PHASE_HELLO, seen) && client->open && client->code / 100 == 2;
+}
+
+bool client_hello(struct client *client) {
+    const char *verb = client->settings.lmtp ? "LHLO" : "EHLO";
+    if (!perform_hello(client, verb)) {
+        return false;
+    }
+    if (response_hello(client, hello_line)) {
+        return true;
+    }
+    if (client->settings.lmtp || !client->open || client->code / 100 != 5) {
+        return false;
+    }
+    return perform_hello(client, "HELO") && response_hello(client, NULL);
+}
