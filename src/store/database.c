@@ -102,11 +102,15 @@ static bool check_version(struct database *database, enum database_kind kind, en
     return true;
 }
 
-static bool set_up(struct database *database, enum database_mode mode, const char *path, struct buffer *error) {
+/* users.db keeps a rollback journal: lookup reads it as another user than those who write it, often while no writer is
+ * there, and a reader of a WAL must then be able to make files beside it. parcelpost.db always has its ledger. */
+static bool set_up(struct database *database, enum database_kind kind, enum database_mode mode, const char *path,
+                   struct buffer *error) {
+    const char *journal = kind == DATABASE_USERS ? "PRAGMA journal_mode = DELETE" : "PRAGMA journal_mode = WAL";
     sqlite3_extended_result_codes(database->handle, 1);
     sqlite3_busy_timeout(database->handle, BUSY_MILLISECONDS);
     bool good = mode == DATABASE_READ ||
-                (run_text(database, "PRAGMA journal_mode = WAL") && run_text(database, "PRAGMA synchronous = NORMAL") &&
+                (run_text(database, journal) && run_text(database, "PRAGMA synchronous = NORMAL") &&
                  run_text(database, "PRAGMA wal_autocheckpoint = 0") && run_text(database, "PRAGMA foreign_keys = ON"));
     if (!good) {
         buffer_format(error, "%s: cannot be opened: %s", path, database_error(database));
@@ -121,10 +125,7 @@ struct database *database_open(const char *path, enum database_kind kind, enum d
                 (mode == DATABASE_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
     if (sqlite3_open_v2(path, &database->handle, flags, NULL) != SQLITE_OK) {
         buffer_format(error, "%s: cannot be opened: %s", path, database_error(database));
-    } else if (set_up(database, mode, path, error) && check_version(database, kind, mode, path, error)) {
-        if (mode == DATABASE_WRITE && kind == DATABASE_USERS) {
-            sqlite3_wal_autocheckpoint(database->handle, 1000); /* nobody else checkpoints users.db */
-        }
+    } else if (set_up(database, kind, mode, path, error) && check_version(database, kind, mode, path, error)) {
         return database;
     }
     database_close(database);

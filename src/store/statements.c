@@ -96,6 +96,9 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_USERS_LOCAL_DOMAIN] = "SELECT 1 FROM domains WHERE domain = ?1",
     [STATEMENT_USERS_FIND] = "SELECT address FROM users WHERE address = ?1",
     [STATEMENT_USERS_HASH] = "SELECT hash FROM users WHERE address = ?1",
+    [STATEMENT_USERS_ANY_HASH] = "SELECT hash FROM users LIMIT 1",
+    [STATEMENT_USERS_BY_LOCAL] = "SELECT address FROM users WHERE substr(address, 1, instr(address, '@') - 1) = ?1"
+                                 " ORDER BY address LIMIT ?2",
     [STATEMENT_USERS_SET] = "INSERT INTO users (address, hash, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)"
                             " ON CONFLICT (address) DO UPDATE SET hash = ?2, updated_at = ?3",
     [STATEMENT_USERS_REMOVE] = "DELETE FROM users WHERE address = ?1",

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ * Who is local: the users of users.db and the domains of parcelpost.db. Called by lookup (reading, as parcelpost-auth)
+ * and by `parcelpost user` (writing). Addresses come from strangers: they are bound, never text of a statement. Errors
+ * are returned; the reason is in database_error. */
+#include "store/users.h"
+#include "base/clock.h"
+#include "store/statements.h"
+#include <string.h>
+#include <time.h>
+
+#define KEY_SIZE 512 /* longer than any address that RFC 5321 4.5.3.1 allows */
+
+static bool has_nul(struct text text) {
+    return text_find(text, '\0') < text.length;
+}
+
+/* Copies an address with its domain in lower case, the local part too when asked for; false when it is none. */
+static bool address_key(struct text address, bool lower_local, char key[KEY_SIZE]) {
+    if (has_nul(address) || !text_copy(key, KEY_SIZE, address)) {
+        return false;
+    }
+    char *at = strrchr(key, '@');
+    text_lower(lower_local || at == NULL ? key : at);
+    return at != NULL;
+}
+
+/* Runs a query that gives one text or nothing. */
+static enum users_found find_text(struct database *database, enum statement_name name, const char *key, char *found,
+                                  size_t size) {
+    struct sqlite3_stmt *statement = key != NULL ? statement_query(database, name, BINDS(bind_string(key)))
+                                                 : statement_query(database, name, BINDS_NONE);
+    enum users_found result = USERS_ERROR;
+    switch (statement_step(statement)) {
+    case STATEMENT_ROW:
+        result = text_copy(found, size, text_of(column_string(statement, 0))) ? USERS_YES : USERS_ERROR;
+        break;
+    case STATEMENT_DONE:
+        result = USERS_NO;
+        break;
+    case STATEMENT_ERROR:
+        break;
+    }
+    statement_end(statement);
+    return result;
+}
+
+/* As the address stands, then with its local part in lower case. */
+static enum users_found find_address(struct database *users, enum statement_name name, struct text address, char *found,
+                                     size_t size) {
+    char key[KEY_SIZE], lower[KEY_SIZE];
+    if (!address_key(address, false, key)) {
+        return USERS_NO;
+    }
+    enum users_found result = find_text(users, name, key, found, size);
+    if (result != USERS_NO) {
+        return result;
+    }
+    (void)address_key(address, true, lower);
+    return strcmp(key, lower) == 0 ? USERS_NO : find_text(users, name, lower, found, size);
+}
+
+enum users_found users_local_domain(struct database *main, struct text domain) {
+    char key[KEY_SIZE], one[8];
+    if (domain.length == 0 || has_nul(domain) || !text_copy(key, sizeof key, domain)) {
+        return USERS_NO;
+    }
+    return find_text(main, STATEMENT_USERS_LOCAL_DOMAIN, key, one, sizeof one);
+}
+
+enum users_found users_find(struct database *users, struct text address, char *canonical, size_t size) {
+    return find_address(users, STATEMENT_USERS_FIND, address, canonical, size);
+}
+
+enum users_found users_hash(struct database *users, struct text login, char *hash, size_t size) {
+    return find_address(users, STATEMENT_USERS_HASH, login, hash, size);
+}
+
+enum users_found users_any_hash(struct database *users, char *hash, size_t size) {
+    return find_text(users, STATEMENT_USERS_ANY_HASH, NULL, hash, size);
+}
+
+bool users_set(struct database *users, struct text address, const char *hash) {
+    char key[KEY_SIZE];
+    return address_key(address, false, key) &&
+           statement_run(users, STATEMENT_USERS_SET,
+                         BINDS(bind_string(key), bind_string(hash), bind_time((int64_t)time(NULL))));
+}
+
+enum users_found users_remove(struct database *users, struct text address) {
+    char stored[KEY_SIZE];
+    enum users_found found = users_find(users, address, stored, sizeof stored);
+    if (found != USERS_YES) {
+        return found;
+    }
+    return statement_run(users, STATEMENT_USERS_REMOVE, BINDS(bind_string(stored))) ? USERS_YES : USERS_ERROR;
+}
+
+/* Hands the rows of a started query on; column -1: no such column, "" is given. */
+static bool visit_rows(struct sqlite3_stmt *statement, int updated_column, users_visit *visit, void *context) {
+    enum statement_result result = statement_step(statement);
+    while (result == STATEMENT_ROW) {
+        visit(context, column_string(statement, 0), updated_column < 0 ? "" : column_string(statement, updated_column));
+        result = statement_step(statement);
+    }
+    statement_end(statement);
+    return result == STATEMENT_DONE;
+}
+
+bool users_list(struct database *users, users_visit *visit, void *context) {
+    return visit_rows(statement_query(users, STATEMENT_USERS_LIST, BINDS_NONE), 1, visit, context);
+}
+
+bool users_by_local_part(struct database *users, struct text local, unsigned limit, users_visit *visit, void *context) {
+    return has_nul(local) ||
+           visit_rows(statement_query(users, STATEMENT_USERS_BY_LOCAL, BINDS(bind_text(local), bind_integer(limit))),
+                      -1, visit, context);
+}
