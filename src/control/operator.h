@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ * Asking a running server: one CONTROL_REQUEST over the operator's socket of the ledger or the runner, one answer. */
+#ifndef CONTROL_OPERATOR_H
+#define CONTROL_OPERATOR_H
+#include "base/buffer.h"
+#include "config/config.h"
+#define OPERATOR_ARGUMENT_MAXIMUM 4096
+#define OPERATOR_ANSWER_MAXIMUM (128u * 1024)
+enum operator_result {
+    OPERATOR_ANSWERED,
+    OPERATOR_NOBODY,  /* no server runs */
+    OPERATOR_REFUSED, /* the caller may not ask */
+    OPERATOR_LOST     /* the server went away before it answered */
+};
+/* socket_name: "ledger.sock" or "runner.sock". answer: the text it gave; *status: the exit status it gave. Waits as long
+ * as the work takes. */
+enum operator_result operator_ask(const struct config *config, const char *socket_name, const char *verb, const char *argument, const char *detail, struct buffer *answer, int *status);
+#endif

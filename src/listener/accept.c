@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT
+ * Accepting: locked-out contacts are closed before any fork, limits are kept, the rest goes to receivers. Reads nothing
+ * from a client. While connections cannot be served they wait in the backlog. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "listener/supervisor.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BURST 64                 /* connections taken from one port before the others get their turn */
+#define DESCRIPTOR_PAUSE_MS 1000 /* after EMFILE: descriptors come back when sessions end */
+
+/* The connection and what the listener found out about it. */
+struct arrival {
+    int fd;
+    size_t listen;
+    struct network_address peer, local;
+    uint32_t uid;
+    char contact[NETWORK_IP_SIZE];
+    bool is_unix;
+};
+
+/* RFC 5321 3.8: 421 and close. Never waits. */
+static void refuse(const struct supervisor *supervisor, const struct arrival *arrival, const char *why) {
+    char line[512];
+    int length =
+        snprintf(line, sizeof(line), "421 4.7.0 %s %s, try again later\r\n", supervisor->config->server_name, why);
+    if (length > 0 && (size_t)length < sizeof(line)) {
+        (void)send(arrival->fd, line, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+}
+
+static bool is_allowed(const struct config *config, const struct network_address *peer) {
+    for (size_t i = 0; i < config->allow_networks.count; i++) {
+        if (network_contains(&config->allow_networks.items[i], peer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_locked_out(struct supervisor *supervisor, const struct arrival *arrival) {
+    const struct lockout_rules rules = {supervisor->config->prohibited_seconds, supervisor->config->lockout_maximum};
+    return lockout_set_count(supervisor->lockouts) > 0 && !arrival->is_unix &&
+           !is_allowed(supervisor->config, &arrival->peer) &&
+           lockout_set_attempt(supervisor->lockouts, text_of(arrival->contact), time(NULL), &rules);
+}
+
+/* NULL: within the limits. */
+static const char *over_limit(const struct supervisor *supervisor, const struct arrival *arrival) {
+    const struct config *config = supervisor->config;
+    if (supervisor->receiver_count[RECEIVER_ACTIVE] >= (size_t)config->connection_limit) {
+        return "too many connections";
+    }
+    if (!arrival->is_unix && config->contact_connection_limit > 0 &&
+        receivers_of_contact(supervisor, arrival->contact) >= (size_t)config->contact_connection_limit) {
+        return "too many connections from you";
+    }
+    return NULL;
+}
+
+static void identify(const struct supervisor *supervisor, struct arrival *arrival) {
+    struct ucred credentials = {0};
+    socklen_t length = sizeof(credentials);
+    arrival->is_unix = arrival->local.storage.ss_family == AF_UNIX;
+    arrival->uid = UINT32_MAX;
+    if (arrival->is_unix && getsockopt(arrival->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0) {
+        arrival->uid = credentials.uid;
+    }
+    if (arrival->is_unix) {
+        text_copy(arrival->contact, sizeof(arrival->contact), TEXT("unix"));
+    } else {
+        network_contact(&arrival->peer, (unsigned)supervisor->config->contact_prefix_v6, arrival->contact);
+    }
+}
+
+static void take_arrival(struct supervisor *supervisor, struct arrival *arrival) {
+    arrival->local.length = sizeof(arrival->local.storage);
+    if (getsockname(arrival->fd, (struct sockaddr *)&arrival->local.storage, &arrival->local.length) != 0) {
+        return; /* gone already */
+    }
+    identify(supervisor, arrival);
+    if (is_locked_out(supervisor, arrival)) {
+        return; /* closed at once, nothing written */
+    }
+    supervisor->arrivals++;
+    const char *limit = over_limit(supervisor, arrival);
+    if (limit != NULL) {
+        log_warn("connection from %s refused: %s", arrival->contact, limit);
+        refuse(supervisor, arrival, limit);
+        return;
+    }
+    const struct hub_client client = {
+        .listener = (uint32_t)arrival->listen,
+        .peer = {(const char *)&arrival->peer, sizeof(arrival->peer)},
+        .local = {(const char *)&arrival->local, sizeof(arrival->local)},
+        .uid = arrival->uid,
+    };
+    if (!receiver_give(supervisor, arrival->contact, &client, arrival->fd)) {
+        log_error("connection from %s refused: no receiver could be started", arrival->contact);
+        refuse(supervisor, arrival, "cannot serve you now");
+    }
+}
+
+static void port_ready(void *context, int fd, uint32_t events) {
+    struct port *port = context;
+    struct supervisor *supervisor = port->supervisor;
+    (void)events;
+    for (int i = 0; i < BURST && receivers_may_start(supervisor); i++) {
+        struct arrival arrival = {.listen = port->listen};
+        arrival.peer.length = sizeof(arrival.peer.storage);
+        arrival.fd =
+            accept4(fd, (struct sockaddr *)&arrival.peer.storage, &arrival.peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (arrival.fd >= 0) {
+            take_arrival(supervisor, &arrival);
+            close(arrival.fd);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            log_warn("no connection can be accepted now: %s", strerror(errno));
+            supervisor->accept_pause_until = clock_deadline(DESCRIPTOR_PAUSE_MS);
+        }
+        if (errno != EINTR && errno != ECONNABORTED) {
+            return;
+        }
+    }
+}
+
+void ports_ignore(struct supervisor *supervisor) {
+    for (size_t i = 0; i < supervisor->ports.count; i++) {
+        if (supervisor->ports.items[i].watch != NULL) {
+            loop_unwatch(supervisor->ports.items[i].watch);
+            supervisor->ports.items[i].watch = NULL;
+        }
+    }
+    supervisor->accepting = false;
+}
+
+void ports_settle(struct supervisor *supervisor) {
+    bool can = receivers_may_start(supervisor) && clock_now_ms() >= supervisor->accept_pause_until;
+    if (can == supervisor->accepting) {
+        return;
+    }
+    if (!can) {
+        ports_ignore(supervisor);
+        return;
+    }
+    for (size_t i = 0; i < supervisor->ports.count; i++) {
+        struct port *port = &supervisor->ports.items[i];
+        port->supervisor = supervisor;
+        port->watch = loop_watch(supervisor->loop, port->fd, EPOLLIN, port_ready, port);
+    }
+    supervisor->accepting = true;
+}
+
+static bool report_hits(void *context, const char *contact, uint32_t hits, int64_t last_at) {
+    const struct hub_hits report = {text_of(contact), hits, last_at};
+    return child_send(context, HUB_HITS, &report, -1);
+}
+
+void hits_report(struct supervisor *supervisor) {
+    struct child *ledger = supervisor->slots[SLOT_LEDGER].child;
+    if (ledger != NULL && ledger->ready) {
+        lockout_set_take_hits(supervisor->lockouts, report_hits, ledger);
+    }
+    lockout_set_sweep(supervisor->lockouts, time(NULL));
+}

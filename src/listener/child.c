@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ * Forking, telling and reaping the listener's children. The child side resets signals, closes everything that is not
+ * its own and calls the process's entry point, which drops privileges first. A fork that fails is logged and tried
+ * again by whoever wanted it. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "listener/supervisor.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct process_start child_start(const struct supervisor *supervisor, enum process_kind kind) {
+    const struct privilege_user users[PROCESS_KINDS] = {
+        [PROCESS_LEDGER] = supervisor->users.spool,     [PROCESS_LOOKUP] = supervisor->users.lookup,
+        [PROCESS_RESOLVER] = supervisor->users.network, [PROCESS_SIGNER] = supervisor->users.key,
+        [PROCESS_RUNNER] = supervisor->users.spool,     [PROCESS_RECEIVER] = supervisor->users.network,
+        [PROCESS_AGENT] = supervisor->users.network,
+    };
+    static const bool has_chroot[PROCESS_KINDS] = {
+        [PROCESS_RESOLVER] = true, [PROCESS_SIGNER] = true, [PROCESS_RECEIVER] = true};
+    const char *directory = supervisor->config->chroot_directory;
+    return (struct process_start){
+        .config = supervisor->config,
+        .hub = -1,
+        .ledger = -1,
+        .lookup = -1,
+        .resolver = -1,
+        .signer = -1,
+        .job = -1,
+        .control = -1,
+        .lock = -1,
+        .user = users[kind],
+        .chroot = has_chroot[kind] && privilege_is_root() && directory[0] != '\0' ? directory : NULL,
+    };
+}
+
+/* Signals that a terminal or service manager sends to all are the listener's to act on; a channel that closes is how a
+ * child learns that it shall end. */
+static void reset_signals(void) {
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE};
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    sigaction(SIGCHLD, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
+        sigaction(ignored[i], &action, NULL);
+    }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The child's side: what it must not hold is closed before its own code runs. */
+static _Noreturn void run_child(struct supervisor *supervisor, enum process_kind kind, struct process_start *start) {
+    const int own[] = {start->hub, start->ledger,  start->lookup, start->resolver, start->signer,
+                       start->job, start->control, start->lock,   log_descriptor()};
+    int keep[sizeof(own) / sizeof(own[0])];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (own[i] >= 0) {
+            keep[count++] = own[i];
+        }
+    }
+    log_set_program(process_names[kind]);
+    /* No loop_forget: it would free, and so write to, memory that all children share until somebody does. Its
+     * descriptors are closed here with all others. */
+    privilege_close_other_descriptors(keep, count);
+    reset_signals();
+    if (kind != PROCESS_RECEIVER && supervisor->tls != NULL) {
+        tls_server_free(supervisor->tls); /* the private key is only for those who use it */
+        supervisor->tls = NULL;
+    }
+    process_mains[kind](start);
+    die_panic("the %s's entry point returned", process_names[kind]);
+}
+
+static struct child *add_child(struct supervisor *supervisor, enum process_kind kind, pid_t pid, int hub) {
+    struct child *child = memory_new(1, sizeof(*child));
+    child->supervisor = supervisor;
+    child->kind = kind;
+    child->pid = pid;
+    child->hub = hub;
+    child->watch = loop_watch(supervisor->loop, hub, EPOLLIN, hub_ready, child);
+    child->next = supervisor->children;
+    if (child->next != NULL) {
+        child->next->previous = child;
+    }
+    supervisor->children = child;
+    supervisor->child_count[kind]++;
+    return child;
+}
+
+struct child *child_fork(struct supervisor *supervisor, enum process_kind kind, struct process_start *start) {
+    int ends[2];
+    if (!channel_pair(ends)) {
+        log_error("no channel for a new %s: %s", process_names[kind], strerror(errno));
+        return NULL;
+    }
+    start->hub = ends[1];
+    pid_t pid = fork();
+    if (pid == 0) {
+        run_child(supervisor, kind, start);
+    }
+    if (pid < 0) {
+        log_error("a new %s cannot be forked: %s", process_names[kind], strerror(errno));
+        close(ends[0]);
+    }
+    close(ends[1]);
+    start->hub = -1;
+    if (pid < 0) {
+        return NULL;
+    }
+    file_set_nonblocking(ends[0], true);
+    log_debug("%s[%ld] started", process_names[kind], (long)pid);
+    return add_child(supervisor, kind, pid, ends[0]);
+}
+
+void child_retire(struct child *child) {
+    child->retired = true;
+    if (child->hub < 0) {
+        return;
+    }
+    loop_unwatch(child->watch);
+    child->watch = NULL;
+    close(child->hub);
+    child->hub = -1;
+    if (child->kind == PROCESS_RECEIVER) {
+        receiver_retired(child);
+    }
+}
+
+void child_kill(struct child *child) {
+    if (kill(child->pid, SIGKILL) != 0) {
+        log_error("%s[%ld] cannot be killed: %s", process_names[child->kind], (long)child->pid, strerror(errno));
+    }
+}
+
+bool child_send(struct child *child, uint32_t kind, const void *values, int pass_fd) {
+    return child->hub >= 0 && channel_send(child->hub, kind, 0, values, pass_fd) == CHANNEL_OK;
+}
+
+void child_free(struct child *child) {
+    struct supervisor *supervisor = child->supervisor;
+    child_retire(child);
+    if (child->previous != NULL) {
+        child->previous->next = child->next;
+    } else {
+        supervisor->children = child->next;
+    }
+    if (child->next != NULL) {
+        child->next->previous = child->previous;
+    }
+    supervisor->child_count[child->kind]--;
+    free(child);
+}
+
+static struct child *find(struct supervisor *supervisor, pid_t pid) {
+    struct child *child = supervisor->children;
+    while (child != NULL && child->pid != pid) {
+        child = child->next;
+    }
+    return child;
+}
+
+static void describe_end(int wait_status, char *words, size_t size) {
+    if (WIFSIGNALED(wait_status)) {
+        snprintf(words, size, "signal %d (%s)", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
+    } else {
+        snprintf(words, size, "status %d (%s)", WEXITSTATUS(wait_status), exit_status_name(WEXITSTATUS(wait_status)));
+    }
+}
+
+static void child_ended(struct child *child, int wait_status) {
+    struct supervisor *supervisor = child->supervisor;
+    char how[96];
+    bool fault = WIFSIGNALED(wait_status) || WEXITSTATUS(wait_status) != EXIT_STATUS_OK;
+    describe_end(wait_status, how, sizeof(how));
+    if (child->watch != NULL) {
+        hub_ready(child, child->hub, EPOLLIN); /* what it said last */
+    }
+    if (child->kind == PROCESS_RECEIVER) {
+        receiver_ended(child, wait_status, how);
+    }
+    struct slot *slot = slot_of(supervisor, child);
+    if (child->kind == PROCESS_RUNNER && supervisor->options.queue_run) {
+        supervisor->status = WIFSIGNALED(wait_status) ? EXIT_STATUS_ERROR : (enum exit_status)WEXITSTATUS(wait_status);
+    }
+    if (slot != NULL) {
+        if (supervisor->phase == PHASE_STARTING) {
+            supervisor->status =
+                fault && WIFEXITED(wait_status) ? (enum exit_status)WEXITSTATUS(wait_status) : EXIT_STATUS_UNAVAILABLE;
+        }
+        service_ended(supervisor, slot, how);
+    } else if (fault && child->kind != PROCESS_RECEIVER && !child->retired) {
+        log_warn("%s[%ld] ended with %s", process_names[child->kind], (long)child->pid, how);
+    }
+    child_free(child);
+}
+
+void children_reap(struct supervisor *supervisor) {
+    int wait_status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+        struct child *child = find(supervisor, pid);
+        if (child != NULL) {
+            child_ended(child, wait_status);
+        }
+    }
+}

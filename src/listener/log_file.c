@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * The log file's opening and renaming. Runs in the listener; a failure to rename is logged and the old file goes on. */
+#include "listener/log_file.h"
+#include "base/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void log_file_period(enum log_life life, time_t seconds, char period[LOG_PERIOD_SIZE]) {
+    static const char *const formats[] = {
+        [LOG_LIFE_NONE] = "",
+        [LOG_LIFE_DAILY] = "%Y-%m-%d",
+        [LOG_LIFE_WEEKLY] = "%G-W%V",
+        [LOG_LIFE_MONTHLY] = "%Y-%m",
+    };
+    struct tm local;
+    period[0] = '\0';
+    if (life == LOG_LIFE_NONE || localtime_r(&seconds, &local) == NULL) {
+        return;
+    }
+    if (strftime(period, LOG_PERIOD_SIZE, formats[life], &local) == 0) {
+        period[0] = '\0';
+    }
+}
+
+bool log_file_is_standard_error(const struct config *config) {
+    return config->log_path_and_file[0] == '\0' || strcmp(config->log_path_and_file, "-") == 0;
+}
+
+int log_file_open(const struct config *config, struct buffer *error) {
+    if (log_file_is_standard_error(config)) {
+        return STDERR_FILENO;
+    }
+    int descriptor =
+        open(config->log_path_and_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    if (descriptor < 0) {
+        buffer_format(error, "log_path_and_file \"%s\" cannot be written: %s", config->log_path_and_file,
+                      strerror(errno));
+    }
+    return descriptor;
+}
+
+void log_file_written_period(const struct config *config, int descriptor, time_t now, char period[LOG_PERIOD_SIZE]) {
+    struct stat status;
+    bool has_lines = fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
+    log_file_period(config->log_file_life, has_lines ? status.st_mtime : now, period);
+}
+
+bool log_file_rotate(const struct config *config, const char *written, time_t now) {
+    char current[LOG_PERIOD_SIZE], name[4096];
+    if (config->log_file_life == LOG_LIFE_NONE || written[0] == '\0' || log_file_is_standard_error(config)) {
+        return false;
+    }
+    log_file_period(config->log_file_life, now, current);
+    if (strcmp(current, written) == 0) {
+        return false;
+    }
+    int length = snprintf(name, sizeof(name), "%s.%s", config->log_path_and_file, written);
+    if (length < 0 || (size_t)length >= sizeof(name) || access(name, F_OK) == 0) {
+        return false; /* renamed by somebody else already */
+    }
+    if (rename(config->log_path_and_file, name) != 0) {
+        log_warn("the log cannot be renamed to %s: %s", name, strerror(errno));
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT
+ * SIGHUP: a new configuration is checked as a whole before anything changes; on any error the old one stays in force.
+ * SIGUSR1 and the end of a log period: a new log file. Runs in the listener with its reduced capabilities. */
+#include "base/file.h"
+#include "base/log.h"
+#include "listener/supervisor.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONFIGURATION_MAXIMUM (4u << 20)
+#define ERROR_MAXIMUM (64u * 1024)
+
+/* What a reload prepares before it changes anything. */
+struct renewal {
+    struct buffer content; /* the file's bytes, as checked */
+    struct config *config;
+    struct tls_server *tls;
+    struct system_users users;
+    struct port_set ports;
+};
+
+enum exit_status supervisor_read_certificates(const struct config *config, struct tls_server **tls,
+                                              struct buffer *error) {
+    *tls = NULL;
+    if (config->certificate[0] == '\0') {
+        log_warn("no certificate is configured: STARTTLS and AUTH are not offered");
+        return EXIT_STATUS_OK;
+    }
+    if (access(config->certificate, F_OK) != 0 && errno == ENOENT) {
+        log_warn("certificate \"%s\" does not exist: STARTTLS and AUTH are not offered", config->certificate);
+        return EXIT_STATUS_OK;
+    }
+    *tls = tls_server_new(config->certificate, config->private_key, error);
+    return *tls != NULL ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG;
+}
+
+static bool read_configuration(const char *name, struct renewal *renewal, struct buffer *error) {
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || !file_read_into(fd, &renewal->content)) {
+        buffer_format(error, "%s cannot be read: %s", name, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return false;
+    }
+    close(fd);
+    if (renewal->content.length == 0) {
+        buffer_format(error, "%s is empty", name);
+        return false;
+    }
+    FILE *stream = fmemopen(renewal->content.data, renewal->content.length, "r");
+    if (stream == NULL) {
+        buffer_format(error, "%s: %s", name, strerror(errno));
+        return false;
+    }
+    renewal->config = config_read_stream(stream, name, error);
+    fclose(stream);
+    return renewal->config != NULL;
+}
+
+static void log_lines(const char *before, struct buffer *error) {
+    struct text rest = buffer_text(error), line;
+    while (text_split(&rest, '\n', &line)) {
+        if (line.length > 0) {
+            log_error("%s: %.*s", before, TEXT_ARGS(line));
+        }
+    }
+}
+
+/* A service that cannot open the file gets its bytes; each its own, for a shared one would share the position. */
+static void tell_service(struct child *service, const struct buffer *content) {
+    const struct empty_message empty = {0};
+    if (service == NULL) {
+        return;
+    }
+    int fd = file_memory("configuration");
+    if (!file_write_all(fd, content->data, content->length) || lseek(fd, 0, SEEK_SET) != 0 || !file_seal(fd) ||
+        !child_send(service, HUB_RELOAD, &empty, fd)) {
+        log_error("the %s does not take the new configuration", process_names[service->kind]);
+    }
+    close(fd);
+}
+
+static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
+    bool runner_changes = supervisor->config->runner != renewal->config->runner;
+    ports_ignore(supervisor);
+    port_set_close(&supervisor->ports);
+    supervisor->ports = renewal->ports;
+    if (supervisor->tls != NULL) {
+        tls_server_free(supervisor->tls);
+    }
+    supervisor->tls = renewal->tls;
+    supervisor->users = renewal->users;
+    config_free(supervisor->config);
+    supervisor->config = renewal->config;
+    if (supervisor->options.log_level >= 0) {
+        supervisor->config->log_level = supervisor->options.log_level;
+    }
+    log_set_level((enum log_level)supervisor->config->log_level);
+    tell_service(supervisor->slots[SLOT_LEDGER].child, &renewal->content);
+    if (runner_changes && supervisor->slots[SLOT_RUNNER].child != NULL) {
+        child_retire(supervisor->slots[SLOT_RUNNER].child);
+        supervisor->slots[SLOT_RUNNER].child = NULL;
+    } else {
+        tell_service(supervisor->slots[SLOT_RUNNER].child, &renewal->content);
+    }
+    services_renew(supervisor);
+    receivers_replace(supervisor);
+}
+
+void supervisor_reload(struct supervisor *supervisor) {
+    struct renewal renewal = {0};
+    struct buffer error;
+    buffer_init(&renewal.content, CONFIGURATION_MAXIMUM);
+    buffer_init(&error, ERROR_MAXIMUM);
+    bool good = read_configuration(supervisor->config->file, &renewal, &error) &&
+                startup_users(renewal.config, &renewal.users, &error) == EXIT_STATUS_OK &&
+                supervisor_read_certificates(renewal.config, &renewal.tls, &error) == EXIT_STATUS_OK &&
+                port_set_open(&renewal.ports, renewal.config, &supervisor->ports, &error) == EXIT_STATUS_OK;
+    if (good) {
+        adopt(supervisor, &renewal);
+        supervisor_reopen_log(supervisor);
+        log_info("the configuration was read again: %s", supervisor->config->file);
+    } else {
+        log_lines("the configuration in force stays", &error);
+        if (renewal.tls != NULL) {
+            tls_server_free(renewal.tls);
+        }
+        if (renewal.config != NULL) {
+            config_free(renewal.config);
+        }
+    }
+    buffer_free(&renewal.content);
+    buffer_free(&error);
+}
+
+void supervisor_reopen_log(struct supervisor *supervisor) {
+    static const struct empty_message empty;
+    struct buffer error;
+    if (log_file_is_standard_error(supervisor->config)) {
+        return;
+    }
+    buffer_init(&error, ERROR_MAXIMUM);
+    int fd = log_file_open(supervisor->config, &error);
+    if (fd < 0) {
+        log_lines("the old log goes on", &error);
+        buffer_free(&error);
+        return;
+    }
+    buffer_free(&error);
+    int former = log_set_descriptor(fd);
+    if (former > STDERR_FILENO) {
+        close(former);
+    }
+    log_file_written_period(supervisor->config, fd, time(NULL), supervisor->log_period);
+    for (struct child *child = supervisor->children; child != NULL; child = child->next) {
+        if (child->kind != PROCESS_RECEIVER && child->hub >= 0) {
+            (void)child_send(child, HUB_LOG, &empty, fd);
+        }
+    }
+    receivers_replace(supervisor);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT
+ * The services' places: what is missing is started as soon as what it needs is there, a dead one is replaced together
+ * with those who cannot go on without it (src/README.md, "How a process starts"). Called after every round of the
+ * listener's loop. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "listener/supervisor.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum process_kind slot_kind(size_t place) {
+    static const enum process_kind kinds[SLOT_LOOKUP] = {
+        [SLOT_LEDGER] = PROCESS_LEDGER,
+        [SLOT_RESOLVER] = PROCESS_RESOLVER,
+        [SLOT_SIGNER] = PROCESS_SIGNER,
+        [SLOT_RUNNER] = PROCESS_RUNNER,
+    };
+    return place < SLOT_LOOKUP ? kinds[place] : PROCESS_LOOKUP;
+}
+
+struct slot *slot_of(struct supervisor *supervisor, const struct child *child) {
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (supervisor->slots[i].child == child) {
+            return &supervisor->slots[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_ready(const struct supervisor *supervisor, size_t place) {
+    const struct child *child = supervisor->slots[place].child;
+    return child != NULL && child->ready && !child->retired;
+}
+
+bool services_are_ready(const struct supervisor *supervisor) {
+    size_t last = supervisor->options.queue_run ? SLOT_RESOLVER + 1 : supervisor->slot_count;
+    for (size_t i = 0; i < last; i++) {
+        if (i != SLOT_RUNNER && !is_ready(supervisor, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool service_give_peer(struct child *service, enum peer_kind peer, pid_t pid, int *channel) {
+    const struct hub_peer asker = {.peer = peer, .pid = (uint32_t)pid};
+    bool given = child_send(service, HUB_PEER, &asker, *channel);
+    close(*channel);
+    *channel = -1;
+    return given;
+}
+
+static bool runner_may_start(struct supervisor *supervisor) {
+    bool resident = supervisor->config->runner == RUNNER_RESIDENT && !supervisor->options.queue_run;
+    bool wanted = resident || supervisor->options.queue_run || supervisor->cron_wanted;
+    return wanted && is_ready(supervisor, SLOT_LEDGER) && is_ready(supervisor, SLOT_RESOLVER) &&
+           agents_are_gone(supervisor);
+}
+
+/* What the service at this place needs is there. */
+static bool may_start(struct supervisor *supervisor, size_t place) {
+    switch (slot_kind(place)) {
+    case PROCESS_LEDGER:
+        return supervisor->child_count[PROCESS_LEDGER] == 0; /* one writer */
+    case PROCESS_RUNNER:
+        return runner_may_start(supervisor);
+    case PROCESS_RESOLVER:
+        return is_ready(supervisor, SLOT_LEDGER);
+    default:
+        return is_ready(supervisor, SLOT_LEDGER) && !supervisor->options.queue_run;
+    }
+}
+
+static struct child *start_runner(struct supervisor *supervisor, struct process_start *start) {
+    int ends[2];
+    if (!channel_pair(ends)) {
+        log_error("no channel for the runner: %s", strerror(errno));
+        return NULL;
+    }
+    start->ledger = ends[1];
+    start->control = supervisor->runner_socket;
+    start->cron = supervisor->options.queue_run || supervisor->config->runner == RUNNER_CRON;
+    start->arguments = supervisor->options.mail_ids;
+    struct child *child = child_fork(supervisor, PROCESS_RUNNER, start);
+    close(ends[1]);
+    supervisor->cron_wanted = false;
+    if (child == NULL) {
+        close(ends[0]);
+        return NULL;
+    }
+    if (!service_give_peer(supervisor->slots[SLOT_LEDGER].child, PEER_RUNNER, child->pid, &ends[0])) {
+        log_error("the ledger does not take the runner's channel");
+        child_kill(child);
+    }
+    return child;
+}
+
+static struct child *start_service(struct supervisor *supervisor, size_t place) {
+    enum process_kind kind = slot_kind(place);
+    struct process_start start = child_start(supervisor, kind);
+    if (kind == PROCESS_RUNNER) {
+        return start_runner(supervisor, &start);
+    }
+    if (kind == PROCESS_LEDGER) {
+        start.lock = supervisor->lock;
+        start.control = supervisor->ledger_socket;
+    }
+    return child_fork(supervisor, kind, &start);
+}
+
+void services_settle(struct supervisor *supervisor) {
+    int64_t now = clock_now_ms();
+    for (size_t i = 0; i < supervisor->slot_count; i++) {
+        struct slot *slot = &supervisor->slots[i];
+        if (slot->child != NULL || now < slot->not_before || !may_start(supervisor, i)) {
+            continue;
+        }
+        slot->child = start_service(supervisor, i);
+        if (slot->child == NULL) {
+            slot->not_before = restart_after_death(&slot->history, now);
+        }
+    }
+}
+
+/* The child goes on ending by itself; its place is free. */
+static void vacate(struct slot *slot) {
+    if (slot->child != NULL) {
+        child_retire(slot->child);
+        slot->child = NULL;
+    }
+}
+
+void service_ended(struct supervisor *supervisor, struct slot *slot, const char *how) {
+    size_t place = (size_t)(slot - supervisor->slots);
+    const struct child *child = slot->child;
+    bool finished = place == SLOT_RUNNER && child->retired; /* it said HUB_FINISHED */
+    slot->child = NULL;
+    if (supervisor->phase == PHASE_STOPPING) {
+        return;
+    }
+    if (place == SLOT_RUNNER && supervisor->options.queue_run) {
+        stop_begin(supervisor);
+        return;
+    }
+    if (finished && supervisor->config->runner == RUNNER_CRON) {
+        return;
+    }
+    int64_t now = clock_now_ms();
+    slot->not_before = restart_after_death(&slot->history, now);
+    log_error("%s[%ld] ended with %s; it is started again in %lld ms", process_names[child->kind], (long)child->pid,
+              how, (long long)(slot->not_before - now));
+    if (place == SLOT_LEDGER) {
+        vacate(&supervisor->slots[SLOT_RUNNER]);
+    }
+    if (place != SLOT_RUNNER) {
+        receivers_replace(supervisor);
+    }
+}
+
+void services_renew(struct supervisor *supervisor) {
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (i != SLOT_LEDGER && i != SLOT_RUNNER) {
+            vacate(&supervisor->slots[i]);
+            supervisor->slots[i].not_before = 0;
+        }
+    }
+    long workers = supervisor->config->lookup_workers;
+    supervisor->slot_count = SLOT_LOOKUP + (workers < 1                        ? 1
+                                            : workers > LOOKUP_WORKERS_MAXIMUM ? LOOKUP_WORKERS_MAXIMUM
+                                                                               : (size_t)workers);
+}
+
+static void operator_waits(void *context, int fd, uint32_t events) {
+    struct supervisor *supervisor = context;
+    (void)fd;
+    (void)events;
+    supervisor->cron_wanted = true; /* the runner itself accepts and answers */
+}
+
+void cron_settle(struct supervisor *supervisor) {
+    bool watch = supervisor->config->runner == RUNNER_CRON && !supervisor->options.queue_run &&
+                 supervisor->slots[SLOT_RUNNER].child == NULL && !supervisor->cron_wanted;
+    if (watch && supervisor->runner_socket_watch == NULL) {
+        supervisor->runner_socket_watch =
+            loop_watch(supervisor->loop, supervisor->runner_socket, EPOLLIN, operator_waits, supervisor);
+    } else if (!watch && supervisor->runner_socket_watch != NULL) {
+        loop_unwatch(supervisor->runner_socket_watch);
+        supervisor->runner_socket_watch = NULL;
+    }
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ * Users, users.db, pid file, operator's sockets: see startup.h. Called by the listener's start, as root when the
+ * program was started as root. */
+#include "listener/startup.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "store/database.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum exit_status startup_users(const struct config *config, struct system_users *users, struct buffer *error) {
+    *users = (struct system_users){0};
+    if (!privilege_is_root()) {
+        return EXIT_STATUS_OK;
+    }
+    const struct {
+        const char *key, *user, *group;
+        struct privilege_user *found;
+    } wanted[] = {
+        {"user_name", config->user_name, config->group_name, &users->spool},
+        {"network_user", config->network_user, "", &users->network},
+        {"auth_user", config->auth_user, config->group_name, &users->lookup},
+        {"key_user", config->key_user, "", &users->key},
+    };
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        if (!privilege_find(wanted[i].user, wanted[i].group, wanted[i].found)) {
+            buffer_format(error,
+                          "%s: the system user \"%s\"%s%s%s does not exist; as root the server runs only with its own "
+                          "users. Make them with: systemd-sysusers etc/parcelpost.sysusers, or: adduser --system "
+                          "--group --no-create-home %s",
+                          wanted[i].key, wanted[i].user, wanted[i].group[0] ? " or the group \"" : "", wanted[i].group,
+                          wanted[i].group[0] ? "\"" : "", wanted[i].user);
+            return EXIT_STATUS_NO_USER;
+        }
+        if (wanted[i].found->uid == 0) {
+            buffer_format(error, "%s: \"%s\" is root; a process that reads what strangers send must not be",
+                          wanted[i].key, wanted[i].user);
+            return EXIT_STATUS_NO_USER;
+        }
+    }
+    return EXIT_STATUS_OK;
+}
+
+enum exit_status startup_pid_file(const struct config *config, struct buffer *error) {
+    if (config->pid_path[0] == '\0') {
+        return EXIT_STATUS_OK;
+    }
+    char text[32];
+    int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    int fd = open(config->pid_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0 || !file_write_all(fd, text, (size_t)length) || close(fd) != 0) {
+        buffer_format(error, "pid_path \"%s\" cannot be written: %s", config->pid_path, strerror(errno));
+        return EXIT_STATUS_CANT_CREATE;
+    }
+    return EXIT_STATUS_OK;
+}
+
+enum exit_status startup_control_socket(const struct config *config, const struct system_users *users, const char *name,
+                                        int *socket_fd, struct buffer *error) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int length = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", config->control_directory, name);
+    if (length < 0 || (size_t)length >= sizeof(address.sun_path)) {
+        buffer_format(error, "control_directory \"%s\" is too long a path for a socket in it",
+                      config->control_directory);
+        return EXIT_STATUS_CONFIG;
+    }
+    /* The lock is ours, so nobody listens there: what lies in the way was left behind. */
+    unlink(address.sun_path);
+    *socket_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    mode_t former = umask(0117);
+    bool bound = *socket_fd >= 0 && bind(*socket_fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+    umask(former);
+    if (bound && users->spool.known) {
+        bound = chown(address.sun_path, users->spool.uid, users->spool.gid) == 0;
+    }
+    if (!bound || listen(*socket_fd, SOMAXCONN) != 0) {
+        buffer_format(error, "the operator's socket %s cannot be made: %s", address.sun_path, strerror(errno));
+        return EXIT_STATUS_CANT_CREATE;
+    }
+    return EXIT_STATUS_OK;
+}
+
+enum exit_status startup_users_database(const struct config *config, const struct system_users *users,
+                                        struct buffer *error) {
+    if (access(config->users_database, F_OK) == 0) {
+        return EXIT_STATUS_OK;
+    }
+    mode_t former = umask(0027);
+    struct database *database = database_open(config->users_database, DATABASE_USERS, DATABASE_WRITE, error);
+    umask(former);
+    if (database == NULL) {
+        return EXIT_STATUS_CANT_CREATE;
+    }
+    database_close(database);
+    if (users->lookup.known && chown(config->users_database, users->lookup.uid, users->lookup.gid) != 0) {
+        buffer_format(error, "users_database \"%s\" cannot be given to %s: %s", config->users_database,
+                      config->auth_user, strerror(errno));
+        return EXIT_STATUS_CANT_CREATE;
+    }
+    return EXIT_STATUS_OK;
+}
+
+void startup_raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        log_warn("the limit of open descriptors stays as it is: %s", strerror(errno));
+    }
+}
