@@ -15,6 +15,8 @@ CREATE TABLE contacts (
     updated_at TEXT NOT NULL
 );
 
+CREATE INDEX contacts_locked ON contacts(expires_at) WHERE expires_at IS NOT NULL;
+
 -- Evidence for every point.
 CREATE TABLE violations (
     id INTEGER PRIMARY KEY,
@@ -52,6 +54,7 @@ CREATE TABLE mails (
     auto_generated INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX mails_age ON mails(received_at);
+CREATE INDEX mails_here ON mails(place) WHERE place <> 'gone';
 
 -- One row a recipient, accepted or refused.
 CREATE TABLE parcels (
@@ -75,7 +78,7 @@ CREATE TABLE parcels (
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL
 );
-CREATE INDEX parcels_mail ON parcels(mail_id);
+CREATE INDEX parcels_mail ON parcels(mail_id, recipient);
 CREATE INDEX parcels_due ON parcels(retry_at) WHERE state IN ('queued', 'deferred');
 CREATE INDEX parcels_age ON parcels(created_at);
 

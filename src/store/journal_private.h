@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * What the journal's two files share: journal.c appends, flushes, scans; journal_space.c finds room. */
+#ifndef STORE_JOURNAL_PRIVATE_H
+#define STORE_JOURNAL_PRIVATE_H
+#include "store/journal.h"
+
+struct journal {
+    char directory[PATH_MAX];
+    struct journal_limits limits;
+    struct segment **segments; /* by number */
+    size_t count, room;
+    struct segment *current; /* NULL: none could be had */
+    uint64_t last_number;
+    struct journal_place batch_start;
+    struct journal_place durable;
+    bool dirty;              /* written since the last flush */
+    bool failed;             /* a flush inside this batch failed already */
+    struct record_cut *cuts; /* known, to be written into the next segment */
+    size_t cut_count;
+    int64_t next_try; /* clock_now_ms: when a new segment is tried again after a failure */
+    uint64_t file_bytes;
+    bool spare_ready, spare_asked;
+};
+/* Makes a fresh segment current: a reused one, the spare, or a new one. */
+enum journal_result journal_space_advance(struct journal *journal, enum journal_right right);
+/* Deletes the newest segment, which nothing has been committed to; its number stays used up. */
+void journal_space_drop_last(struct journal *journal);
+/* True when a segment can be had without writing one. */
+bool journal_space_is_ready(const struct journal *journal);
+/* The path of a file in the journal's directory. */
+void journal_space_path(const struct journal *journal, const char *name, char path[PATH_MAX]);
+struct segment *journal_space_add(struct journal *journal, uint64_t number, int fd, uint64_t size);
+#endif
