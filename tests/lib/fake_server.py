@@ -16,6 +16,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 
 KEYWORDS = ["PIPELINING", "8BITMIME", "SIZE 100000000", "ENHANCEDSTATUSCODES"]
 NEEDS_KEYWORD = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "AUTH": "AUTH",
@@ -36,6 +37,7 @@ class Message:
         self.accepted_for = []
         self.data, self.tls, self.ehlo, self.peer = data, session.tls, session.ehlo, session.peer
         self.server_name = session.server_name
+        self.arrived = time.time()
 
 
 class FakeServer:

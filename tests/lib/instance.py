@@ -110,23 +110,27 @@ class Instance:
         self.stop(check=kind is None)
         self.remove()
 
-    def prepare(self):
-        """Everything but the server itself: folders, keys, configuration, users, DNS, Dovecot."""
+    def prepare_files(self):
+        """Folders, keys, configuration: what a start that is to fail needs."""
         for name in ("", "state", "mail"):
             os.makedirs(self.path(name), exist_ok=True)
             os.chmod(self.path(name), 0o755)
-        self.start_name_server()
+        certificates.certificate(self.directory)
+        _, record = certificates.dkim_key(self.directory)
+        self.zone[f"test._domainkey.{DOMAIN}"] = [{"TXT": record}]
+        self.write_zone()
+        self.write_configuration()
+        self.give_away()
+
+    def prepare(self):
+        """Everything but the server itself: files, DNS, Dovecot, users."""
         if self.local == "dovecot":
             self.dovecot = Dovecot(self.path("dovecot"), USERS, PASSWORD).start()
             self.lmtp_port, self.imap_port = self.dovecot.lmtp_port, self.dovecot.imap_port
         elif ":" in self.local:
             self.lmtp_port = int(self.local.rpartition(":")[2])
-        certificates.certificate(self.directory)
-        key, record = certificates.dkim_key(self.directory)
-        self.zone[f"test._domainkey.{DOMAIN}"] = [{"TXT": record}]
-        self.write_zone()
-        self.write_configuration(key)
-        self.give_away()
+        self.prepare_files()
+        self.start_name_server()
         for user in USERS:
             self.add_user(user)
         self.give_away()
@@ -147,7 +151,6 @@ class Instance:
         self.command("user", "add", address, input=password + "\n")
 
     def start_name_server(self):
-        self.write_zone()
         if self.dns is None and self.name_server is None:
             self.name_server = Background(
                 ["/usr/bin/python3", os.path.join(ROOT, "tests", "lib", "dns_server.py"), "--listen", f"127.0.0.1:{self.dns_port}",
@@ -160,7 +163,7 @@ class Instance:
             json.dump(self.zone, stream)
         os.rename(self.path("zone.json.new"), self.path("zone.json"))
 
-    def default_settings(self, dkim_key):
+    def default_settings(self):
         local = {"local_transport": "maildir", "maildir": self.path("mail", "%d", "%u")}
         if self.local != "maildir":
             local = {"local_transport": "lmtp", "lmtp": f"127.0.0.1:{self.lmtp_port}" if self.local == "dovecot" else self.local}
@@ -170,14 +173,14 @@ class Instance:
             "trusted_networks": ["127.0.0.0/8", "::1"], "dns_servers": [self.dns or f"127.0.0.1:{self.dns_port}"],
             "database": self.database, "users_database": self.path("state", "users.db"), "queue": self.queue,
             "certificate": self.path("certificate.pem"), "private_key": self.path("private_key.pem"),
-            "dkim_private_key_file": dkim_key, "dkim_selector": "test",
+            "dkim_private_key_file": self.path("dkim.pem"), "dkim_selector": "test",
             "chroot_directory": self.path("empty"), "control_directory": self.path("run"),
             "lock_file_path": self.path("run", "lock"), "pid_path": self.path("run", "pid"), "log_path_and_file": "-",
             "remote_smtp_port": 25, **local, **user,
         }
 
-    def write_configuration(self, dkim_key=None):
-        settings = {**self.default_settings(dkim_key or self.path("dkim.pem")), **self.settings}
+    def write_configuration(self):
+        settings = {**self.default_settings(), **self.settings}
         lines = [f"{key} = {literal(value)}" for key, value in settings.items() if value is not None]
         for role, port in zip(PORT_ROLES, self.ports):
             lines.append(f'listen "127.0.0.1:{port}" {{ role = {role} }}')

@@ -70,6 +70,7 @@ class DialogueItem(pytest.Item):
     def runtest(self):
         server = instance_for(self.script.settings)
         Player(self.script, server, fresh_source()).play()
+        server.check_log()
 
     def repr_failure(self, excinfo, style=None):
         if isinstance(excinfo.value, DialogueFailure):

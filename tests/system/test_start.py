@@ -1,0 +1,93 @@
+"""Starting: what is wrong gives one clear line and the right exit status, and nothing starts."""
+import os
+import socket
+import sqlite3
+import subprocess
+
+import pytest
+
+from lib.place import program
+
+CONFIG, CANT_CREATE, UNAVAILABLE, USAGE = 78, 73, 69, 64
+
+
+def start_fails(instance):
+    """(exit status, output) of a server that must not start."""
+    done = subprocess.run([program("parcelpostd"), "-c", instance.configuration, "-f"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          stdin=subprocess.DEVNULL, timeout=60, check=False)
+    return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("line, words", [
+    ("no_such_key = 1", ["no_such_key"]),
+    ("recipient_maximum = many", ["recipient_maximum", "many"]),
+    ("recipient_maximum = 5", ["recipient_maximum", "100"]),
+    ("log_level = loud", ["log_level", "debug", "fatal"]),
+    ("ehlo_domain_required = perhaps", ["ehlo_domain_required", "yes", "no"]),
+    ('listen "999.9.9.9:99999" { role = mx }', ["999.9.9.9:99999"]),
+    ('listen "127.0.0.1:2" { role = queen }', ["role", "mx", "submission"]),
+    ('trusted_networks = {"10.0.0.0/99"}', ["trusted_networks", "10.0.0.0/99"]),
+], ids=["an_unknown_key", "no_number", "a_number_out_of_bounds", "an_unknown_word", "no_switch", "an_impossible_address", "an_unknown_role",
+        "no_network"])
+def test_a_wrong_configuration_names_file_line_key_and_what_is_accepted(make_instance, line, words):
+    instance = make_instance(start=False, extra=line)
+    instance.prepare_files()
+    status, output = start_fails(instance)
+    assert status == CONFIG, output
+    number = open(instance.configuration, encoding="utf-8").read().split("\n").index(line) + 1
+    assert f"{instance.configuration}:{number}" in output
+    for word in words:
+        assert word in output
+    assert not os.path.exists(instance.database)
+
+
+def test_a_missing_configuration_is_named(tmp_path):
+    done = subprocess.run([program("parcelpostd"), "-c", str(tmp_path / "none.conf"), "-T"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=60, check=False)
+    assert done.returncode == CONFIG and b"none.conf" in done.stdout
+
+
+def test_an_unknown_option_shows_the_usage():
+    done = subprocess.run([program("parcelpostd"), "--wrong"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    assert done.returncode == USAGE and b"--daemonize" in done.stdout
+
+
+def test_printed_configuration_reads_back_to_the_same(make_instance, tmp_path):
+    instance = make_instance(start=False)
+    instance.prepare_files()
+    first = subprocess.run([program("parcelpostd"), "-c", instance.configuration, "-T"], stdout=subprocess.PIPE, check=True).stdout
+    copy = tmp_path / "copy.conf"
+    copy.write_bytes(first)
+    assert subprocess.run([program("parcelpostd"), "-c", str(copy), "-T"], stdout=subprocess.PIPE, check=True).stdout == first
+
+
+def test_a_taken_port_is_named(make_instance):
+    instance = make_instance(start=False)
+    instance.prepare_files()
+    with socket.create_server(("127.0.0.1", instance.mx_port)):
+        status, output = start_fails(instance)
+    assert status == UNAVAILABLE and str(instance.mx_port) in output, output
+
+
+@pytest.mark.parametrize("key", ["certificate", "private_key", "dkim_private_key_file"])
+def test_a_key_file_that_is_not_there_is_named(make_instance, key):
+    instance = make_instance(start=False, settings={key: "/nowhere/key.pem"})
+    instance.prepare_files()
+    status, output = start_fails(instance)
+    assert status != 0 and "/nowhere/key.pem" in output, output
+
+
+def test_a_database_of_a_newer_version_stops_the_start(make_instance):
+    instance = make_instance()
+    instance.halt()
+    connection = sqlite3.connect(instance.database)
+    connection.execute("pragma user_version = 9999")
+    connection.close()
+    status, output = start_fails(instance)
+    assert status != 0 and "newer" in output and instance.database in output, output
+
+
+def test_a_second_server_on_the_same_spool_does_not_start(make_instance):
+    first = make_instance()
+    status, output = start_fails(first)
+    assert status == UNAVAILABLE and "already runs" in output and str(first.pid) in output, output
