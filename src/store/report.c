@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ * The reports of `parcelpost`: statements of the closed list, their rows handed on as texts. Called under the caller's
+ * privileges, on a database opened for reading. */
+#include "store/report.h"
+#include "store/statements.h"
+
+bool report_run(struct database *database, enum report_kind kind, const char *key, report_visit *visit, void *context) {
+    static const enum statement_name names[REPORT_KINDS] = {
+        [REPORT_QUEUE] = STATEMENT_REPORT_QUEUE,
+        [REPORT_MAIL] = STATEMENT_REPORT_MAIL,
+        [REPORT_MAIL_PARCELS] = STATEMENT_REPORT_MAIL_PARCELS,
+        [REPORT_MAIL_ATTEMPTS] = STATEMENT_REPORT_MAIL_ATTEMPTS,
+        [REPORT_CONTACTS] = STATEMENT_REPORT_CONTACTS,
+        [REPORT_CONTACT] = STATEMENT_REPORT_CONTACT,
+        [REPORT_VIOLATIONS] = STATEMENT_REPORT_VIOLATIONS,
+        [REPORT_ADDRESS] = STATEMENT_REPORT_ADDRESS,
+        [REPORT_FROM_CONTACT] = STATEMENT_REPORT_FROM_CONTACT,
+        [REPORT_STATES] = STATEMENT_REPORT_STATES,
+    };
+    struct sqlite3_stmt *statement = key != NULL ? statement_query(database, names[kind], BINDS(bind_string(key)))
+                                                 : statement_query(database, names[kind], BINDS_NONE);
+    enum statement_result result;
+    while ((result = statement_step(statement)) == STATEMENT_ROW) {
+        struct report_row row = {.count = (size_t)column_count(statement)};
+        if (row.count > REPORT_COLUMNS_MAXIMUM) {
+            row.count = REPORT_COLUMNS_MAXIMUM;
+        }
+        for (size_t i = 0; i < row.count; i++) {
+            row.names[i] = column_name(statement, (int)i);
+            row.values[i] = column_string(statement, (int)i);
+        }
+        visit(context, &row);
+    }
+    statement_end(statement);
+    return result == STATEMENT_DONE;
+}

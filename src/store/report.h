@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ * What `parcelpost` shows of the database: rows as texts, with the names of their columns. Read-only. */
+#ifndef STORE_REPORT_H
+#define STORE_REPORT_H
+#include "store/database.h"
+#include <stddef.h>
+#define REPORT_COLUMNS_MAXIMUM 32
+enum report_kind {
+    REPORT_QUEUE,         /* waiting parcels; no key */
+    REPORT_MAIL,          /* key: mail id */
+    REPORT_MAIL_PARCELS,  /* key: mail id */
+    REPORT_MAIL_ATTEMPTS, /* key: mail id */
+    REPORT_CONTACTS,      /* no key */
+    REPORT_CONTACT,       /* key: remote_ip */
+    REPORT_VIOLATIONS,    /* key: remote_ip */
+    REPORT_ADDRESS,       /* key: an address, as sender or recipient */
+    REPORT_FROM_CONTACT,  /* key: remote_ip */
+    REPORT_STATES,        /* how many parcels in which state; no key */
+    REPORT_KINDS
+};
+struct report_row { /* borrowed until the visit returns */
+    size_t count;
+    const char *names[REPORT_COLUMNS_MAXIMUM], *values[REPORT_COLUMNS_MAXIMUM];
+};
+typedef void report_visit(void *context, const struct report_row *row);
+/* Visits every row; key: NULL for reports without one. False on a database error (database_error). */
+bool report_run(struct database *database, enum report_kind kind, const char *key, report_visit *visit, void *context);
+#endif
