@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ * The growable buffer: its maximum, and views that stay valid. */
+#include "base/buffer.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void nothing_is_appended_past_the_maximum(void **state) {
+    struct buffer buffer;
+    (void)state;
+    buffer_init(&buffer, 5);
+    assert_null(buffer.data);
+    assert_true(buffer_append(&buffer, "abc", 3));
+    assert_false(buffer_append(&buffer, "def", 3));
+    assert_true(text_equal(buffer_text(&buffer), TEXT("abc")));
+    assert_true(buffer_append_string(&buffer, "de"));
+    assert_false(buffer_append_byte(&buffer, 'f'));
+    assert_string_equal(buffer_string(&buffer), "abcde");
+    assert_null(buffer_reserve(&buffer, 1));
+    assert_null(buffer_reserve(&buffer, SIZE_MAX));
+    buffer_free(&buffer);
+}
+
+static void a_formatted_text_is_appended_whole_or_not_at_all(void **state) {
+    struct buffer buffer;
+    (void)state;
+    buffer_init(&buffer, 8);
+    assert_true(buffer_format(&buffer, "%d-%s", 12, "ab"));
+    assert_false(buffer_format(&buffer, "%s", "1234"));
+    assert_true(buffer_format(&buffer, "%s", "123"));
+    assert_string_equal(buffer_string(&buffer), "12-ab123");
+    buffer_free(&buffer);
+}
+
+static void consuming_makes_room_again(void **state) {
+    struct buffer buffer;
+    (void)state;
+    buffer_init(&buffer, 4);
+    for (int i = 0; i < 1000; i++) {
+        char two[] = {(char)('a' + i % 26), 'x'};
+        assert_true(buffer_append(&buffer, two, 2));
+        if (buffer.length == 4) {
+            buffer_consume(&buffer, 2);
+        }
+        assert_int_equal(buffer.data[buffer.length - 2], two[0]);
+    }
+    assert_true(buffer.capacity <= 64);
+    buffer_free(&buffer);
+}
+
+static void consumed_bytes_stay_readable_until_the_next_append(void **state) {
+    struct buffer buffer;
+    (void)state;
+    buffer_init(&buffer, 100);
+    assert_true(buffer_append_string(&buffer, "line\nrest"));
+    struct text line = text_first(buffer_text(&buffer), 4);
+    buffer_consume(&buffer, 5);
+    assert_true(text_equal(line, TEXT("line")));
+    assert_true(text_equal(buffer_text(&buffer), TEXT("rest")));
+    buffer_consume(&buffer, 4);
+    assert_true(text_equal(line, TEXT("line")));
+    assert_int_equal(buffer_text(&buffer).length, 0);
+    buffer_free(&buffer);
+}
+
+static void growth_keeps_the_content_and_ends_at_the_maximum(void **state) {
+    struct buffer buffer;
+    (void)state;
+    buffer_init(&buffer, 100000);
+    for (int i = 0; i < 100000; i++) {
+        assert_true(buffer_append_byte(&buffer, (char)(i % 251)));
+    }
+    assert_false(buffer_append_byte(&buffer, 'x'));
+    assert_true(buffer.capacity <= 100001);
+    for (int i = 0; i < 100000; i++) {
+        assert_int_equal((unsigned char)buffer.data[i], i % 251);
+    }
+    buffer_clear(&buffer);
+    assert_int_equal(buffer.length, 0);
+    assert_int_equal(buffer.capacity, 100001);
+    buffer_free(&buffer);
+    assert_null(buffer.data);
+    assert_int_equal(buffer.maximum, 100000);
+}
+
+static void reserved_bytes_count_once_advanced(void **state) {
+    struct buffer buffer;
+    (void)state;
+    buffer_init(&buffer, 1000);
+    char *room = buffer_reserve(&buffer, 600);
+    assert_non_null(room);
+    memset(room, 'r', 600);
+    assert_int_equal(buffer.length, 0);
+    buffer_advance(&buffer, 600);
+    assert_int_equal(buffer.length, 600);
+    assert_string_equal(buffer_string(&buffer) + 597, "rrr");
+    buffer_free(&buffer);
+    assert_string_equal(buffer_string(&buffer), "");
+    buffer_free(&buffer);
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_appended_past_the_maximum),
+        cmocka_unit_test(a_formatted_text_is_appended_whole_or_not_at_all),
+        cmocka_unit_test(consuming_makes_room_again),
+        cmocka_unit_test(consumed_bytes_stay_readable_until_the_next_append),
+        cmocka_unit_test(growth_keeps_the_content_and_ends_at_the_maximum),
+        cmocka_unit_test(reserved_bytes_count_once_advanced),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
