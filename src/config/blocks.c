@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ * The table of blocks, `name "TITLE" { … }`, and of the keys inside them. Only data; read by the other files of
+ * config/. Every element struct begins with the title that its row names. */
+#include "config/keys.h"
+#include <string.h>
+
+#define IN(type, member) .name = #member, .offset = offsetof(struct type, member)
+#define COUNT(table) (sizeof(table) / sizeof(table)[0])
+
+const struct key_word config_roles[] = {{"mx", ROLE_MX},
+                                        {"internal", ROLE_INTERNAL},
+                                        {"submission", ROLE_SUBMISSION},
+                                        {"sendmail", ROLE_SENDMAIL},
+                                        {NULL, 0}};
+static const struct key_word transport_kinds[] = {{"maildir", 0}, {"lmtp", 1}, {"smtp", 2},
+                                                  {"pipe", 3},    {"null", 4}, {NULL, 0}};
+
+/* clang-format off */
+static const struct config_key listen_keys[] = {
+    {IN(config_listen, role), .type = KEY_ENUM, .standard = "", .words = config_roles,
+     .derived = "by the port; mx for another port",
+     .help = "Which rules hold: mx for strangers, internal and submission for members, sendmail for local programs."},
+    {IN(config_listen, mode), .type = KEY_MODE, .standard = "0666", .minimum = 0, .maximum = 0777,
+     .help = "The permissions of a Unix socket."},
+};
+static const struct config_key dkim_keys[] = {
+    {IN(config_dkim, selector), .type = KEY_DOMAIN, .standard = "mail", .help = "The key's selector."},
+    {IN(config_dkim, private_key_file), .type = KEY_PATH, .standard = "", .help = "The key (PEM, RSA or Ed25519)."},
+};
+static const struct config_key route_keys[] = {
+    {IN(config_route, host), .type = KEY_HOST, .standard = "",
+     .help = "The server that takes this domain's mail, host:port or the path of a Unix socket."},
+    {IN(config_route, lmtp), .type = KEY_SWITCH, .standard = "no", .help = "Whether it speaks LMTP."},
+};
+static const struct config_key transport_keys[] = {
+    {IN(config_transport, kind), .type = KEY_WORDS, .standard = "maildir", .words = transport_kinds,
+     .help = "The program code that delivers."},
+    {IN(config_transport, target), .type = KEY_TEXT, .standard = "",
+     .help = "A Maildir pattern, a server's host:port or socket, or a command, as the kind wants it."},
+    {IN(config_transport, user), .type = KEY_TEXT, .standard = "",
+     .help = "The system user that a maildir or pipe transport delivers as; empty for maildir_user."},
+};
+static const struct config_key dnsbl_keys[] = {
+    {IN(config_dnsbl, allow), .type = KEY_SWITCH, .standard = "no",
+     .help = "Whether the list is one of good clients, which other lists then do not count for."},
+};
+
+#define BLOCK(block, type, array, number, member) .name = #block, .keys = block##_keys, .key_count = COUNT(block##_keys), \
+    .items = offsetof(struct config, array), .count = offsetof(struct config, number), \
+    .title = offsetof(struct type, member), .size = sizeof(struct type)
+
+const struct config_block config_blocks[] = {
+    {BLOCK(listen, config_listen, listens, listen_count, address), .title_name = "ADDRESS",
+     .help = "An address to listen on: port, v4:port, [v6]:port, or the path of a Unix socket. Without any such block "
+             "the three ports are used on all addresses."},
+    {BLOCK(dkim, config_dkim, dkims, dkim_count, domain), .title_name = "DOMAIN",
+     .help = "A DKIM key for what members in this domain send."},
+    {BLOCK(route, config_route, routes, route_count, domain), .title_name = "DOMAIN",
+     .help = "Where a domain's mail is sent instead of to its mail exchangers; \"*\" for all remote domains."},
+    {BLOCK(transport, config_transport, transports, transport_count, name), .title_name = "NAME",
+     .help = "A way of delivering local mail, to be named in local_transport."},
+    {BLOCK(dnsbl, config_dnsbl, dnsbls, dnsbl_count, zone), .title_name = "ZONE",
+     .help = "A DNS list of clients (RFC 5782), asked on the mx port."},
+};
+/* clang-format on */
+const size_t config_block_count = COUNT(config_blocks);
+
+const struct config_block *config_block_find(const char *name) {
+    for (size_t i = 0; i < config_block_count; i++)
+        if (strcmp(config_blocks[i].name, name) == 0)
+            return &config_blocks[i];
+    return NULL;
+}

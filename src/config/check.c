@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT
+ * What the keys mean together: defaults that follow from other keys or from the machine, then checks that no single
+ * key can make. Called by config_read after all values are in; what is wrong becomes a line of the report. */
+#include "base/memory.h"
+#include "config/reading.h"
+#include "config/value.h"
+#include "mail/address.h"
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LABEL_SIZE 512
+
+static void complain(struct reading *reading, const char *key, const char *accepted, const char *sentence) {
+    reading_add_error(reading, reading_line(reading, NULL, 0, key), key, accepted, "%s", sentence);
+}
+
+static bool is_empty(const char *string) {
+    return string == NULL || string[0] == '\0';
+}
+
+static void set(char **string, struct text value) {
+    char *copy = memory_string(value);
+
+    free(*string);
+    *string = copy;
+}
+
+/* Replaces an empty string. */
+static void set_default(char **string, const char *value) {
+    if (is_empty(*string))
+        set(string, text_of(value));
+}
+
+/* ---- identity ---- */
+
+static void complete_names(struct config *config) {
+    char host[HOST_NAME_MAX + 1] = "";
+    struct buffer postmaster;
+
+    if (is_empty(config->server_name)) {
+        if (gethostname(host, sizeof host - 1) != 0 || !address_domain_is_valid(text_of(host), false))
+            (void)text_copy(host, sizeof host, TEXT("localhost"));
+        set(&config->server_name, text_of(host));
+    }
+    if (config->local_domains.count == 0) {
+        config->local_domains.items = memory_resize(NULL, 1, sizeof(char *));
+        config->local_domains.items[config->local_domains.count++] = memory_string(text_of(config->server_name));
+    }
+    for (size_t i = 0; i < config->local_domains.count; i++)
+        text_lower(config->local_domains.items[i]);
+    buffer_init(&postmaster, 512);
+    (void)buffer_format(&postmaster, "postmaster@%s", config->local_domains.items[0]);
+    set_default(&config->postmaster, buffer_string(&postmaster));
+    buffer_free(&postmaster);
+}
+
+static void check_names(struct reading *reading) {
+    struct config *config = reading->config;
+    struct address address;
+
+    if (address_parse(text_of(config->postmaster), false, &address) != ADDRESS_OK)
+        complain(reading, "postmaster", "an address such as postmaster@example.test", "is no address");
+    if (is_empty(config->user_name) || is_empty(config->network_user) || is_empty(config->auth_user) ||
+        is_empty(config->key_user))
+        complain(reading, "user_name", "names of system users", "user_name, network_user, auth_user, key_user: empty");
+}
+
+/* ---- listeners ---- */
+
+static void add_default_listen(struct config *config, long port, enum listen_role role) {
+    struct buffer address;
+
+    if (port == 0)
+        return;
+    buffer_init(&address, 16);
+    (void)buffer_format(&address, "%ld", port);
+    config->listens = memory_resize(config->listens, config->listen_count + 1, sizeof config->listens[0]);
+    config->listens[config->listen_count++] =
+        (struct config_listen){.address = memory_string(buffer_text(&address)), .role = role, .mode = 0666};
+    buffer_free(&address);
+}
+
+/* A path, with or without "unix:", relative or not; becomes absolute. */
+static void complete_listen_path(struct config_listen *listen) {
+    struct text path = text_of(listen->address);
+    bool is_unix = text_starts_nocase(path, TEXT("unix:"));
+
+    if (is_unix)
+        path = text_from(path, 5);
+    if (is_unix || text_starts_nocase(path, TEXT("./")) || text_starts_nocase(path, TEXT("../"))) {
+        char *whole = value_absolute_path(path);
+        free(listen->address);
+        listen->address = whole;
+    }
+}
+
+static bool parse_listen(struct config_listen *listen) {
+    bool port_only;
+
+    if (!network_parse_endpoint(text_of(listen->address), &listen->parsed[0], &port_only))
+        return false;
+    listen->parsed_count = 1;
+    if (port_only && network_parse_ip(TEXT("::"), network_port(&listen->parsed[0]), &listen->parsed[1]))
+        listen->parsed_count = 2;
+    return true;
+}
+
+static enum listen_role role_by_port(const struct config *config, const struct config_listen *listen) {
+    long port = listen->parsed[0].storage.ss_family == AF_UNIX ? 0 : (long)network_port(&listen->parsed[0]);
+
+    if (port != 0 && port == config->internal_submit_port)
+        return ROLE_INTERNAL;
+    if (port != 0 && port == config->submission_port)
+        return ROLE_SUBMISSION;
+    return ROLE_MX;
+}
+
+static void complete_listen(struct reading *reading, size_t index) {
+    struct config_listen *listen = &reading->config->listens[index];
+    unsigned line = reading_line(reading, "listen", index, NULL);
+    char label[LABEL_SIZE];
+
+    reading_label(label, sizeof label, config_block_find("listen"), listen->address, NULL);
+    complete_listen_path(listen);
+    if (!parse_listen(listen)) {
+        reading_add_error(reading, line, label, "port, v4:port, [v6]:port, v6/port, /path or unix:/path",
+                          "is no address to listen on");
+        return;
+    }
+    if (line > 0 && reading_line(reading, "listen", index, "role") == 0)
+        listen->role = role_by_port(reading->config, listen);
+    if (listen->role == ROLE_SENDMAIL && listen->parsed[0].storage.ss_family != AF_UNIX)
+        reading_add_error(reading, line, label, "the path of a Unix socket", "the role sendmail trusts the user's id");
+}
+
+static void complete_listens(struct reading *reading) {
+    struct config *config = reading->config;
+
+    if (config->listen_count == 0) {
+        add_default_listen(config, config->standard_mail_port, ROLE_MX);
+        add_default_listen(config, config->internal_submit_port, ROLE_INTERNAL);
+        add_default_listen(config, config->submission_port, ROLE_SUBMISSION);
+    }
+    for (size_t i = 0; i < config->listen_count; i++)
+        complete_listen(reading, i);
+}
+
+/* ---- delivery ---- */
+
+static const char *const built_in_transports[] = {"lmtp", "maildir", "null", "smtp"};
+
+static bool is_built_in(const char *name) {
+    for (size_t i = 0; i < sizeof built_in_transports / sizeof built_in_transports[0]; i++)
+        if (strcmp(built_in_transports[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* The queue's neighbour: /var/lib/parcelpost/queue gives /var/lib/parcelpost/mail/%d/%u/Maildir. */
+static void complete_maildir(struct config *config) {
+    const char *slash = strrchr(config->queue, '/');
+    size_t parent = slash != NULL ? (size_t)(slash - config->queue) + 1 : 0;
+    struct buffer path;
+
+    buffer_init(&path, PATH_MAX + 64);
+    (void)buffer_append(&path, config->queue, parent);
+    (void)buffer_append_string(&path, "mail/%d/%u/Maildir");
+    set_default(&config->maildir, buffer_string(&path));
+    buffer_free(&path);
+    set_default(&config->maildir_user, config->user_name);
+    set_default(&config->local_transport, is_empty(config->lmtp) ? "maildir" : "lmtp");
+}
+
+static void check_transport(struct reading *reading, size_t index) {
+    struct config_transport *transport = &reading->config->transports[index];
+    unsigned line = reading_line(reading, "transport", index, NULL);
+    bool to_server = strcmp(transport->kind, "lmtp") == 0 || strcmp(transport->kind, "smtp") == 0;
+    char label[LABEL_SIZE];
+
+    reading_label(label, sizeof label, config_block_find("transport"), transport->name, NULL);
+    if (is_built_in(transport->name))
+        reading_add_error(reading, line, label, "another name", "is built in");
+    if (is_empty(transport->target) && strcmp(transport->kind, "null") != 0)
+        reading_add_error(reading, line, label, "a target", "has no target");
+    else if (to_server && !value_is_host(text_of(transport->target)))
+        reading_add_error(reading, line, label, "host:port or /path", "\"%s\" is no server", transport->target);
+}
+
+static bool transport_exists(const struct config *config, const char *name) {
+    for (size_t i = 0; i < config->transport_count; i++)
+        if (strcmp(config->transports[i].name, name) == 0)
+            return true;
+    return is_built_in(name) && strcmp(name, "smtp") != 0;
+}
+
+static void check_routes(struct reading *reading) {
+    struct config *config = reading->config;
+    char label[LABEL_SIZE];
+
+    for (size_t i = 0; i < config->route_count; i++) {
+        struct config_route *route = &config->routes[i];
+        unsigned line = reading_line(reading, "route", i, NULL);
+        reading_label(label, sizeof label, config_block_find("route"), route->domain, NULL);
+        text_lower(route->domain);
+        if (strcmp(route->domain, "*") != 0 && !address_domain_is_valid(text_of(route->domain), false))
+            reading_add_error(reading, line, label, "a domain or *", "is no domain");
+        if (is_empty(route->host))
+            reading_add_error(reading, line, label, "host = \"HOST:PORT\"", "has no host");
+    }
+}
+
+static void check_delivery(struct reading *reading) {
+    struct config *config = reading->config;
+
+    for (size_t i = 0; i < config->transport_count; i++)
+        check_transport(reading, i);
+    if (!transport_exists(config, config->local_transport))
+        complain(reading, "local_transport", "lmtp, maildir, null, or the name of a transport block",
+                 "there is no such transport");
+    else if (strcmp(config->local_transport, "lmtp") == 0 && is_empty(config->lmtp))
+        complain(reading, "local_transport", "lmtp together with the key lmtp = HOST:PORT or PATH",
+                 "the key lmtp says nowhere to go");
+    check_routes(reading);
+}
+
+static void complete_retries(struct config *config) {
+    const struct config_strings *schedule = &config->retry_schedule;
+
+    config->retry_count = schedule->count;
+    config->retry_seconds = memory_new(schedule->count + 1, sizeof config->retry_seconds[0]);
+    for (size_t i = 0; i < schedule->count; i++)
+        (void)value_seconds(text_of(schedule->items[i]), LONG_MAX, &config->retry_seconds[i]);
+}
+
+/* ---- keys, lists, spool ---- */
+
+static void check_dkim(struct reading *reading) {
+    struct config *config = reading->config;
+    char label[LABEL_SIZE];
+
+    for (size_t i = 0; i < config->dkim_count; i++) {
+        struct config_dkim *dkim = &config->dkims[i];
+        unsigned line = reading_line(reading, "dkim", i, NULL);
+        reading_label(label, sizeof label, config_block_find("dkim"), dkim->domain, NULL);
+        text_lower(dkim->domain);
+        if (!address_domain_is_valid(text_of(dkim->domain), false))
+            reading_add_error(reading, line, label, "a domain", "is no domain");
+        if (is_empty(dkim->selector) || is_empty(dkim->private_key_file))
+            reading_add_error(reading, line, label, "selector and private_key_file", "lacks one of its keys");
+    }
+    for (size_t i = 0; i < config->dnsbl_count; i++) {
+        reading_label(label, sizeof label, config_block_find("dnsbl"), config->dnsbls[i].zone, NULL);
+        if (!address_domain_is_valid(text_of(config->dnsbls[i].zone), false))
+            reading_add_error(reading, reading_line(reading, "dnsbl", i, NULL), label, "a domain", "is no domain");
+    }
+}
+
+static void check_files(struct reading *reading) {
+    struct config *config = reading->config;
+
+    if (is_empty(config->certificate) != is_empty(config->private_key))
+        complain(reading, is_empty(config->certificate) ? "private_key" : "certificate",
+                 "certificate and private_key, both or neither", "one is useless without the other");
+    if (is_empty(config->database) || is_empty(config->users_database) || is_empty(config->queue))
+        complain(reading, is_empty(config->queue) ? "queue" : "database", "a path", "is empty");
+    if (config->journal_max_message > config->journal_segment_size / 2)
+        complain(reading, "journal_max_message", "at most half of journal_segment_size", "is too large");
+    if (config->queue_maximum_size != 0 && config->queue_maximum_size < 2 * config->journal_segment_size)
+        complain(reading, "queue_maximum_size", "0, or at least two times journal_segment_size", "is too small");
+    if (config->retry_schedule.count == 0)
+        complain(reading, "retry_schedule", "positive numbers of seconds, or with a unit: {5m, 1h, 1d}", "is empty");
+}
+
+void config_complete(struct reading *reading) {
+    complete_names(reading->config);
+    complete_listens(reading);
+    complete_maildir(reading->config);
+    complete_retries(reading->config);
+    check_names(reading);
+    check_delivery(reading);
+    check_dkim(reading);
+    check_files(reading);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ * The table of every key that stands outside a block. To add a key: a field in struct config, a row here, its line in
+ * etc/parcelpost.conf. Only data; read by the other files of config/. */
+#include "config/keys.h"
+#include "base/log.h"
+#include <limits.h>
+#include <string.h>
+
+#define AT(member) .offset = offsetof(struct config, member)
+#define ROW(member, key_type, default_text) .name = #member, .type = key_type, AT(member), .standard = default_text
+#define BETWEEN(low, high) .minimum = (low), .maximum = (high)
+#define LARGE INT64_C(1) << 50
+
+static const struct key_word log_lives[] = {{"none", LOG_LIFE_NONE},
+                                            {"daily", LOG_LIFE_DAILY},
+                                            {"weekly", LOG_LIFE_WEEKLY},
+                                            {"monthly", LOG_LIFE_MONTHLY},
+                                            {NULL, 0}};
+static const struct key_word log_levels[] = {{"debug", LOG_LEVEL_DEBUG}, {"info", LOG_LEVEL_INFO},
+                                             {"warn", LOG_LEVEL_WARN},   {"error", LOG_LEVEL_ERROR},
+                                             {"fatal", LOG_LEVEL_FATAL}, {NULL, 0}};
+static const struct key_word runner_modes[] = {{"resident", RUNNER_RESIDENT}, {"cron", RUNNER_CRON}, {NULL, 0}};
+static const struct key_word id_bases[] = {{"62", 62}, {"36", 36}, {NULL, 0}};
+
+/* clang-format off */
+const struct config_key config_keys[] = {
+    {ROW(server_title, KEY_TEXT, "Parcelpost"), .heading = "Identity",
+     .help = "The organisation's name, used in replies (\"TITLE members must use port I or S to send mail\")."},
+    {ROW(server_name, KEY_DOMAIN, ""), .derived = "the machine's host name",
+     .help = "The name this server greets with, and puts into Received and Authentication-Results fields."},
+    {ROW(postmaster, KEY_TEXT, ""), .derived = "postmaster at the first local domain",
+     .help = "The mailbox that gets mail for postmaster in every local domain."},
+    {ROW(local_domains, KEY_DOMAINS, ""), .derived = "the server's name",
+     .help = "The domains whose mail is ours; more can be added to the table domains."},
+
+    {ROW(standard_mail_port, KEY_NUMBER, "25"), BETWEEN(0, 65535), .heading = "Ports and addresses",
+     .help = "The port for mail from strangers (role mx); 0 for none."},
+    {ROW(internal_submit_port, KEY_NUMBER, "467"), BETWEEN(0, 65535),
+     .help = "The port for members in trusted networks (role internal); 0 for none."},
+    {ROW(submission_port, KEY_NUMBER, "587"), BETWEEN(0, 65535),
+     .help = "The port for members, encrypted and authenticated (role submission); 0 for none."},
+    {ROW(remote_smtp_port, KEY_NUMBER, "25"), BETWEEN(1, 65535),
+     .help = "The port of other servers, to which remote mail is delivered."},
+    {ROW(trusted_networks, KEY_NETWORKS, "127.0.0.0/8,::1"),
+     .help = "Networks whose clients may send members' mail through the internal port without a login."},
+    {.name = "allow", .type = KEY_NETWORKS, AT(allow_networks), .standard = "",
+     .help = "Networks that are never locked out; loopback is not among them unless it is written here."},
+
+    {ROW(lmtp, KEY_HOST, ""), .heading = "Local delivery",
+     .help = "Where local mail goes by LMTP, for instance Dovecot: host:port or the path of a Unix socket."},
+    {ROW(local_transport, KEY_TEXT, ""), .derived = "lmtp where lmtp is set, else maildir",
+     .help = "How local mail is delivered: lmtp, maildir, null, or the name of a transport block."},
+    {ROW(maildir, KEY_PATH, ""), .derived = "mail/%d/%u/Maildir beside the queue",
+     .help = "The Maildir of a recipient for the transport maildir; %u is the local part, %d the domain."},
+    {ROW(maildir_user, KEY_TEXT, ""), .derived = "user_name",
+     .help = "The system user that owns the Maildir folders and delivers into them."},
+
+    {ROW(user_name, KEY_TEXT, "parcelpost"), .heading = "Processes and users",
+     .help = "The system user of ledger and queue runner: owns the database and the queue."},
+    {ROW(group_name, KEY_TEXT, ""), .help = "Its group; empty for the user's own."},
+    {ROW(network_user, KEY_TEXT, "parcelpost-net"), .help = "The system user of receivers, the resolver and agents."},
+    {ROW(auth_user, KEY_TEXT, "parcelpost-auth"), .help = "The system user of lookup, which reads users and rules."},
+    {ROW(key_user, KEY_TEXT, "parcelpost-key"), .help = "The system user of the signer, which holds private keys."},
+    {ROW(chroot_directory, KEY_PATH, "/var/lib/parcelpost/empty"),
+     .help = "The empty directory that network processes are locked into (as root only); made when it is missing."},
+    {ROW(lock_file_path, KEY_PATH, "/run/parcelpost/parcelpost.lock"),
+     .help = "The file whose lock says that a daemon or a queue run owns the spool."},
+    {ROW(pid_path, KEY_PATH, "/run/parcelpost/parcelpostd.pid"), .help = "The daemon's pid file."},
+    {ROW(control_directory, KEY_PATH, "/run/parcelpost"),
+     .help = "The directory of the sockets by which parcelpost and parcelpost-queue talk to the daemon."},
+    {ROW(receiver_sessions, KEY_NUMBER, "1"), BETWEEN(1, 1000000),
+     .help = "Connections that one receiver serves before it ends; 1 keeps clients apart, more is faster."},
+    {ROW(receiver_spare, KEY_NUMBER, "4"), BETWEEN(0, 1000), .help = "Receivers that are kept ready ahead of need."},
+    {ROW(connection_limit, KEY_NUMBER, "1000"), BETWEEN(1, 1000000), .help = "Connections at one time in all."},
+    {ROW(contact_connection_limit, KEY_NUMBER, "50"), BETWEEN(1, 1000000),
+     .help = "Connections at one time from one contact."},
+    {ROW(listen_backlog, KEY_NUMBER, "512"), BETWEEN(1, 65535), .help = "Connections that wait to be accepted."},
+    {ROW(lookup_workers, KEY_NUMBER, "2"), BETWEEN(1, 64), .help = "Lookup processes, among which receivers are shared out."},
+    {ROW(lookup_timeout, KEY_SECONDS, "10"), BETWEEN(1, 600),
+     .help = "A lookup process that takes longer over one question is ended and replaced."},
+    {ROW(stop_timeout, KEY_SECONDS, "30"), BETWEEN(1, 3600),
+     .help = "How long a stopping server waits for sessions in hand."},
+    {ROW(runner, KEY_ENUM, "resident"), .words = runner_modes,
+     .help = "Whether the daemon keeps a queue runner, or parcelpost-queue is run by cron."},
+
+    {ROW(database, KEY_PATH, "/var/lib/parcelpost/parcelpost.db"), .heading = "Files",
+     .help = "The SQLite database of contacts, mails and parcels."},
+    {ROW(users_database, KEY_PATH, "/var/lib/parcelpost/users.db"), .help = "The SQLite database of logins."},
+    {ROW(queue, KEY_PATH, "/var/lib/parcelpost/queue"), .help = "The spool."},
+    {ROW(certificate, KEY_PATH, ""), .help = "The TLS certificate chain (PEM); without it there is no STARTTLS."},
+    {ROW(private_key, KEY_PATH, ""), .help = "The certificate's private key (PEM)."},
+    {ROW(dkim_private_key_file, KEY_PATH, ""),
+     .help = "The DKIM key (PEM) of every local domain that has no dkim block."},
+    {ROW(dkim_selector, KEY_DOMAIN, "mail"), .help = "The selector of that key."},
+
+    {ROW(log_path_and_file, KEY_PATH, ""), .heading = "Log",
+     .help = "The log file; empty or \"-\" for standard error."},
+    {ROW(log_file_life, KEY_ENUM, "none"), .words = log_lives,
+     .help = "When a new log file begins; none where logrotate moves it and sends SIGHUP."},
+    {ROW(log_level, KEY_ENUM, "info"), .words = log_levels, .help = "The lowest severity that is logged."},
+    {ROW(show_incoming_data, KEY_SWITCH, "no"), .help = "Log every line of message data as it comes."},
+    {ROW(dump_mail_into_log, KEY_SWITCH, "no"), .help = "Log what is known of each message once it is stored."},
+    {ROW(display_receiver_dialog, KEY_SWITCH, "no"), .help = "Write sessions with clients to standard error."},
+    {ROW(log_receiver_conversation, KEY_SWITCH, "no"), .help = "Log sessions with clients."},
+    {ROW(display_queue_runner_dialog, KEY_SWITCH, "no"), .help = "Write sessions with other servers to standard error."},
+    {ROW(log_queue_runner_conversation, KEY_SWITCH, "no"), .help = "Log sessions with other servers."},
+
+    {ROW(dns_servers, KEY_SERVERS, ""), .heading = "DNS",
+     .help = "Name servers, each an address or address:port; empty for those of /etc/resolv.conf."},
+    {ROW(dns_timeout_ms, KEY_NUMBER, "5000"), BETWEEN(10, 60000), .help = "Milliseconds for one try of a question."},
+    {ROW(dns_tries, KEY_NUMBER, "2"), BETWEEN(1, 10), .help = "Tries for each name server."},
+    {ROW(dns_cache_size, KEY_NUMBER, "10000"), BETWEEN(0, 10000000), .help = "Answers that are remembered."},
+    {ROW(reverse_lookup, KEY_SWITCH, "yes"), .help = "Look the client's name up, and confirm it by its address."},
+
+    {ROW(receiver_timeout, KEY_SECONDS, "0"), BETWEEN(0, 3600), .heading = "Sessions",
+     .help = "How long a client may be silent; 0 for the minima of RFC 5321 4.5.3.2, which differ by command."},
+    {ROW(ehlo_domain_required, KEY_SWITCH, "yes"), .help = "Refuse EHLO and HELO without a domain."},
+    {ROW(ehlo_domain_verifies, KEY_SWITCH, "yes"), .help = "On the mx port, refuse an EHLO domain that is not in DNS."},
+    {ROW(sender_domain_verifies, KEY_SWITCH, "yes"),
+     .help = "On the mx port, refuse a sender whose domain is not in DNS or takes no mail."},
+    {ROW(line_maximum, KEY_SIZE, "2048"), BETWEEN(512, 65536), .help = "Bytes of a command line with its CRLF."},
+    {ROW(recipient_maximum, KEY_NUMBER, "1000"), BETWEEN(100, 50000),
+     .help = "Recipients of one message; RFC 5321 4.5.3.1.8 wants at least 100."},
+    {ROW(message_maximum, KEY_SIZE, "50M"), BETWEEN(1024, INT32_MAX), .help = "Bytes of a message (SIZE)."},
+    {ROW(received_maximum, KEY_NUMBER, "50"), BETWEEN(5, 1000),
+     .help = "Received fields above which a message is taken for one that runs in circles."},
+    {.name = "message_id_base", .type = KEY_CHOICE, AT(mail_id_base), .standard = "62", .words = id_bases,
+     .help = "The base of mail ids; 36 for file systems that do not tell upper from lower case."},
+    {ROW(dkim_verify, KEY_SWITCH, "yes"), .help = "Verify DKIM signatures and say so in Authentication-Results."},
+
+    {ROW(prohibited_seconds, KEY_SECONDS, "3600"), BETWEEN(1, 31536000), .heading = "Contacts and lockout",
+     .help = "A lockout ends after this long without an attempt."},
+    {ROW(max_failed_msgs_per_period, KEY_NUMBER, "3"), BETWEEN(0, 1000000),
+     .help = "Violations of a contact before its next connection is warned and locked out."},
+    {ROW(lockout_maximum, KEY_SECONDS, "86400"), BETWEEN(1, 31536000), .help = "A lockout never lasts longer."},
+    {ROW(contact_prefix_v6, KEY_NUMBER, "64"), BETWEEN(16, 128), .help = "Bits by which IPv6 addresses are one contact."},
+    {ROW(history_days, KEY_NUMBER, "30"), BETWEEN(1, 36500), .help = "Days that finished mail and old contacts are kept."},
+    {ROW(lock_command, KEY_TEXT, ""),
+     .help = "A program that is run with the address of a contact when it is locked out, for instance for nftables."},
+    {ROW(unlock_command, KEY_TEXT, ""), .help = "The same when a lockout ends."},
+
+    {ROW(journal_segment_size, KEY_SIZE, "16M"), BETWEEN(65536, INT32_MAX), .heading = "Spool",
+     .help = "Bytes of one journal segment."},
+    {ROW(journal_max_message, KEY_SIZE, "1M"), BETWEEN(4096, INT32_MAX),
+     .help = "Larger messages become files at once; at most half a segment."},
+    {ROW(queue_maximum_size, KEY_SIZE, "0"), BETWEEN(0, LARGE), .help = "Bytes the spool may take; 0 for no limit."},
+    {ROW(queue_minimum_free, KEY_SIZE, "64M"), BETWEEN(0, LARGE),
+     .help = "Bytes that must stay free on the spool's file system; below, mail is put off with 452."},
+
+    {ROW(queue_runner_timeout, KEY_SECONDS, "0"), BETWEEN(0, 3600), .heading = "Delivery",
+     .help = "How long another server may be silent; 0 for the minima of RFC 5321 4.5.3.2."},
+    {ROW(retry_schedule, KEY_TIMES, "300"),
+     .help = "The pauses before each new attempt, such as {5m, 15m, 1h}; the last one repeats."},
+    {ROW(queue_lifetime, KEY_SECONDS, "5d"), BETWEEN(60, 31536000),
+     .help = "How long delivery is tried before the sender is told that it failed."},
+    {ROW(agent_limit, KEY_NUMBER, "50"), BETWEEN(1, 10000), .help = "Delivery agents at one time in all."},
+    {ROW(destination_limit, KEY_NUMBER, "5"), BETWEEN(1, 1000), .help = "Delivery agents at one time to one destination."},
+    {ROW(agent_recipients, KEY_NUMBER, "100"), BETWEEN(1, 100), .help = "Recipients of one delivery transaction."},
+    {ROW(outbound_tls, KEY_SWITCH, "yes"), .help = "Use STARTTLS where another server offers it."},
+};
+/* clang-format on */
+const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
+
+const struct config_key *config_key_find(const struct config_key *keys, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(keys[i].name, name) == 0)
+            return &keys[i];
+    return NULL;
+}

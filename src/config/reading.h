@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ * Private to config/: one reading of a configuration: the struct being filled, where each value stood, what is wrong. */
+#ifndef CONFIG_READING_H
+#define CONFIG_READING_H
+#include "config/keys.h"
+
+struct reading_error {
+    unsigned line, order;
+    char *text;
+};
+struct reading_place { /* where a key, or a block's title, was written */
+    const struct config_block *block; /* NULL outside blocks */
+    size_t element;
+    const struct config_key *key; /* NULL: the block itself */
+    unsigned line;
+};
+struct reading {
+    struct config *config;
+    const char *file;
+    struct reading_error *errors;
+    size_t error_count;
+    struct reading_place *places;
+    size_t place_count;
+};
+void reading_init(struct reading *reading, struct config *config, const char *file);
+void reading_free(struct reading *reading);
+/* line 0: not known. label: the key, with its block where it stands in one. accepted may be NULL. */
+void reading_add_error(struct reading *reading, unsigned line, const char *label, const char *accepted,
+                       const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Forgets errors and places: the file is read once more. */
+void reading_clear(struct reading *reading);
+/* Writes the errors in the order of lines. */
+void reading_report(struct reading *reading, struct buffer *errors);
+void reading_set_place(struct reading *reading, const struct config_block *block, size_t element,
+                       const struct config_key *key, unsigned line);
+/* The line of a key that was written, 0 for one that was not. */
+unsigned reading_line(const struct reading *reading, const char *block, size_t element, const char *key);
+/* "key", or "block "title": key". Returns label. */
+const char *reading_label(char *label, size_t size, const struct config_block *block, const char *title,
+                          const char *key);
+
+/* parse.c: the text of a file by libconfuse into the reading's config. */
+void config_parse_text(struct reading *reading, const char *text);
+/* "key=value"; lists separated by commas. */
+void config_parse_override(struct reading *reading, const char *assignment);
+/* check.c: works out what follows from other keys, then checks keys against each other. */
+void config_complete(struct reading *reading);
+#endif
