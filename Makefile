@@ -34,14 +34,17 @@ all: $(PROGRAMS:%=$(BUILD)/bin/%)
 
 $(EMBEDDED): $(wildcard sql/*.sql) tools/embed
 	@mkdir -p $(@D)
-	tools/embed sql/*.sql > $@.new && mv $@.new $@
+	$(Q)tools/embed sql/*.sql > $@.new && mv $@.new $@
 
+# V=1 shows whole commands.
+Q = $(if $(V),,@)
 $(BUILD)/%.o: %.c | $(EMBEDDED)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PACKAGE_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo "  cc    $<")
+	$(Q)$(CC) $(CPPFLAGS) $(PACKAGE_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(ARCHIVE): $(OBJECTS)
-	rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 # src/programs: one file a program's main, named as the program with '-' as '_', and processes.c for those that fork.
 program_objects = $(BUILD)/src/programs/$(subst -,_,$(1)).o \
@@ -49,18 +52,20 @@ program_objects = $(BUILD)/src/programs/$(subst -,_,$(1)).o \
 .SECONDEXPANSION:
 $(PROGRAMS:%=$(BUILD)/bin/%): $(BUILD)/bin/%: $$(call program_objects,%) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
 unit-tests: $(UNIT_TESTS)
 
 # Shared objects that tests preload into a server.
 SHIMS = $(patsubst tests/shim/%.c,$(BUILD)/shim/%.so,$(wildcard tests/shim/*.c))
 $(BUILD)/shim/%.so: tests/shim/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -std=c17 -g -O2 $(WARNINGS) -fPIC -shared -o $@ $< -ldl
+	$(Q)$(CC) $(CPPFLAGS) -std=c17 -g -O2 $(WARNINGS) -fPIC -shared -o $@ $< -ldl
 shims: $(SHIMS)
 
 # deps, deps-test, deps-lint: Debian's packages; nothing happens when all are there.
