@@ -12,8 +12,14 @@
 
 #define LABEL_SIZE 512
 
+/* Nothing is said twice of one line. */
 static void complain(struct reading *reading, const char *key, const char *accepted, const char *sentence) {
-    reading_add_error(reading, reading_line(reading, NULL, 0, key), key, accepted, "%s", sentence);
+    unsigned line = reading_line(reading, NULL, 0, key);
+
+    for (size_t i = 0; i < reading->error_count; i++)
+        if (line > 0 && reading->errors[i].line == line)
+            return;
+    reading_add_error(reading, line, key, accepted, "%s", sentence);
 }
 
 static bool is_empty(const char *string) {

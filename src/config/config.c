@@ -48,8 +48,7 @@ void config_free(struct config *config) {
     free(config);
 }
 
-static struct config *read_text(const char *text, const char *name, const char *const *overrides,
-                                struct buffer *errors) {
+static struct config *read_text(char *text, const char *name, const char *const *overrides, struct buffer *errors) {
     struct config *config = new_config(name);
     struct reading reading;
 
@@ -57,8 +56,7 @@ static struct config *read_text(const char *text, const char *name, const char *
     config_parse_text(&reading, text);
     for (; overrides != NULL && *overrides != NULL; overrides++)
         config_parse_override(&reading, *overrides);
-    if (reading.error_count == 0)
-        config_complete(&reading);
+    config_complete(&reading); /* also after errors: what was wrong has its default, and more may be wrong */
     bool good = reading.error_count == 0;
     reading_report(&reading, errors);
     reading_free(&reading);
@@ -86,6 +84,12 @@ static bool read_whole(int fd, struct buffer *text) {
     return true;
 }
 
+/* The parser writes into it. */
+static char *terminated(struct buffer *text) {
+    (void)buffer_string(text);
+    return text->data;
+}
+
 static struct config *read_open(FILE *stream, const char *name, const char *const *overrides, struct buffer *errors) {
     struct config *config = NULL;
     struct buffer text;
@@ -96,7 +100,7 @@ static struct config *read_open(FILE *stream, const char *name, const char *cons
     else if (text.length > 0 && memchr(text.data, '\0', text.length) != NULL)
         (void)buffer_format(errors, "%s: holds a NUL byte; accepted: text\n", name);
     else
-        config = read_text(buffer_string(&text), name, overrides, errors);
+        config = read_text(terminated(&text), name, overrides, errors);
     buffer_free(&text);
     return config;
 }

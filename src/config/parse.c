@@ -3,6 +3,7 @@
  * its header. Called by config.c, in the listener before anything starts, or on a reload. libconfuse stops at the
  * first key it does not know: then it is told that name, too, and reads again, so that every error is found. */
 #include "base/memory.h"
+#include "config/comments.h"
 #include "config/reading.h"
 #include "config/suggestion.h"
 #include "config/value.h"
@@ -13,13 +14,12 @@
 #define UNKNOWN_MAXIMUM 30
 #define LABEL_SIZE 512
 #define WORDS_SIZE 512
-/* Stands behind the file's text: a comment that is never closed would swallow it. */
-#define END_KEY "end_of_file__"
 #define SYNTAX "KEY = VALUE, KEY = {VALUE, ...} or BLOCK \"TITLE\" { ... }"
 
 struct unknown {
     char section[64]; /* "root" outside blocks */
     char name[64];
+    bool block; /* name "TITLE" { … }: what is in it is of no interest */
 };
 struct option_line {
     const cfg_opt_t *option;
@@ -38,18 +38,20 @@ static struct parse *current;
 
 /* ---- what libconfuse tells ---- */
 
-static bool is_unknown(const char *section, const char *name) {
+static struct unknown *find_unknown(const char *section, const char *name) {
     for (size_t i = 0; i < current->unknown_count; i++)
         if (strcmp(current->unknowns[i].section, section) == 0 && strcmp(current->unknowns[i].name, name) == 0)
-            return true;
-    return false;
+            return &current->unknowns[i];
+    return NULL;
 }
 
 static void report_unknown(const cfg_t *cfg, const char *name) {
     const struct config_block *block = config_block_find(cfg->name);
-    const char *near = suggestion_for(block, name);
     char label[LABEL_SIZE];
 
+    if (block == NULL && strcmp(cfg->name, "root") != 0)
+        return; /* in a block that is unknown itself */
+    const char *near = suggestion_for(block, name);
     reading_label(label, sizeof label, block, cfg->title != NULL ? cfg->title : "", name);
     if (near != NULL)
         reading_add_error(current->reading, (unsigned)cfg->line, label, "the keys in parcelpost.conf(5)",
@@ -81,7 +83,7 @@ static int value_was_read(cfg_t *cfg, cfg_opt_t *option) {
     unsigned before = line_of(option);
 
     remember_line(cfg, option);
-    if (before == 0 && is_unknown(cfg->name, option->name))
+    if (before == 0 && find_unknown(cfg->name, option->name) != NULL)
         report_unknown(cfg, option->name);
     else if (before != 0 && (option->flags & CFGF_LIST) == 0)
         reading_add_error(current->reading, (unsigned)cfg->line, option->name, NULL, "is set already in line %u",
@@ -99,11 +101,14 @@ static void quoted_name(const char *sentence, char *name, size_t size) {
 
 static void syntax_error(const cfg_t *cfg, const char *sentence) {
     char name[64], words[WORDS_SIZE];
-    const struct config_key *key;
 
     quoted_name(sentence, name, sizeof name);
-    key = config_key_find(config_keys, config_key_count, name);
-    if (is_unknown(cfg->name, name)) { /* an unknown block */
+    const struct config_key *key = config_key_find(config_keys, config_key_count, name);
+    struct unknown *unknown = find_unknown(cfg->name, name);
+    if (unknown != NULL && !unknown->block) { /* not KEY = VALUE, then it must be a block */
+        unknown->block = true;
+        current->again = true;
+    } else if (unknown != NULL) {
         report_unknown(cfg, name);
     } else if (key != NULL) {
         value_describe(key, words, sizeof words);
@@ -138,13 +143,28 @@ static cfg_opt_t string_option(const char *name, bool list) {
     cfg_opt_t one = CFG_STR(name, NULL, CFGF_NODEFAULT);
     cfg_opt_t many = CFG_STR_LIST(name, NULL, CFGF_NODEFAULT);
 
+    one.validcb = many.validcb = value_was_read;
     return list ? many : one;
+}
+
+static cfg_opt_t *options_of(const struct config_key *keys, size_t key_count, size_t extra, const char *section,
+                             size_t *count);
+
+/* A key that we do not know, or a block with the keys in it that we have met. */
+static cfg_opt_t unknown_option(const struct unknown *unknown) {
+    size_t count;
+
+    if (!unknown->block)
+        return string_option(unknown->name, true);
+    cfg_opt_t block = CFG_SEC(unknown->name, options_of(NULL, 0, 0, unknown->name, &count), CFGF_MULTI | CFGF_TITLE);
+    block.validcb = value_was_read;
+    return block;
 }
 
 static size_t add_unknown_options(cfg_opt_t *options, size_t count, const char *section) {
     for (size_t i = 0; i < current->unknown_count; i++)
         if (strcmp(current->unknowns[i].section, section) == 0)
-            options[count++] = string_option(current->unknowns[i].name, true);
+            options[count++] = unknown_option(&current->unknowns[i]);
     return count;
 }
 
@@ -161,30 +181,28 @@ static cfg_opt_t *options_of(const struct config_key *keys, size_t key_count, si
     return options;
 }
 
+static void free_options(cfg_opt_t *options) {
+    for (cfg_opt_t *option = options; option->name != NULL; option++)
+        if (option->type == CFGT_SEC)
+            free_options(option->subopts);
+    free(options);
+}
+
 /* A libconfuse context with every key and block; it copies the options. */
 static cfg_t *make_context(void) {
     size_t count, inner;
-    cfg_opt_t *options = options_of(config_keys, config_key_count, config_block_count + 1, "root", &count);
+    cfg_opt_t *options = options_of(config_keys, config_key_count, config_block_count, "root", &count);
     cfg_opt_t end = CFG_END();
 
     for (size_t i = 0; i < config_block_count; i++) {
         cfg_opt_t *inside =
             options_of(config_blocks[i].keys, config_blocks[i].key_count, 0, config_blocks[i].name, &inner);
         cfg_opt_t block = CFG_SEC(config_blocks[i].name, inside, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
-        for (size_t k = 0; k < inner; k++)
-            inside[k].validcb = value_was_read;
         options[count++] = block;
     }
-    options[count++] = string_option(END_KEY, true);
     options[count] = end;
-    for (size_t k = 0; k < count; k++)
-        if (options[k].type != CFGT_SEC)
-            options[k].validcb = value_was_read;
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
-    for (size_t k = 0; k < count; k++)
-        if (options[k].type == CFGT_SEC)
-            free(options[k].subopts);
-    free(options);
+    free_options(options);
     if (cfg != NULL)
         (void)cfg_set_error_function(cfg, error_was_found);
     return cfg;
@@ -250,8 +268,6 @@ static void take_all(cfg_t *cfg) {
     for (size_t i = 0; i < config_block_count; i++)
         for (unsigned n = 0; n < cfg_size(cfg, config_blocks[i].name); n++)
             take_block(&config_blocks[i], cfg_getnsec(cfg, config_blocks[i].name, n));
-    if (current->reading->error_count == 0 && cfg_size(cfg, END_KEY) == 0)
-        reading_add_error(current->reading, 0, "syntax", SYNTAX, "a comment is not closed");
 }
 
 /* Reads once. */
@@ -271,20 +287,20 @@ static void parse_once(const char *text) {
         (void)cfg_free(cfg);
 }
 
-void config_parse_text(struct reading *reading, const char *text) {
+void config_parse_text(struct reading *reading, char *text) {
     struct parse parse = {.reading = reading};
-    struct buffer whole;
+    unsigned unclosed = comments_blank(text);
 
-    buffer_init(&whole, strlen(text) + 64);
-    (void)buffer_append_string(&whole, text);
-    (void)buffer_append_string(&whole, "\n" END_KEY " = yes\n");
+    if (unclosed > 0) {
+        reading_add_error(reading, unclosed, "syntax", SYNTAX, "a string or comment begins that is never closed");
+        return;
+    }
     current = &parse;
     do
-        parse_once(buffer_string(&whole));
+        parse_once(text);
     while (parse.again);
     current = NULL;
     free(parse.lines);
-    buffer_free(&whole);
 }
 
 void config_parse_override(struct reading *reading, const char *assignment) {

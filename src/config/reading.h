@@ -39,8 +39,8 @@ unsigned reading_line(const struct reading *reading, const char *block, size_t e
 const char *reading_label(char *label, size_t size, const struct config_block *block, const char *title,
                           const char *key);
 
-/* parse.c: the text of a file by libconfuse into the reading's config. */
-void config_parse_text(struct reading *reading, const char *text);
+/* parse.c: the text of a file by libconfuse into the reading's config. Comments in text become blanks. */
+void config_parse_text(struct reading *reading, char *text);
 /* "key=value"; lists separated by commas. */
 void config_parse_override(struct reading *reading, const char *assignment);
 /* check.c: works out what follows from other keys, then checks keys against each other. */
