@@ -1,0 +1,42 @@
+"""tests/PARITY names a test for every behaviour, and each of them exists; src/README.md names only paths that exist."""
+import os
+import re
+
+
+def test_exists(root, name):
+    path, _, part = name.partition("::")
+    if not os.path.isfile(os.path.join(root, path)):
+        return False
+    if not part:
+        return path.endswith(".smtp")
+    with open(os.path.join(root, path), encoding="utf-8") as stream:
+        text = stream.read()
+    if path.endswith(".py"):
+        return re.search(rf"^def {re.escape(part)}\(", text, re.M) is not None
+    return re.search(rf"\b{re.escape(part)}\b", text) is not None
+
+
+def check_parity(root):
+    """Findings as text."""
+    with open(os.path.join(root, "tests", "PARITY"), encoding="utf-8") as stream:
+        lines = stream.read().split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        behaviour, bar, tests = line.rpartition(" | ")
+        if not bar or not tests.strip():
+            yield f"tests/PARITY:{number}: want 'behaviour | test'"
+        for name in re.split(r",\s*", tests.strip()):
+            if name == "?":
+                yield f"tests/PARITY:{number}: no test yet: {behaviour}"
+            elif not test_exists(root, name):
+                yield f"tests/PARITY:{number}: there is no test {name}"
+
+
+def check_source_page(root):
+    """Paths in backquotes of src/README.md's tables that look like files of this project."""
+    with open(os.path.join(root, "src", "README.md"), encoding="utf-8") as stream:
+        text = stream.read()
+    for path in re.findall(r"`((?:src|tests|sql|man|etc|tools)/[\w./-]+\.\w+)`", text):
+        if not re.search(r"\bx\b|NNNN|_x\.", path) and not os.path.exists(os.path.join(root, path)):
+            yield f"src/README.md: there is no {path}"
