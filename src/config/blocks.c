@@ -51,8 +51,8 @@ static const struct config_key dnsbl_keys[] = {
 
 const struct config_block config_blocks[] = {
     {BLOCK(listen, config_listen, listens, listen_count, address), .title_name = "ADDRESS",
-     .help = "An address to listen on: port, v4:port, [v6]:port, or the path of a Unix socket. Without any such block "
-             "the three ports are used on all addresses."},
+     .help = "An address to listen on: port, v4:port, [v6]:port, or the path of a Unix socket. Without one for a "
+             "port the three ports above are used on all addresses."},
     {BLOCK(dkim, config_dkim, dkims, dkim_count, domain), .title_name = "DOMAIN",
      .help = "A DKIM key for what members in this domain send."},
     {BLOCK(route, config_route, routes, route_count, domain), .title_name = "DOMAIN",

@@ -88,14 +88,14 @@ static void add_default_listen(struct config *config, long port, enum listen_rol
     buffer_free(&address);
 }
 
-/* A path, with or without "unix:", relative or not; becomes absolute. */
+/* A path, with or without "unix:", relative or not; becomes absolute. ("v6/port" has a slash too, and colons.) */
 static void complete_listen_path(struct config_listen *listen) {
     struct text path = text_of(listen->address);
     bool is_unix = text_starts_nocase(path, TEXT("unix:"));
 
     if (is_unix)
         path = text_from(path, 5);
-    if (is_unix || text_starts_nocase(path, TEXT("./")) || text_starts_nocase(path, TEXT("../"))) {
+    if (is_unix || (text_find(path, '/') < path.length && text_find(path, ':') == path.length)) {
         char *whole = value_absolute_path(path);
         free(listen->address);
         listen->address = whole;
@@ -135,22 +135,32 @@ static void complete_listen(struct reading *reading, size_t index) {
                           "is no address to listen on");
         return;
     }
-    if (line > 0 && reading_line(reading, "listen", index, "role") == 0)
+    if (reading_line(reading, "listen", index, "role") == 0)
         listen->role = role_by_port(reading->config, listen);
     if (listen->role == ROLE_SENDMAIL && listen->parsed[0].storage.ss_family != AF_UNIX)
         reading_add_error(reading, line, label, "the path of a Unix socket", "the role sendmail trusts the user's id");
 }
 
+static bool listens_to_network(const struct config *config) {
+    for (size_t i = 0; i < config->listen_count; i++)
+        if (config->listens[i].parsed[0].storage.ss_family != AF_UNIX)
+            return true;
+    return false;
+}
+
 static void complete_listens(struct reading *reading) {
     struct config *config = reading->config;
 
-    if (config->listen_count == 0) {
+    for (size_t i = 0; i < config->listen_count; i++)
+        complete_listen(reading, i);
+    if (!listens_to_network(config)) {
+        size_t first = config->listen_count;
         add_default_listen(config, config->standard_mail_port, ROLE_MX);
         add_default_listen(config, config->internal_submit_port, ROLE_INTERNAL);
         add_default_listen(config, config->submission_port, ROLE_SUBMISSION);
+        for (size_t i = first; i < config->listen_count; i++)
+            (void)parse_listen(&config->listens[i]);
     }
-    for (size_t i = 0; i < config->listen_count; i++)
-        complete_listen(reading, i);
 }
 
 /* ---- delivery ---- */
