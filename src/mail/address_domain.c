@@ -25,33 +25,38 @@ static bool is_label(struct text label) {
     return label.length <= LABEL_MAXIMUM || text_has_eight_bit(label);
 }
 
-/* A domain with U-labels: valid when it has an A-label form that DNS can carry (which also bounds its labels). */
-static bool has_ascii_form(struct text domain) {
-    char string[ADDRESS_DOMAIN_MAXIMUM + 1];
-    char *ascii = NULL;
-    if (!text_copy(string, sizeof string, domain) || !text_is_utf8(domain)) {
-        return false;
-    }
-    if (idn2_to_ascii_8z(string, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK) {
-        return false;
-    }
-    bool fits = strlen(ascii) <= ADDRESS_DOMAIN_MAXIMUM;
-    idn2_free(ascii);
-    return fits;
-}
-
-bool address_domain_is_valid(struct text domain, bool allow_utf8) {
+static bool has_valid_labels(struct text domain) {
     struct text rest = domain;
     struct text label;
-    bool eight_bit = text_has_eight_bit(domain);
-    if (domain.length == 0 || domain.length > ADDRESS_DOMAIN_MAXIMUM || domain.data[domain.length - 1] == '.' ||
-        (eight_bit && !allow_utf8)) {
+    if (domain.length == 0 || domain.length > ADDRESS_DOMAIN_MAXIMUM || domain.data[domain.length - 1] == '.') {
         return false;
     }
     while (text_split(&rest, '.', &label)) {
         if (!is_label(label)) {
             return false;
         }
+    }
+    return true;
+}
+
+/* A domain with U-labels: valid when it has an A-label form that DNS can carry. That form is checked again, as mapping
+ * (UTS 46) can leave nothing of a label. */
+static bool has_ascii_form(struct text domain) {
+    char string[ADDRESS_DOMAIN_MAXIMUM + 1];
+    char *ascii = NULL;
+    if (!text_copy(string, sizeof string, domain) || !text_is_utf8(domain) ||
+        idn2_to_ascii_8z(string, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK) {
+        return false;
+    }
+    bool valid = has_valid_labels(text_of(ascii));
+    idn2_free(ascii);
+    return valid;
+}
+
+bool address_domain_is_valid(struct text domain, bool allow_utf8) {
+    bool eight_bit = text_has_eight_bit(domain);
+    if (!has_valid_labels(domain) || (eight_bit && !allow_utf8)) {
+        return false;
     }
     return !eight_bit || has_ascii_form(domain);
 }
