@@ -148,7 +148,7 @@ class Instance:
             os.chown(self.path("mail"), NOBODY, NOBODY)
 
     def add_user(self, address, password=PASSWORD):
-        self.command("user", "add", address, input=password + "\n")
+        self.command("user", "add", address, "--stdin", input=password + "\n")
 
     def start_name_server(self):
         if self.dns is None and self.name_server is None:
