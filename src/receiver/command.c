@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ * The table of commands and its dispatcher. Called by the session's loop, confined; a command that may not come now is
+ * refused here, so that handlers find what they need. */
+#include "receiver/command.h"
+#include "base/log.h"
+#include "receiver/dialog.h"
+
+#define IN(state) (1u << (state))
+#define ANY_TIME (IN(SESSION_GREETED) | IN(SESSION_READY) | IN(SESSION_MAIL))
+
+const struct command commands[] = {
+    {.verb = "EHLO", .handle = command_ehlo, .states = ANY_TIME, .keywords = "PIPELINING\nENHANCEDSTATUSCODES"},
+    {.verb = "HELO", .handle = command_helo, .states = ANY_TIME, .keywords = ""},
+    {.verb = "STARTTLS",
+     .handle = command_starttls,
+     .states = IN(SESSION_READY) | IN(SESSION_MAIL),
+     .flags = COMMAND_NO_ARGUMENT | COMMAND_BEFORE_TLS,
+     .keywords = "STARTTLS"},
+    {.verb = "AUTH",
+     .handle = command_auth,
+     .states = IN(SESSION_READY),
+     .flags = COMMAND_AFTER_TLS | COMMAND_MEMBERS_ONLY | COMMAND_BEFORE_LOGIN,
+     .keywords = "AUTH PLAIN LOGIN"},
+    {.verb = "MAIL", .handle = command_mail, .states = IN(SESSION_READY), .keywords = "SIZE %ld\n8BITMIME\nSMTPUTF8"},
+    {.verb = "RCPT", .handle = command_rcpt, .states = IN(SESSION_MAIL), .keywords = ""},
+    {.verb = "DATA",
+     .handle = command_data,
+     .states = IN(SESSION_MAIL),
+     .flags = COMMAND_NO_ARGUMENT | COMMAND_NEEDS_RECIPIENT,
+     .keywords = ""},
+    {.verb = "RSET", .handle = command_rset, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT, .keywords = ""},
+    {.verb = "NOOP", .handle = command_noop, .states = ANY_TIME, .keywords = ""},
+    {.verb = "VRFY", .handle = command_vrfy, .states = ANY_TIME, .keywords = ""},
+    {.verb = "EXPN", .handle = command_expn, .states = ANY_TIME, .keywords = ""},
+    {.verb = "HELP", .handle = command_help, .states = ANY_TIME, .keywords = "HELP"},
+    {.verb = "QUIT", .handle = command_quit, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT, .keywords = ""},
+};
+const size_t command_count = sizeof commands / sizeof commands[0];
+
+const struct command *command_find(struct text verb) {
+    for (size_t i = 0; i < command_count; i++)
+        if (text_equal_nocase(verb, text_of(commands[i].verb)))
+            return &commands[i];
+    return NULL;
+}
+
+static bool is_members_port(const struct session *session) {
+    return session->client.role == ROLE_SUBMISSION || session->client.role == ROLE_INTERNAL;
+}
+
+bool command_is_offered(const struct session *session, const struct command *command) {
+    if ((command->flags & COMMAND_MEMBERS_ONLY) && !is_members_port(session))
+        return false;
+    if ((command->flags & COMMAND_AFTER_TLS) && !session->tls)
+        return false;
+    if ((command->flags & COMMAND_BEFORE_TLS) && (session->tls || session->start->tls == NULL))
+        return false;
+    return true;
+}
+
+/* What a flag asks for and the session does not have. */
+static bool is_flag_refused(const struct session *session, const struct command *command, struct reply *reply) {
+    const struct transaction *transaction = &session->transaction;
+
+    if ((command->flags & COMMAND_BEFORE_TLS) && session->tls)
+        reply_set(reply, 503, "5.5.1", "TLS is active already");
+    else if ((command->flags & COMMAND_BEFORE_TLS) && session->start->tls == NULL)
+        reply_set(reply, 454, "4.7.0", "TLS not available: this server has no certificate");
+    else if ((command->flags & COMMAND_BEFORE_LOGIN) && session->account[0] != '\0')
+        reply_set(reply, 503, "5.5.1", "Already authenticated");
+    else if ((command->flags & COMMAND_NEEDS_RECIPIENT) && transaction->tried == 0)
+        reply_set(reply, 503, "5.5.1", "Command out of sequence");
+    else if ((command->flags & COMMAND_NEEDS_RECIPIENT) && transaction->envelope.recipient_count == 0)
+        reply_set(reply, 554, "5.5.1", "There must be at least 1 acceptable recipient");
+    else
+        return false;
+    return true;
+}
+
+bool command_is_refused(const struct session *session, const struct command *command, struct text argument,
+                        struct reply *reply) {
+    if ((command->flags & COMMAND_AFTER_TLS) && !session->tls)
+        reply_set(reply, 538, "5.7.11", "Encryption required for requested authentication mechanism");
+    else if ((command->flags & COMMAND_MEMBERS_ONLY) && !is_members_port(session))
+        reply_set(reply, 502, "5.5.1", "%s is not offered on this port", command->verb);
+    else if (!(command->states & IN(session->state)))
+        reply_set(reply, 503, "5.5.1", "Command out of sequence");
+    else if ((command->flags & COMMAND_NO_ARGUMENT) && argument.length > 0)
+        reply_set(reply, 501, "5.5.4", "%s takes no argument", command->verb);
+    else
+        return is_flag_refused(session, command, reply);
+    return true;
+}
+
+bool command_is_http(struct text verb) {
+    static const char *const words[] = {
+        "GET",   "POST",  "HEAD",        "PUT",     "DELETE",  "OPTIONS",  "CONNECT", "TRACE",
+        "PATCH", "Host:", "User-Agent:", "Accept:", "Cookie:", "Referer:", "PRI",     "Content-Type:"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (text_equal_nocase(verb, text_of(words[i])))
+            return true;
+    return false;
+}
+
+/* What follows a login that was refused may be the password: it is neither shown nor repeated. */
+static void refuse_unknown(struct session *session, struct text line, struct text verb) {
+    char shown[64];
+
+    session->verb = "(unknown)";
+    (void)text_printable(shown, sizeof shown, text_first(verb, 40));
+    if (session->login_tried)
+        (void)text_copy(shown, sizeof shown, TEXT("(not shown)"));
+    dialog_from_client(session->config, session->login_tried ? text_of(shown) : line);
+    if (command_is_http(verb)) {
+        session_drop(session, "talk", "HTTP");
+        return;
+    }
+    session_reply(session, 500, "5.5.1",
+                  "Unrecognized command \"%s\", incorrectly formatted command, or command out of sequence", shown);
+}
+
+/* Of AUTH only a known mechanism is shown: what stands in its place may be the password. */
+static void show_command(struct session *session, const struct command *command, struct text line,
+                         struct text argument) {
+    struct text mechanism = text_first(argument, text_find(argument, ' '));
+
+    if (command->handle != command_auth)
+        dialog_from_client(session->config, line);
+    else if (text_equal_nocase(mechanism, TEXT("PLAIN")))
+        dialog_note(session->config, " -> ", "AUTH PLAIN (credentials)");
+    else if (text_equal_nocase(mechanism, TEXT("LOGIN")))
+        dialog_note(session->config, " -> ", "AUTH LOGIN (credentials)");
+    else
+        dialog_note(session->config, " -> ", "AUTH (not shown)");
+}
+
+static void dispatch(struct session *session, struct text line) {
+    const struct command *command;
+    struct text verb, argument;
+    struct reply reply;
+
+    command_line_split(line, &verb, &argument);
+    command = command_find(verb);
+    if (command == NULL) {
+        refuse_unknown(session, line, verb);
+        return;
+    }
+    session->verb = command->verb;
+    show_command(session, command, line, argument);
+    if (command->handle == command_auth)
+        session->login_tried = true;
+    if (command_is_refused(session, command, argument, &reply))
+        session_send(session, &reply, "order", VIOLATION_PLAIN);
+    else
+        command->handle(session, argument);
+}
+
+void command_next(struct session *session) {
+    struct text line;
+
+    if (session_read_line(session, &line) == SESSION_LINE)
+        dispatch(session, line);
+}

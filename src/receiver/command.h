@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ * The SMTP commands: one row each in command.c with its verb, its handler (command_*.c), when it is allowed and what
+ * EHLO says about it. The dispatcher enforces the row; handlers never repeat it. */
+#ifndef RECEIVER_COMMAND_H
+#define RECEIVER_COMMAND_H
+#include "base/buffer.h"
+#include "receiver/session.h"
+
+typedef void command_handler(struct session *session, struct text argument);
+enum command_flag {
+    COMMAND_NO_ARGUMENT = 1 << 0,    /* 501 when there is one */
+    COMMAND_MEMBERS_ONLY = 1 << 1,   /* only on ports where members log in: 502 elsewhere */
+    COMMAND_AFTER_TLS = 1 << 2,      /* 538 before */
+    COMMAND_BEFORE_TLS = 1 << 3,     /* 503 after, 454 without a certificate */
+    COMMAND_BEFORE_LOGIN = 1 << 4,   /* 503 after */
+    COMMAND_NEEDS_RECIPIENT = 1 << 5 /* 554 when none was accepted, 503 before the first RCPT */
+};
+struct command {
+    const char *verb;
+    command_handler *handle;
+    unsigned states;      /* bits of 1 << enum session_state in which it may come; 503 in others */
+    unsigned flags;       /* enum command_flag */
+    const char *keywords; /* EHLO lines separated by '\n', "" for none; "%ld" stands for message_maximum */
+};
+extern const struct command commands[];
+extern const size_t command_count;
+
+/* Reads the next command and carries it out. */
+void command_next(struct session *session);
+const struct command *command_find(struct text verb);
+/* True when the row could be used by this client at some time, now or after logging in: EHLO lists it. */
+bool command_is_offered(const struct session *session, const struct command *command);
+/* True, and the reply is set, when the row does not allow the command now. */
+bool command_is_refused(const struct session *session, const struct command *command, struct text argument,
+                        struct reply *reply);
+/* A method or a field of HTTP (RFC 9110): somebody's web client was made to talk to us. */
+bool command_is_http(struct text verb);
+/* The ESMTP parameters of MAIL and RCPT: one row a keyword. */
+struct parameter_row {
+    const char *keyword;
+    /* False, and the reply is set, when the value is not acceptable. */
+    bool (*take)(void *target, struct text value, struct reply *reply);
+};
+bool command_take_parameters(struct text rest, const struct parameter_row *rows, size_t count, void *target,
+                             struct reply *reply);
+/* Parses "FROM:<path> parameters" or "TO:…". what: "sender" or "recipient"; enhanced: for its errors. */
+bool command_take_path(struct text argument, const char *keyword, bool utf8, struct address *address, struct text *rest,
+                       struct reply *reply);
+
+command_handler command_ehlo, command_helo, command_mail, command_rcpt, command_data, command_rset, command_noop,
+    command_quit, command_vrfy, command_expn, command_help, command_auth, command_starttls;
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ * DATA: reads the message to its real end whatever is wrong with it, so that the dialogue stays in step, then stores or
+ * refuses it. Called by the dispatcher when a recipient was accepted, confined. A connection that ends before the end
+ * of the data stores nothing. */
+#include "base/log.h"
+#include "mail/header.h"
+#include "receiver/command.h"
+#include "receiver/dialog.h"
+#include "smtp/data_decoder.h"
+#include <malloc.h>
+
+struct data_reading {
+    struct session *session;
+    struct data_decoder decoder;
+};
+
+static void take_piece(void *context, struct text piece) {
+    struct data_reading *reading = context;
+    struct transaction *transaction = &reading->session->transaction;
+
+    dialog_data(reading->session->config, piece);
+    if (reading->decoder.fault == DATA_FAULT_NONE)
+        message_write(&transaction->message, piece, transaction->declared_size);
+}
+
+/* False when the session ended before the data did. */
+static bool read_data(struct data_reading *reading) {
+    struct session *session = reading->session;
+    enum session_phase phase = PHASE_DATA_START;
+    size_t consumed;
+
+    for (;;) {
+        if (stream_pending(&session->stream).length == 0 && !session_fill(session, phase))
+            return false;
+        enum data_decoder_result result =
+            data_decoder_feed(&reading->decoder, stream_pending(&session->stream), take_piece, reading, &consumed);
+        stream_consume(&session->stream, consumed);
+        if (result == DATA_DECODER_END)
+            return true;
+        phase = PHASE_DATA_BLOCK;
+    }
+}
+
+/* What is wrong with the bytes, or with keeping them. */
+static bool is_refused(const struct session *session, const struct data_reading *reading, struct reply *reply) {
+    const struct message *message = &session->transaction.message;
+    const char *name = session->config->server_name;
+
+    if (reading->decoder.fault == DATA_FAULT_BARE_CR || reading->decoder.fault == DATA_FAULT_BARE_LF)
+        reply_set(reply, 550, "5.6.11", "the message holds a bare %s: lines end in CR LF",
+                  reading->decoder.fault == DATA_FAULT_BARE_CR ? "CR" : "LF");
+    else if (reading->decoder.fault == DATA_FAULT_NUL)
+        reply_set(reply, 550, "5.6.0", "the message holds a NUL");
+    else if (message->problem == MESSAGE_TOO_LARGE)
+        reply_set(reply, 552, "5.3.4", "Message size exceeds the maximum of %ld bytes",
+                  session->config->message_maximum);
+    else if (message->problem == MESSAGE_HEADER_TOO_LARGE)
+        reply_set(reply, 552, "5.3.4", "the message's header section is too large");
+    else if (message->problem == MESSAGE_FULL)
+        reply_set(reply, 452, "4.3.1", "%s insufficient system storage id=%s", name, session->mail_id);
+    else if (message->problem != MESSAGE_OK)
+        reply_set(reply, 451, "4.3.0", "%s error: unable to save the message id=%s", name, session->mail_id);
+    else if (header_count(message_header(message), "Received") > (unsigned long)session->config->received_maximum)
+        reply_set(reply, 554, "5.4.6", "too many hops: this message goes in circles"); /* RFC 5321 6.3 */
+    else
+        return false;
+    return true;
+}
+
+static void judge_and_store(struct session *session, struct data_reading *reading) {
+    struct reply reply;
+
+    message_finish(&session->transaction.message);
+    if (reading->decoder.eight_bit)
+        session->transaction.envelope.body = BODY_8BITMIME;
+    if (is_refused(session, reading, &reply))
+        session_send(session, &reply, "message", VIOLATION_PLAIN);
+    else
+        transaction_store(session);
+}
+
+/* data = "DATA" CRLF */
+void command_data(struct session *session, struct text argument) {
+    struct data_reading reading = {.session = session};
+    struct message *message = &session->transaction.message;
+
+    (void)argument;
+    session_finish_line(session);
+    session_reply(session, 354, "", "Enter message, ending with \".\" on a line by itself");
+    session_set_state(session, SESSION_DATA);
+    data_decoder_init(&reading.decoder);
+    session->stream.stop_fd = -1; /* a message that has begun is taken to its end */
+    bool complete = read_data(&reading);
+    session->stream.stop_fd = session->start->hub;
+    dialog_note(session->config, " -> ", complete ? "(data)" : "(data, cut)");
+    if (!complete)
+        return;
+    bool large = message->received > CARGO_INLINE_MAXIMUM;
+    judge_and_store(session, &reading);
+    session_end_transaction(session);
+    if (large)
+        (void)malloc_trim(0);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ * EHLO and HELO. Called by the dispatcher, confined. A refused one leaves the session as it was (RFC 5321 4.1.4). */
+#include "receiver/command.h"
+#include "receiver/facts.h"
+
+/* What may stand in a trace field: names, also those with '_', and literals. */
+static bool is_domain_text(struct text domain) {
+    if (domain.length > ADDRESS_DOMAIN_MAXIMUM)
+        return false;
+    if (address_is_literal(domain))
+        return true;
+    for (size_t i = 0; i < domain.length; i++) {
+        char byte = domain.data[i];
+        bool alphanumeric =
+            (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
+        if (!alphanumeric && byte != '.' && byte != '-' && byte != '_')
+            return false;
+    }
+    return true;
+}
+
+/* The keywords of every row that is offered, one a line. */
+static void append_keywords(const struct session *session, struct buffer *text) {
+    for (size_t i = 0; i < command_count; i++) {
+        struct text keywords = text_of(commands[i].keywords);
+        struct text keyword;
+        while (command_is_offered(session, &commands[i]) && text_split(&keywords, '\n', &keyword)) {
+            (void)buffer_append_byte(text, '\n');
+            if (text_ends_nocase(keyword, TEXT(" %ld")))
+                (void)buffer_format(text, "%.*s %ld", (int)keyword.length - 4, keyword.data,
+                                    session->config->message_maximum);
+            else
+                (void)buffer_append_text(text, keyword);
+        }
+    }
+}
+
+static void greet(struct session *session) {
+    const char *shown = session->ehlo[0] != '\0' ? session->ehlo : session->client.peer_ip;
+    struct buffer text;
+
+    buffer_init(&text, REPLY_TEXT_SIZE);
+    (void)buffer_format(&text, "%s Hello %s at %s", session->config->server_name, shown, session->client.peer_ip);
+    if (session->extended)
+        append_keywords(session, &text);
+    session_reply(session, 250, "", "%s", buffer_string(&text));
+    buffer_free(&text);
+}
+
+static void hello(struct session *session, struct text argument, bool extended) {
+    char domain[ADDRESS_DOMAIN_MAXIMUM + 1];
+    struct reply reply;
+
+    if (argument.length == 0 && session->config->ehlo_domain_required) {
+        session_reply(session, 501, "5.5.4", "Domain required after EHLO/HELO");
+        return;
+    }
+    if (!is_domain_text(argument)) {
+        session_reply(session, 501, "5.5.4", "what follows EHLO/HELO is no domain");
+        return;
+    }
+    (void)text_copy(domain, sizeof domain, argument);
+    session->facts.ehlo = domain;
+    facts_forget(session, FACT_EHLO_DOMAIN);
+    const struct rule *rule = rule_evaluate(session, RULE_EHLO, &reply);
+    session->facts.ehlo = session->ehlo;
+    if (rule != NULL) {
+        session_send(session, &reply, rule->name, rule->mercy);
+        return;
+    }
+    session_end_transaction(session);
+    (void)text_copy(session->ehlo, sizeof session->ehlo, text_of(domain));
+    session->extended = extended;
+    session_set_state(session, SESSION_READY);
+    greet(session);
+}
+
+/* ehlo = "EHLO" SP ( Domain / address-literal ) CRLF */
+void command_ehlo(struct session *session, struct text argument) {
+    hello(session, argument, true);
+}
+
+/* helo = "HELO" SP Domain CRLF */
+void command_helo(struct session *session, struct text argument) {
+    hello(session, argument, false);
+}

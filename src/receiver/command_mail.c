@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ * MAIL: begins a transaction. Called by the dispatcher when none is open, confined. */
+#include "receiver/command.h"
+#include "receiver/facts.h"
+
+struct mail_parameters {
+    const struct config *config;
+    uint64_t size;
+    enum envelope_body body;
+    bool utf8;
+};
+
+/* RFC 1870 6.1: refused early when the client itself says that it is too large. */
+static bool take_size(void *target, struct text value, struct reply *reply) {
+    struct mail_parameters *parameters = target;
+
+    if (!text_number(value, INT64_MAX, &parameters->size)) {
+        reply_set(reply, 501, "5.5.4", "SIZE needs a number");
+        return false;
+    }
+    if (parameters->size <= (uint64_t)parameters->config->message_maximum)
+        return true;
+    reply_set(reply, 552, "5.3.4", "Message size exceeds the maximum of %ld bytes",
+              parameters->config->message_maximum);
+    return false;
+}
+
+/* RFC 6152 */
+static bool take_body(void *target, struct text value, struct reply *reply) {
+    struct mail_parameters *parameters = target;
+
+    if (!text_equal_nocase(value, TEXT("7BIT")) && !text_equal_nocase(value, TEXT("8BITMIME"))) {
+        reply_set(reply, 501, "5.5.4", "BODY is 7BIT or 8BITMIME");
+        return false;
+    }
+    parameters->body = value.length == 4 ? BODY_7BIT : BODY_8BITMIME;
+    return true;
+}
+
+/* RFC 6531 3.4: no value. */
+static bool take_utf8(void *target, struct text value, struct reply *reply) {
+    struct mail_parameters *parameters = target;
+
+    parameters->utf8 = true;
+    if (value.length == 0)
+        return true;
+    reply_set(reply, 501, "5.5.4", "SMTPUTF8 has no value");
+    return false;
+}
+
+/* RFC 4954 5: who submitted it elsewhere; nothing here depends on that. */
+static bool take_auth(void *target, struct text value, struct reply *reply) {
+    (void)target;
+    if (value.length > 0)
+        return true;
+    reply_set(reply, 501, "5.5.4", "AUTH needs a value");
+    return false;
+}
+
+static const struct parameter_row rows[] = {
+    {.keyword = "SIZE", .take = take_size},
+    {.keyword = "BODY", .take = take_body},
+    {.keyword = "SMTPUTF8", .take = take_utf8},
+    {.keyword = "AUTH", .take = take_auth},
+};
+
+/* SMTPUTF8 stands behind the path whose reading depends on it. */
+static bool asks_for_utf8(struct text argument) {
+    struct command_parameter parameter;
+    struct text rest = text_from(argument, text_find(argument, ' '));
+
+    for (;;) {
+        enum command_parameter_result result = command_parameter_next(&rest, &parameter);
+        if (result == COMMAND_PARAMETER_END)
+            return false;
+        if (result == COMMAND_PARAMETER_ITEM && text_equal_nocase(parameter.keyword, TEXT("SMTPUTF8")))
+            return true;
+    }
+}
+
+/* mail = "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF */
+void command_mail(struct session *session, struct text argument) {
+    struct mail_parameters parameters = {.config = session->config};
+    struct address sender;
+    struct text rest;
+    struct reply reply;
+
+    if (!command_take_path(argument, "FROM:", asks_for_utf8(argument), &sender, &rest, &reply) ||
+        !command_take_parameters(rest, rows, sizeof rows / sizeof rows[0], &parameters, &reply)) {
+        session_send(session, &reply, "syntax", VIOLATION_PLAIN);
+        return;
+    }
+    session->facts.sender = &sender;
+    facts_forget(session, FACT_SENDER_STANDING | FACT_SENDER_LOGIN | FACT_SENDER_DOMAIN);
+    const struct rule *rule = rule_evaluate(session, RULE_MAIL, &reply);
+    session->facts.sender = NULL;
+    if (rule != NULL) {
+        session_send(session, &reply, rule->name, rule->mercy);
+        return;
+    }
+    transaction_begin(session, &sender);
+    session->transaction.utf8 = parameters.utf8;
+    session->transaction.declared_size = parameters.size;
+    session->transaction.envelope.body = parameters.body;
+    session_reply(session, 250, "2.1.0", "OK");
+}

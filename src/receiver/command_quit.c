@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * QUIT: the client's own end; in the middle of a message it is a violation. Called by the dispatcher, confined. */
+#include "base/log.h"
+#include "receiver/command.h"
+#include "receiver/violation.h"
+
+/* quit = "QUIT" CRLF */
+void command_quit(struct session *session, struct text argument) {
+    int64_t expires_at;
+
+    (void)argument;
+    if (session->state == SESSION_MAIL)
+        (void)violation_report(session, "broken", VIOLATION_PLAIN, "QUIT in the middle of a message", &expires_at);
+    session_reply(session, 221, "2.0.0", "%s closing connection", session->config->server_name);
+    session_set_state(session, SESSION_CLOSING);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ * RCPT: one more recipient, accepted or refused on its own. Called by the dispatcher within a transaction, confined. */
+#include "receiver/command.h"
+#include "receiver/facts.h"
+
+static bool parse(struct session *session, struct text argument, struct recipient *recipient, struct reply *reply) {
+    struct text rest;
+    char shown[128];
+
+    if (!command_take_path(argument, "TO:", session->transaction.utf8, &recipient->address, &rest, reply))
+        return false;
+    if (address_is_null(&recipient->address)) {
+        (void)text_printable(shown, sizeof shown, text_trim(text_from(argument, sizeof "TO:" - 1)));
+        reply_set(reply, 501, "5.1.3", "'%s' No proper recipient (<...>) on the RCPT TO line", shown);
+        return false;
+    }
+    (void)address_text(&recipient->address, recipient->text, sizeof recipient->text);
+    return command_take_parameters(rest, NULL, 0, NULL, reply);
+}
+
+static const struct rule *evaluate(struct session *session, struct recipient *recipient, struct reply *reply) {
+    struct rule_facts *facts = &session->facts;
+
+    facts->recipient = &recipient->address;
+    facts->recipient_count = session->transaction.envelope.recipient_count;
+    facts_forget(session, FACT_RECIPIENT_STANDING | FACT_RECIPIENT_DOMAIN);
+    const struct rule *rule = rule_evaluate(session, RULE_RCPT, reply);
+    facts->recipient = NULL;
+    recipient->delivery = facts->recipient_standing == STANDING_REMOTE ? DELIVERY_REMOTE : DELIVERY_LOCAL;
+    recipient->target = recipient->delivery == DELIVERY_LOCAL ? facts->recipient_canonical : recipient->text;
+    return rule;
+}
+
+/* rcpt = "RCPT TO:" ( "<Postmaster@" Domain ">" / "<Postmaster>" / Forward-path ) [SP Rcpt-parameters] CRLF */
+void command_rcpt(struct session *session, struct text argument) {
+    struct recipient recipient = {.target = ""};
+    struct reply reply;
+
+    session->transaction.tried++;
+    if (!parse(session, argument, &recipient, &reply)) {
+        session_send(session, &reply, "syntax", VIOLATION_PLAIN);
+        return;
+    }
+    const struct rule *rule = evaluate(session, &recipient, &reply);
+    if (rule != NULL) {
+        transaction_refuse(session, &recipient, &reply);
+        session_send(session, &reply, rule->name, rule->mercy);
+        return;
+    }
+    if (!transaction_has(&session->transaction, &recipient))
+        transaction_accept(&session->transaction, &recipient);
+    session_reply(session, 250, "2.1.5", "ACCEPTED");
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ * Holding one message. Called by command_data.c and transaction_store.c in a confined receiver; a write that fails is
+ * remembered in message->problem and becomes a 4xx, a message too large a 552; memory stays below 400 KiB. */
+#include "receiver/message.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "ipc/ask.h"
+#include "mail/header.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What one read may bring on top of a header section that is not complete. */
+#define MEMORY_MAXIMUM (MESSAGE_HEADER_MAXIMUM + 128u * 1024)
+
+void message_init(struct message *message, int ledger, const char *mail_id, const struct message_limits *limits) {
+    *message = (struct message){.limits = *limits, .ledger = ledger, .mail_id = mail_id, .fd = -1};
+    buffer_init(&message->memory, MEMORY_MAXIMUM);
+    buffer_init(&message->original, MEMORY_MAXIMUM);
+}
+
+void message_free(struct message *message) {
+    if (message->fd >= 0)
+        (void)close(message->fd);
+    message->fd = -1;
+    buffer_free(&message->memory);
+    buffer_free(&message->original);
+}
+
+static void fail(struct message *message, enum message_problem problem) {
+    if (message->problem == MESSAGE_OK)
+        message->problem = problem;
+    message_free(message);
+}
+
+static bool write_at(struct message *message, struct text bytes, uint64_t offset) {
+    if (file_pwrite_all(message->fd, bytes.data, bytes.length, (off_t)offset))
+        return true;
+    int reason = errno;
+    log_error("the message cannot be kept: %s", strerror(reason));
+    fail(message, reason == ENOSPC || reason == EDQUOT || reason == EFBIG ? MESSAGE_FULL : MESSAGE_NOT_SAVED);
+    return false;
+}
+
+static int open_spool_file(struct message *message) {
+    enum commit_outcome outcome;
+    int fd = ask_spool_file(message->ledger, message->mail_id, &outcome);
+
+    if (fd < 0)
+        fail(message, outcome == COMMIT_FULL ? MESSAGE_FULL : MESSAGE_NOT_SAVED);
+    return fd;
+}
+
+/* From memory to a file; the header section stays in memory too. */
+static bool leave_memory(struct message *message, bool to_spool) {
+    struct buffer header;
+    int fd = to_spool ? open_spool_file(message) : file_memory("mail");
+
+    if (fd < 0)
+        return false;
+    message->fd = fd;
+    message->place = to_spool ? CARGO_SPOOL_FILE : CARGO_MEMFD;
+    if (!write_at(message, buffer_text(&message->memory), 0))
+        return false;
+    buffer_init(&header, MEMORY_MAXIMUM);
+    (void)buffer_append_text(&header, text_first(buffer_text(&message->memory), message->header_length));
+    buffer_free(&message->memory);
+    message->memory = header;
+    return true;
+}
+
+/* From the memfd to a spool file, when the message turns out too large for the journal. */
+static bool leave_memfd(struct message *message) {
+    int fd = open_spool_file(message);
+
+    if (fd < 0)
+        return false;
+    bool copied = file_copy(message->fd, 0, fd, 0, message->length);
+    int reason = errno;
+    (void)close(message->fd);
+    message->fd = fd;
+    message->place = CARGO_SPOOL_FILE;
+    if (copied)
+        return true;
+    log_error("the message cannot be kept: %s", strerror(reason));
+    fail(message, reason == ENOSPC || reason == EDQUOT ? MESSAGE_FULL : MESSAGE_NOT_SAVED);
+    return false;
+}
+
+/* RFC 8601 5: results that claim to be ours, but came from outside, must not be believed by anybody behind us. */
+static void cut_forged_results(struct message *message, size_t section_length) {
+    struct text section = text_first(buffer_text(&message->memory), section_length);
+    struct text rest = section;
+    struct header_field field;
+    struct buffer kept;
+    unsigned cut = 0;
+
+    buffer_init(&kept, MEMORY_MAXIMUM);
+    while (header_next(&rest, &field)) {
+        if (header_claims_our_results(&field, message->limits.own_name))
+            cut++;
+        else
+            (void)buffer_append_text(&kept, field.whole);
+    }
+    message->header_length = section_length;
+    if (cut > 0) {
+        log_warn("removed %u Authentication-Results that claimed to be ours", cut);
+        message->header_length = kept.length;
+        (void)buffer_append_text(&message->original, section);
+        (void)buffer_append_text(&kept, text_from(buffer_text(&message->memory), section_length));
+        message->length -= message->memory.length - kept.length;
+        buffer_free(&message->memory);
+        message->memory = kept;
+        return;
+    }
+    buffer_free(&kept);
+}
+
+static void end_header(struct message *message) {
+    struct text memory = buffer_text(&message->memory);
+
+    cut_forged_results(message, header_section_length(memory));
+    memory = text_from(buffer_text(&message->memory), message->header_length);
+    message->body_offset = message->header_length + (text_starts_nocase(memory, TEXT("\r\n")) ? 2 : 0);
+    message->header_done = true;
+}
+
+/* The empty line ends the header section; so does, without one, its largest size or the end of the message. */
+static void look_for_header_end(struct message *message) {
+    struct text memory = buffer_text(&message->memory);
+    size_t from = message->scanned > 3 ? message->scanned - 3 : 0;
+
+    message->scanned = memory.length;
+    if (text_starts_nocase(memory, TEXT("\r\n")) ||
+        memmem(memory.data + from, memory.length - from, "\r\n\r\n", 4) != NULL) {
+        end_header(message);
+        return;
+    }
+    if (memory.length <= MESSAGE_HEADER_MAXIMUM)
+        return;
+    if (header_section_length(memory) > MESSAGE_HEADER_MAXIMUM)
+        fail(message, MESSAGE_HEADER_TOO_LARGE);
+    else
+        end_header(message);
+}
+
+void message_write(struct message *message, struct text piece, uint64_t expected) {
+    message->received += piece.length;
+    if (message->received > message->limits.maximum)
+        fail(message, MESSAGE_TOO_LARGE);
+    if (message->problem != MESSAGE_OK)
+        return;
+    if (message->fd >= 0) {
+        if (message->place == CARGO_MEMFD && message->length + piece.length > message->limits.journal &&
+            !leave_memfd(message))
+            return;
+        if (write_at(message, piece, message->length))
+            message->length += piece.length;
+        return;
+    }
+    if (!buffer_append_text(&message->memory, piece)) {
+        fail(message, MESSAGE_HEADER_TOO_LARGE);
+        return;
+    }
+    message->length += piece.length;
+    if (!message->header_done)
+        look_for_header_end(message);
+    if (message->problem == MESSAGE_OK && message->header_done && message->length > CARGO_INLINE_MAXIMUM)
+        (void)leave_memory(message, expected > message->limits.journal || message->length > message->limits.journal);
+}
+
+void message_finish(struct message *message) {
+    if (message->problem != MESSAGE_OK || message->header_done)
+        return;
+    if (header_section_length(buffer_text(&message->memory)) > MESSAGE_HEADER_MAXIMUM)
+        fail(message, MESSAGE_HEADER_TOO_LARGE);
+    else
+        end_header(message);
+}
+
+struct text message_header(const struct message *message) {
+    return text_first(buffer_text(&message->memory), message->header_length);
+}
+
+struct text message_original_header(const struct message *message) {
+    return message->original.length > 0 ? buffer_text(&message->original) : message_header(message);
+}
+
+uint64_t message_body_offset(const struct message *message) {
+    return message->body_offset;
+}
+
+struct text message_content(const struct message *message) {
+    return message->fd < 0 ? buffer_text(&message->memory) : TEXT_NONE;
+}
+
+bool message_append_tail(struct message *message, struct text tail, struct buffer *inline_cargo) {
+    uint64_t total = message->length + tail.length;
+
+    if (message->problem != MESSAGE_OK)
+        return false;
+    if (message->fd < 0 && total <= CARGO_INLINE_MAXIMUM) {
+        message->place = CARGO_INLINE;
+        buffer_clear(inline_cargo);
+        return buffer_append_text(inline_cargo, buffer_text(&message->memory)) &&
+               buffer_append_text(inline_cargo, tail);
+    }
+    if (message->fd < 0 && !leave_memory(message, total > message->limits.journal))
+        return false;
+    if (message->place == CARGO_MEMFD && total > message->limits.journal && !leave_memfd(message))
+        return false;
+    if (!write_at(message, tail, message->length))
+        return false;
+    if (ftruncate(message->fd, (off_t)total) == 0)
+        return true;
+    log_error("the message cannot be kept: %s", strerror(errno));
+    fail(message, MESSAGE_NOT_SAVED);
+    return false;
+}

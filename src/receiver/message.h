@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ * One message while it is received: up to 64 KiB in memory, then a memfd, above journal_max_message a spool file that
+ * the ledger opened. Its header section always stays in memory as well. Results fields with our own name are cut out
+ * before anything is stored; every other byte stays what it was. */
+#ifndef RECEIVER_MESSAGE_H
+#define RECEIVER_MESSAGE_H
+#include "base/buffer.h"
+#include "ipc/messages.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MESSAGE_HEADER_MAXIMUM (256u * 1024)
+
+enum message_problem {
+    MESSAGE_OK,
+    MESSAGE_TOO_LARGE,        /* above message_maximum */
+    MESSAGE_HEADER_TOO_LARGE, /* its header section is above MESSAGE_HEADER_MAXIMUM */
+    MESSAGE_NOT_SAVED,        /* a write failed */
+    MESSAGE_FULL              /* there is no room */
+};
+struct message_limits {
+    uint64_t maximum;     /* message_maximum */
+    uint64_t journal;     /* journal_max_message */
+    const char *own_name; /* server_name */
+};
+struct message {
+    struct message_limits limits;
+    int ledger;                   /* channel: asked for a spool file */
+    const char *mail_id;          /* borrowed */
+    enum message_problem problem; /* the first one; afterwards nothing more is kept */
+    enum cargo_place place;
+    int fd;                 /* -1: all in memory */
+    struct buffer memory;   /* header section, and the rest while fd is -1 */
+    struct buffer original; /* header section as it came, when something was cut; else empty */
+    bool header_done;
+    size_t scanned;       /* of memory, for the end of the header section */
+    size_t header_length; /* without the empty line; valid when header_done */
+    size_t body_offset;   /* behind the empty line, when there is one */
+    uint64_t received;    /* bytes as they came */
+    uint64_t length;      /* bytes to be stored */
+};
+void message_init(struct message *message, int ledger, const char *mail_id, const struct message_limits *limits);
+void message_free(struct message *message);
+/* Takes the next piece; problems are remembered. expected: SIZE= of the client, 0 when unknown. */
+void message_write(struct message *message, struct text piece, uint64_t expected);
+/* The data has ended. */
+void message_finish(struct message *message);
+/* The header section as it will be stored, and as it came. */
+struct text message_header(const struct message *message);
+struct text message_original_header(const struct message *message);
+/* Where the body begins in what is stored: behind the empty line. */
+uint64_t message_body_offset(const struct message *message);
+/* The whole message when it is in memory. */
+struct text message_content(const struct message *message);
+/* Puts `tail` behind the message (replacing a former tail) in its file, moving it to one when message and tail do not
+ * fit into an inline cargo, or into the journal. False: problem says why. Afterwards place and fd are what to pass on;
+ * for CARGO_INLINE *inline_cargo gets both. */
+bool message_append_tail(struct message *message, struct text tail, struct buffer *inline_cargo);
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ * Overlapping DNS questions of one connection. Called by facts.c, confined; the answers become facts and remote_name,
+ * and the questions' memory is given back. A list that does not answer lists nobody. */
+#include "receiver/questions.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "receiver/facts.h"
+#include "receiver/session.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define CONFIRM_MAXIMUM 3 /* PTR names that are looked at */
+
+enum { QUESTION_PTR, QUESTION_A, QUESTION_AAAA, QUESTION_LISTS };
+struct questions {
+    size_t count;
+    struct dns_question items[]; /* PTR, A, AAAA, then one for each of config->dnsbls */
+};
+
+static struct questions *questions_new(size_t list_count) {
+    size_t count = QUESTION_LISTS + list_count;
+    struct questions *questions = memory_new(1, sizeof *questions + count * sizeof questions->items[0]);
+
+    questions->count = count;
+    for (size_t i = 0; i < count; i++) { /* not asked: nothing to wait for */
+        questions->items[i].done = true;
+        questions->items[i].answer.status = DNS_BAD_NAME;
+    }
+    return questions;
+}
+
+void facts_free(struct session *session) {
+    for (size_t i = 0; session->questions != NULL && i < session->questions->count; i++)
+        dns_question_free(&session->questions->items[i]);
+    free(session->questions);
+    session->questions = NULL;
+}
+
+static void ask(struct session *session, size_t which, const char *name, enum dns_type type) {
+    (void)dns_question_ask(session->start->resolver, &session->questions->items[which], name, type);
+}
+
+void facts_ask_connection(struct session *session) {
+    const struct config *config = session->config;
+    struct text ip = text_of(session->client.peer_ip);
+    size_t lists = session->client.role == ROLE_MX ? config->dnsbl_count : 0;
+    char name[256];
+
+    if (session->client.role == ROLE_SENDMAIL || (!config->reverse_lookup && lists == 0))
+        return;
+    session->questions = questions_new(lists);
+    if (config->reverse_lookup && network_reverse_name(ip, NULL, name, sizeof name))
+        ask(session, QUESTION_PTR, name, DNS_TYPE_PTR);
+    for (size_t i = 0; i < lists; i++)
+        if (network_reverse_name(ip, config->dnsbls[i].zone, name, sizeof name))
+            ask(session, QUESTION_LISTS + i, name, DNS_TYPE_A);
+}
+
+enum name_standing questions_ask_name(struct session *session, const char *name) {
+    if (session->questions == NULL)
+        session->questions = questions_new(0);
+    struct questions *questions = session->questions;
+    ask(session, QUESTION_A, name, DNS_TYPE_A);
+    ask(session, QUESTION_AAAA, name, DNS_TYPE_AAAA);
+    dns_question_collect(session->start->resolver, questions->items, questions->count);
+    return facts_name_standing((enum dns_status)questions->items[QUESTION_A].answer.status,
+                               (enum dns_status)questions->items[QUESTION_AAAA].answer.status);
+}
+
+bool facts_answer_lists(const char *ip) {
+    return strncmp(ip, "127.", 4) == 0 && strncmp(ip, "127.255.255.", 12) != 0;
+}
+
+static bool is_listed(const struct dns_question *question) {
+    struct text records = question->answer.records;
+    struct dns_record record;
+    char ip[NETWORK_IP_SIZE];
+
+    while (question->answer.status == DNS_FOUND && dns_question_next(&records, &record)) {
+        (void)text_copy(ip, sizeof ip, record.value);
+        if (facts_answer_lists(ip))
+            return true;
+    }
+    return false;
+}
+
+static void take_lists(struct session *session) {
+    struct questions *questions = session->questions;
+    struct rule_facts *facts = &session->facts;
+
+    for (size_t i = QUESTION_LISTS; i < questions->count; i++) {
+        const struct config_dnsbl *list = &session->config->dnsbls[i - QUESTION_LISTS];
+        unsigned status = questions->items[i].answer.status;
+        if (status == DNS_SERVFAIL || status == DNS_TIMEOUT)
+            log_warn("the list %s does not answer", list->zone);
+        if (!is_listed(&questions->items[i]))
+            continue;
+        if (list->allow)
+            facts->allow_listed = true;
+        else if (facts->listed_in[0] == '\0')
+            (void)text_copy(facts->listed_in, sizeof facts->listed_in, text_of(list->zone));
+    }
+}
+
+static bool holds_ip(const struct dns_question *question, const char *ip) {
+    struct text records = question->answer.records;
+    struct dns_record record;
+
+    while (question->answer.status == DNS_FOUND && dns_question_next(&records, &record))
+        if (text_equal_nocase(record.value, text_of(ip)))
+            return true;
+    return false;
+}
+
+/* A PTR name counts when it leads back to the address: anybody may write any name into his reverse zone. */
+static void confirm_name(struct session *session) {
+    struct dns_question confirming[CONFIRM_MAXIMUM] = {{.name = ""}};
+    bool v6 = strchr(session->client.peer_ip, ':') != NULL;
+    struct text records = session->questions->items[QUESTION_PTR].answer.records;
+    struct dns_record record;
+    size_t count = 0;
+
+    while (count < CONFIRM_MAXIMUM && dns_question_next(&records, &record)) {
+        char name[256];
+        if (text_copy(name, sizeof name, record.value) && address_domain_is_valid(record.value, false))
+            (void)dns_question_ask(session->start->resolver, &confirming[count++], name,
+                                   v6 ? DNS_TYPE_AAAA : DNS_TYPE_A);
+    }
+    dns_question_collect(session->start->resolver, confirming, count);
+    for (size_t i = 0; i < count; i++) {
+        if (session->remote_name[0] == '\0' && holds_ip(&confirming[i], session->client.peer_ip))
+            (void)text_copy(session->remote_name, sizeof session->remote_name, text_of(confirming[i].name));
+        dns_question_free(&confirming[i]);
+    }
+}
+
+void facts_collect_connection(struct session *session) {
+    struct questions *questions = session->questions;
+
+    if (questions == NULL)
+        return;
+    dns_question_collect(session->start->resolver, questions->items, questions->count);
+    take_lists(session);
+    if (questions->items[QUESTION_PTR].answer.status == DNS_FOUND)
+        confirm_name(session);
+    facts_free(session);
+}

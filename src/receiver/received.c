@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ * Making trace fields (RFC 5321 4.4). Called by transaction_store.c, confined; every value in them was checked when it
+ * came in. Fails only when the buffer is full. */
+#include "receiver/received.h"
+#include "base/clock.h"
+#include "mail/header.h"
+#include <stdio.h>
+#include <string.h>
+
+const char *received_protocol(bool extended, bool tls, bool authenticated, bool utf8) {
+    static const char *const plain[] = {"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"};
+    static const char *const with_utf8[] = {"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"};
+    unsigned row = (tls ? 1u : 0u) + (authenticated ? 2u : 0u);
+
+    if (!extended && !tls && !authenticated)
+        return "SMTP";
+    return utf8 ? with_utf8[row] : plain[row];
+}
+
+/* TCP-info = address-literal / ( Domain FWS address-literal ) */
+static bool append_from(struct buffer *headers, const struct envelope *envelope) {
+    bool v6 = strchr(envelope->remote_ip, ':') != NULL;
+    char literal[96];
+
+    (void)snprintf(literal, sizeof literal, "[%s%.64s]", v6 ? "IPv6:" : "", envelope->remote_ip);
+    return buffer_format(headers, "Received: from %s (%s%s%s)\r\n",
+                         envelope->ehlo[0] != '\0' ? envelope->ehlo : literal, envelope->remote_name,
+                         envelope->remote_name[0] != '\0' ? " " : "", literal);
+}
+
+bool received_format(struct buffer *headers, const struct envelope *envelope, const char *server_name,
+                     int64_t local_uid) {
+    char date[CLOCK_MAIL_SIZE];
+    bool fits;
+
+    clock_mail_date((time_t)envelope->received_at, date);
+    if (local_uid >= 0)
+        fits = buffer_format(headers, "Received: from %s (uid %lld)\r\n", server_name, (long long)local_uid);
+    else
+        fits = append_from(headers, envelope);
+    fits = fits && buffer_format(headers, "\tby %s (Parcelpost) with %s id %s", server_name, envelope->protocol,
+                                 envelope->mail_id);
+    if (envelope->tls[0] != '\0')
+        fits = fits && buffer_format(headers, "\r\n\t(%s)", envelope->tls);
+    if (envelope->recipient_count == 1)
+        fits = fits && buffer_format(headers, "\r\n\tfor <%s>", envelope->recipients[0].to_url);
+    return fits && buffer_format(headers, ";\r\n\t%s\r\n", date);
+}
+
+bool received_add_missing(struct buffer *headers, struct text section, struct envelope *envelope,
+                          const char *server_name) {
+    struct header_field field;
+    char date[CLOCK_MAIL_SIZE];
+    char made[512];
+
+    if (!header_find(section, "Date", &field)) {
+        clock_mail_date((time_t)envelope->received_at, date);
+        if (!buffer_format(headers, "Date: %s\r\n", date))
+            return false;
+    }
+    if (header_find(section, "Message-ID", &field))
+        return true;
+    (void)snprintf(made, sizeof made, "<%s@%s>", envelope->mail_id, server_name);
+    envelope_set(&envelope->message_id, text_of(made));
+    return buffer_format(headers, "Message-ID: %s\r\n", made);
+}
+
+bool received_results(struct buffer *headers, const char *server_name, struct text results) {
+    bool fits = buffer_format(headers, "Authentication-Results: %s", server_name);
+    struct text result;
+
+    while (fits && text_split(&results, ';', &result))
+        fits = buffer_format(headers, ";\r\n\t%.*s", TEXT_ARGS(text_trim(result)));
+    return fits && buffer_append_string(headers, "\r\n");
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ * The receiver process. Started by the listener as root (or as the caller, without root); drops everything before it
+ * reads a byte, then waits, sandboxed, for a client. Ends after receiver_sessions clients, or when the listener is
+ * gone. */
+#include "receiver/receiver.h"
+#include "base/exit_status.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "config/config.h"
+#include "receiver/hub.h"
+#include "receiver/session.h"
+#include <malloc.h>
+#include <stdlib.h>
+
+static void close_others(const struct process_start *start) {
+    const int keep[] = {start->hub, start->ledger, start->lookup, start->resolver, start->signer, log_descriptor()};
+
+    privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
+}
+
+/* A thousand of these processes wait at once: the heap gives back what it does not use. */
+static void keep_heap_small(void) {
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_TOP_PAD, 0);
+    (void)mallopt(M_TRIM_THRESHOLD, 64 * 1024);
+    (void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+}
+
+_Noreturn void receiver_main(const struct process_start *start) {
+    struct hub_client client;
+    int fd;
+
+    log_set_program("receiver");
+    keep_heap_small();
+    privilege_drop(&start->user, start->chroot);
+    close_others(start);
+    sandbox_enter(SANDBOX_RECEIVER);
+    for (long session = 1; hub_next_client(start->hub, &client, &fd); session++) {
+        session_serve(start, &client, fd);
+        if (session >= start->config->receiver_sessions)
+            break;
+        (void)malloc_trim(0);
+        if (channel_send(start->hub, HUB_READY, 0, &(struct empty_message){0}, -1) != CHANNEL_OK)
+            break;
+    }
+    exit(EXIT_STATUS_OK);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ * The built-in rules in the order of the dialogue, and their evaluation. Called by EHLO, MAIL and RCPT, confined. A new
+ * rule is a file rule_x.c and a row here. */
+#include "receiver/rule.h"
+#include "base/log.h"
+#include "receiver/facts.h"
+#include "receiver/session.h"
+
+#define MX (1u << ROLE_MX)
+#define MEMBERS (1u << ROLE_INTERNAL | 1u << ROLE_SUBMISSION)
+#define LOCAL (1u << ROLE_SENDMAIL)
+#define ALL (MX | MEMBERS | LOCAL)
+
+const struct rule rules[] = {
+    {.name = "ehlo-domain", .stage = RULE_EHLO, .roles = MX, .needs = FACT_EHLO_DOMAIN, .judge = rule_ehlo_domain},
+
+    {.name = "listed", .stage = RULE_MAIL, .roles = MX, .needs = FACT_LISTINGS, .judge = rule_listed},
+    {.name = "member-on-mx",
+     .stage = RULE_MAIL,
+     .roles = MX,
+     .needs = FACT_SENDER_STANDING,
+     .judge = rule_member_on_mx},
+    {.name = "stranger-on-submission",
+     .stage = RULE_MAIL,
+     .roles = MEMBERS,
+     .needs = FACT_SENDER_STANDING,
+     .judge = rule_stranger_on_submission},
+    {.name = "authentication", .stage = RULE_MAIL, .roles = MEMBERS, .judge = rule_authentication},
+    {.name = "sender-login",
+     .stage = RULE_MAIL,
+     .roles = MEMBERS,
+     .needs = FACT_SENDER_LOGIN,
+     .judge = rule_sender_login},
+    {.name = "sender-local",
+     .stage = RULE_MAIL,
+     .roles = LOCAL,
+     .needs = FACT_SENDER_STANDING,
+     .judge = rule_sender_local},
+    {.name = "sender-domain",
+     .stage = RULE_MAIL,
+     .roles = MX,
+     .needs = FACT_SENDER_DOMAIN,
+     .judge = rule_sender_domain},
+
+    {.name = "recipient-limit", .stage = RULE_RCPT, .roles = ALL, .judge = rule_recipient_limit},
+    {.name = "relay", .stage = RULE_RCPT, .roles = ALL, .needs = FACT_RECIPIENT_STANDING, .judge = rule_relay},
+    {.name = "recipient-dangerous",
+     .stage = RULE_RCPT,
+     .roles = ALL,
+     .needs = FACT_RECIPIENT_STANDING,
+     .judge = rule_recipient_dangerous},
+    {.name = "recipient-unknown",
+     .stage = RULE_RCPT,
+     .roles = ALL,
+     .needs = FACT_RECIPIENT_STANDING,
+     .judge = rule_recipient_unknown,
+     .mercy = VIOLATION_UNKNOWN_RECIPIENT},
+    {.name = "recipient-domain",
+     .stage = RULE_RCPT,
+     .roles = MEMBERS,
+     .needs = FACT_RECIPIENT_DOMAIN,
+     .judge = rule_recipient_domain},
+};
+const size_t rule_count = sizeof rules / sizeof rules[0];
+
+const struct rule *rule_evaluate(struct session *session, enum rule_stage stage, struct reply *reply) {
+    for (size_t i = 0; i < rule_count; i++) {
+        const struct rule *rule = &rules[i];
+        if (rule->stage != stage || !(rule->roles & 1u << session->client.role))
+            continue;
+        facts_gather(session, rule->needs);
+        if (rule->judge(&session->facts, reply) != RULE_NO_MATCH)
+            return rule;
+    }
+    return NULL;
+}

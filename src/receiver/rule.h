@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ * The built-in rules: one row each in rule.c, in the order of the dialogue, and one small function each that looks at
+ * facts alone and says MATCH (it objects; the reply is set), NO_MATCH, or TEMPFAIL (it cannot know now; the reply is
+ * set, a 4xx). Facts that cost a question are gathered only when a rule of this client's port needs them. */
+#ifndef RECEIVER_RULE_H
+#define RECEIVER_RULE_H
+#include "config/config.h"
+#include "ipc/messages.h"
+#include "mail/address.h"
+#include "mail/reply.h"
+
+enum rule_outcome { RULE_NO_MATCH, RULE_MATCH, RULE_TEMPFAIL };
+enum rule_stage { RULE_EHLO, RULE_MAIL, RULE_RCPT, RULE_STAGES };
+
+/* What has to be asked of other processes. */
+enum rule_fact {
+    FACT_EHLO_DOMAIN = 1 << 0,        /* is the EHLO domain in the DNS */
+    FACT_LISTINGS = 1 << 1,           /* DNS block and allow lists */
+    FACT_SENDER_STANDING = 1 << 2,    /* what the sender is to us */
+    FACT_SENDER_LOGIN = 1 << 3,       /* whether the sender belongs to the login */
+    FACT_SENDER_DOMAIN = 1 << 4,      /* whether the sender's domain takes mail */
+    FACT_RECIPIENT_STANDING = 1 << 5, /* what the recipient is to us */
+    FACT_RECIPIENT_DOMAIN = 1 << 6    /* whether the recipient's domain takes mail */
+};
+enum name_standing { NAME_NOT_ASKED, NAME_EXISTS, NAME_MISSING, NAME_TEMPFAIL };
+enum domain_standing {
+    DOMAIN_NOT_ASKED, /* a literal, or something else decides where its mail goes */
+    DOMAIN_TAKES_MAIL,
+    DOMAIN_NULL_MX,   /* RFC 7505: says that it takes none */
+    DOMAIN_MISSING,   /* NXDOMAIN */
+    DOMAIN_NO_SERVER, /* it exists, but has no MX, A or AAAA */
+    DOMAIN_TEMPFAIL
+};
+struct rule_facts {
+    const struct config *config;
+    enum listen_role role;
+    const char *peer_ip, *ehlo, *account; /* account: "" before a login */
+    bool encrypted;
+    bool trusted;     /* a trusted network on the internal port, or a local program */
+    bool sender_free; /* a local program of root or of our own user: any sender */
+    enum name_standing ehlo_domain;
+    char listed_in[256]; /* the DNSBL zone that lists the peer, "" */
+    bool allow_listed;   /* a zone with allow = yes lists it */
+    const struct address *sender, *recipient;
+    enum address_standing sender_standing, recipient_standing;
+    enum login_outcome sender_login; /* may this login send as this sender */
+    enum domain_standing sender_domain, recipient_domain;
+    char recipient_canonical[2 * ADDRESS_SIZE]; /* where a member's mail goes */
+    size_t recipient_count;                     /* accepted so far */
+};
+
+typedef enum rule_outcome rule_function(const struct rule_facts *facts, struct reply *reply);
+struct rule {
+    const char *name; /* in logs and evidence */
+    enum rule_stage stage;
+    unsigned roles; /* bits of 1 << enum listen_role */
+    unsigned needs; /* enum rule_fact bits */
+    rule_function *judge;
+    enum violation_mercy mercy;
+};
+extern const struct rule rules[];
+extern const size_t rule_count;
+
+struct session;
+/* Asks the rules of this stage in order. The first that objects or cannot know: returned, with its reply. NULL: none.
+ */
+const struct rule *rule_evaluate(struct session *session, enum rule_stage stage, struct reply *reply);
+
+rule_function rule_ehlo_domain;
+rule_function rule_listed;
+rule_function rule_member_on_mx;
+rule_function rule_stranger_on_submission;
+rule_function rule_authentication;
+rule_function rule_sender_login;
+rule_function rule_sender_local;
+rule_function rule_sender_domain;
+rule_function rule_recipient_limit;
+rule_function rule_relay;
+rule_function rule_recipient_dangerous;
+rule_function rule_recipient_unknown;
+rule_function rule_recipient_domain;
+#endif

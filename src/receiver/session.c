@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT
+ * One client from its connection to its end. Called by receiver.c, confined, on bytes from anybody. Fails by ending the
+ * session: what the client reads then is a 421, or nothing when it is locked out or its connection is lost. */
+#include "receiver/session.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "receiver/command.h"
+#include "receiver/facts.h"
+#include "receiver/violation.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define INPUT_MAXIMUM (64u * 1024)
+#define OUTPUT_MAXIMUM (16u * 1024)
+#define LINGER_MS 500 /* how long the client may take to read the last words */
+
+static const char *const state_names[SESSION_STATES] = {
+    [SESSION_CONNECTED] = "connected", [SESSION_GREETED] = "greeted", [SESSION_READY] = "ready",
+    [SESSION_MAIL] = "mail",           [SESSION_DATA] = "data",       [SESSION_CLOSING] = "closing",
+};
+
+const char *session_state_name(enum session_state state) {
+    return state_names[state];
+}
+
+void session_set_state(struct session *session, enum session_state state) {
+    if (session->state == state || session->state == SESSION_CLOSING) /* closing is final */
+        return;
+    log_debug("state %s -> %s", state_names[session->state], state_names[state]);
+    session->state = state;
+}
+
+int64_t session_deadline(const struct session *session, enum session_phase phase) {
+    static const int64_t seconds[] = {
+        [PHASE_COMMAND] = 300,    /* RFC 5321 4.5.3.2.7 */
+        [PHASE_DATA_START] = 120, /* 4.5.3.2.4 */
+        [PHASE_DATA_BLOCK] = 180, /* 4.5.3.2.5 */
+        [PHASE_REPLY] = 300,
+    };
+    int64_t cap = session->config->receiver_timeout;
+
+    return clock_deadline(1000 * (cap > 0 && cap < seconds[phase] ? cap : seconds[phase]));
+}
+
+bool session_may_relay(const struct session *session) {
+    return session->client.trusted || session->account[0] != '\0';
+}
+
+static void ready_mail_id(struct session *session) {
+    mail_id_make((unsigned)session->config->mail_id_base, session->mail_id);
+    log_set_tag(session->mail_id);
+}
+
+void session_end_transaction(struct session *session) {
+    if (session->state != SESSION_MAIL && session->state != SESSION_DATA)
+        return;
+    transaction_free(&session->transaction);
+    session_set_state(session, SESSION_READY);
+    ready_mail_id(session);
+}
+
+/* ---- the beginning ---- */
+
+static bool is_trusted(const struct session *session) {
+    const struct config_networks *networks = &session->config->trusted_networks;
+
+    if (session->client.role == ROLE_SENDMAIL)
+        return true;
+    if (session->client.role != ROLE_INTERNAL)
+        return false;
+    for (size_t i = 0; i < networks->count; i++)
+        if (network_contains(&networks->items[i], &session->client.peer))
+            return true;
+    return false;
+}
+
+static void take_address(struct network_address *address, struct text bytes) {
+    if (bytes.length == sizeof *address)
+        memcpy(address, bytes.data, sizeof *address);
+}
+
+static void init_client(struct session *session, const struct hub_client *hub_client) {
+    struct session_client *client = &session->client;
+
+    if (hub_client->listener >= session->config->listen_count)
+        die_panic("client of listener %u", hub_client->listener);
+    client->role = session->config->listens[hub_client->listener].role;
+    take_address(&client->peer, hub_client->peer);
+    take_address(&client->local, hub_client->local);
+    network_ip_text(&client->peer, client->peer_ip);
+    network_ip_text(&client->local, client->local_ip);
+    network_contact(&client->peer, (unsigned)session->config->contact_prefix_v6, client->contact);
+    client->local_port = network_port(&client->local);
+    client->uid = hub_client->uid;
+    client->over_limit = hub_client->over_limit != 0;
+    client->trusted = is_trusted(session);
+}
+
+static void init_facts(struct session *session) {
+    session->facts = (struct rule_facts){
+        .config = session->config,
+        .role = session->client.role,
+        .peer_ip = session->client.peer_ip,
+        .ehlo = session->ehlo,
+        .account = session->account,
+        .trusted = session->client.trusted,
+        .sender_free = session->client.role == ROLE_SENDMAIL &&
+                       (session->client.uid == 0 || session->client.uid == session->start->user.uid ||
+                        session->client.uid == getuid()),
+    };
+}
+
+static struct session *session_new(const struct process_start *start, const struct hub_client *hub_client, int fd) {
+    struct session *session = memory_new(1, sizeof *session);
+
+    session->start = start;
+    session->config = start->config;
+    session->verb = "(connect)";
+    session->first_line = true;
+    init_client(session, hub_client);
+    init_facts(session);
+    stream_init(&session->stream, fd, INPUT_MAXIMUM + (size_t)session->config->line_maximum, OUTPUT_MAXIMUM);
+    session->stream.stop_fd = start->hub;
+    command_line_reader_init(&session->reader, (size_t)session->config->line_maximum);
+    ready_mail_id(session);
+    log_info("connection from %s to %s port %u", session->client.peer_ip, config_role_name(session->client.role),
+             session->client.local_port);
+    return session;
+}
+
+static bool admit_contact(struct session *session) {
+    struct contact_state state;
+
+    if (session->client.over_limit) {
+        session_reply(session, 421, "4.7.0", "%s too many connections", session->config->server_name);
+        return false;
+    }
+    if (!ask_contact_open(session->start->ledger, session->client.contact, session->client.local_port, &state)) {
+        session_reply(session, 421, "4.3.0", "%s service not available, try again later", session->config->server_name);
+        return false;
+    }
+    session->contact_id = state.contact_id;
+    if (state.verdict == CONTACT_WARNED)
+        session_reply_lockout(session, state.expires_at);
+    if (state.verdict == CONTACT_CLOSED)
+        log_info("%s is locked out: closed", session->client.peer_ip);
+    return state.verdict == CONTACT_ADMITTED;
+}
+
+/* RFC 5321 3.1: the server speaks first. Whoever cannot wait speaks another protocol, or does not listen at all. */
+static bool waits_for_greeting(struct session *session) {
+    struct text verb, argument;
+
+    if (session->client.role == ROLE_SENDMAIL)
+        return true;
+    enum stream_result result = stream_fill(&session->stream, clock_now_ms());
+    if (result == STREAM_TIMEOUT || result == STREAM_STOP)
+        return true;
+    if (result != STREAM_OK) {
+        log_info("%s closed the connection before the greeting", session->client.peer_ip);
+        session->peer_gone = true;
+        return false;
+    }
+    struct text pending = stream_pending(&session->stream);
+    command_line_split(text_first(pending, text_find(pending, '\r')), &verb, &argument);
+    if (pending.data[0] == 0x16 || command_is_http(verb)) {
+        session_drop(session, "talk", "another protocol");
+        return false;
+    }
+    session_reply(session, 554, "5.5.1", "%s you talked before the greeting", session->config->server_name);
+    return false;
+}
+
+static bool open_session(struct session *session) {
+    char date[CLOCK_MAIL_SIZE];
+
+    if (!admit_contact(session) || !waits_for_greeting(session))
+        return false;
+    facts_ask_connection(session);
+    clock_mail_date(time(NULL), date);
+    session_reply(session, 220, "", "%s ESMTP Parcelpost %s", session->config->server_name, date);
+    session_set_state(session, SESSION_GREETED);
+    return true;
+}
+
+/* ---- the end ---- */
+
+/* Closing while unread bytes wait would reset the connection, and the client might never read our last reply. */
+static void linger(struct session *session) {
+    int64_t deadline = clock_deadline(LINGER_MS);
+
+    if (session->peer_gone || session->tls || shutdown(session->stream.fd, SHUT_WR) != 0)
+        return;
+    session->stream.stop_fd = -1;
+    do
+        stream_consume(&session->stream, stream_pending(&session->stream).length);
+    while (stream_fill(&session->stream, deadline) == STREAM_OK && clock_now_ms() < deadline);
+}
+
+static void session_free(struct session *session) {
+    (void)session_flush(session);
+    linger(session);
+    stream_close(&session->stream);
+    transaction_free(&session->transaction);
+    facts_free(session);
+    explicit_bzero(session, sizeof *session);
+    free(session);
+    log_set_tag("");
+}
+
+void session_serve(const struct process_start *start, const struct hub_client *hub_client, int fd) {
+    struct session *session = session_new(start, hub_client, fd);
+
+    if (open_session(session))
+        while (session->state != SESSION_CLOSING)
+            command_next(session);
+    session_free(session);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ * One client's session: what lasts from its connection to its end. Lifetimes: session, transaction (MAIL to the end of
+ * its data or RSET), recipient (one RCPT). Called by receiver.c; all of it runs confined, on bytes from anybody. */
+#ifndef RECEIVER_SESSION_H
+#define RECEIVER_SESSION_H
+#include "base/network.h"
+#include "base/stream.h"
+#include "config/config.h"
+#include "ipc/ask.h"
+#include "ipc/process.h"
+#include "mail/mail_id.h"
+#include "mail/reply.h"
+#include "receiver/rule.h"
+#include "receiver/transaction.h"
+#include "smtp/command_line.h"
+#include "tls/tls.h"
+
+enum session_state {
+    SESSION_CONNECTED, /* nothing said yet */
+    SESSION_GREETED,   /* 220 was sent; no EHLO yet */
+    SESSION_READY,     /* EHLO or HELO accepted; no transaction */
+    SESSION_MAIL,      /* a transaction is open */
+    SESSION_DATA,      /* mail data is being read */
+    SESSION_CLOSING,   /* what is in the output is still sent, nothing is read any more */
+    SESSION_STATES
+};
+
+/* RFC 5321 4.5.3.2: how long a client may be silent. */
+enum session_phase { PHASE_COMMAND, PHASE_DATA_START, PHASE_DATA_BLOCK, PHASE_REPLY };
+
+struct session_client { /* who is there; does not change */
+    enum listen_role role;
+    struct network_address peer, local;
+    char peer_ip[NETWORK_IP_SIZE], local_ip[NETWORK_IP_SIZE], contact[NETWORK_IP_SIZE];
+    unsigned local_port;
+    uint32_t uid; /* of a Unix socket's peer */
+    bool trusted; /* by its network on the internal port, or by its uid */
+    bool over_limit;
+};
+
+struct session {
+    const struct process_start *start;
+    const struct config *config;
+    struct session_client client;
+    struct stream stream;
+    struct command_line_reader reader;
+    size_t line_length; /* of the line in hand, still in the stream's input */
+    bool line_secret;   /* it holds a password: wiped when it is taken off the input */
+    bool first_line;    /* nothing has been read yet */
+    bool peer_gone;     /* the connection was lost: nobody reads any more */
+    enum session_state state;
+    int64_t contact_id; /* 0: not known to the ledger */
+    const char *verb;   /* the command in hand, for evidence */
+    bool extended;      /* EHLO, not HELO */
+    char ehlo[ADDRESS_DOMAIN_MAXIMUM + 1];
+    char remote_name[ADDRESS_DOMAIN_MAXIMUM + 1]; /* forward-confirmed PTR name, "" */
+    bool tls;
+    struct tls_facts tls_facts;
+    char account[2 * ADDRESS_SIZE]; /* the login, "" */
+    bool login_tried;               /* what follows an AUTH may be a password in the wrong place */
+    struct rule_facts facts;
+    unsigned facts_known;        /* enum rule_fact bits */
+    struct questions *questions; /* DNS questions under way since the connection; NULL when answered */
+    char mail_id[MAIL_ID_SIZE];  /* of the transaction in hand, or of the next */
+    struct transaction transaction;
+};
+
+/* Serves one client from greeting to end; fd is owned. */
+void session_serve(const struct process_start *start, const struct hub_client *hub_client, int fd);
+/* The only way to change the state; traces. */
+void session_set_state(struct session *session, enum session_state state);
+const char *session_state_name(enum session_state state);
+/* A deadline for this phase: the standard's minimum, or receiver_timeout when that is shorter. */
+int64_t session_deadline(const struct session *session, enum session_phase phase);
+/* True when this client may send to the world: logged in, or trusted. */
+bool session_may_relay(const struct session *session);
+/* Ends the transaction, if there is one, and readies the next mail id. */
+void session_end_transaction(struct session *session);
+
+/* ---- session_input.c ---- */
+enum session_line {
+    SESSION_LINE,       /* *line is it, borrowed until session_finish_line or the next read */
+    SESSION_LINE_FAULT, /* it was refused, the reply is sent */
+    SESSION_LINE_ENDED  /* the session is over */
+};
+enum session_line session_read_line(struct session *session, struct text *line);
+/* Takes the line in hand off the input: before anything but a line is read. */
+void session_finish_line(struct session *session);
+/* Sends what is held back and waits for more input. False when the session is over (state SESSION_CLOSING). */
+bool session_fill(struct session *session, enum session_phase phase);
+
+/* ---- session_reply.c ---- */
+/* Answers and goes on. A 5xx is a violation, and may turn into the 421 of a lockout; a 421 closes. */
+void session_reply(struct session *session, unsigned code, const char *enhanced, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The same for a reply that is already made, with what the evidence is to say. */
+void session_send(struct session *session, const struct reply *reply, const char *rule, enum violation_mercy mercy);
+/* Closes without a word: the violation is logged and reported. */
+void session_drop(struct session *session, const char *rule, const char *what);
+void session_reply_lockout(struct session *session, int64_t expires_at);
+bool session_flush(struct session *session);
+#endif

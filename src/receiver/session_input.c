@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ * What the client sends, up to a command line: waiting, time limits, the end of a connection, the listener's stop.
+ * Called by the session's loop and by commands that read more; confined; the end of input ends the session. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "receiver/dialog.h"
+#include "receiver/hub.h"
+#include "receiver/session.h"
+#include "receiver/violation.h"
+#include <stdio.h>
+#include <string.h>
+
+/* TLS record type "handshake", then the major version (RFC 8446 5.1). */
+static bool is_tls(struct text pending) {
+    return pending.length > 0 && pending.data[0] == 0x16 && (pending.length == 1 || pending.data[1] == 0x03);
+}
+
+static void end_by_timeout(struct session *session) {
+    int64_t expires_at;
+    char what[96];
+
+    (void)snprintf(what, sizeof what, "silent for too long in state %s", session_state_name(session->state));
+    (void)violation_report(session, "timeout", VIOLATION_BROKEN, what, &expires_at);
+    session_reply(session, 421, "4.4.2", "%s closing connection due to inactivity--%s was NOT saved",
+                  session->config->server_name, session->mail_id);
+}
+
+/* A connection that ends outside a transaction is bad manners at most; inside one it is a violation. */
+static void end_by_loss(struct session *session, enum stream_result result) {
+    const char *how = result == STREAM_CLOSED ? "closed the connection" : "lost the connection";
+    int64_t expires_at;
+
+    session->peer_gone = true;
+    if (session->state == SESSION_MAIL || session->state == SESSION_DATA)
+        (void)violation_report(session, "broken", VIOLATION_BROKEN, how, &expires_at);
+    else
+        log_info("%s %s without QUIT", session->client.peer_ip, how);
+    session_set_state(session, SESSION_CLOSING);
+}
+
+bool session_fill(struct session *session, enum session_phase phase) {
+    int64_t deadline = session_deadline(session, phase);
+
+    for (;;) {
+        if (!session_flush(session))
+            return false;
+        enum stream_result result = stream_fill(&session->stream, deadline);
+        if (result == STREAM_OK)
+            return true;
+        if (result == STREAM_STOP && hub_goes_on(session->start->hub))
+            continue;
+        if (result == STREAM_STOP)
+            session_reply(session, 421, "4.3.2", "%s shutting down", session->config->server_name);
+        else if (result == STREAM_TIMEOUT)
+            end_by_timeout(session);
+        else
+            end_by_loss(session, result);
+        return false;
+    }
+}
+
+static void refuse_line(struct session *session, enum command_line_result fault) {
+    static const char *const texts[] = {
+        [COMMAND_LINE_TOO_LONG] = "line too long",
+        [COMMAND_LINE_BARE_CR] = "a line holds a bare CR",
+        [COMMAND_LINE_BARE_LF] = "a line holds a bare LF: lines end in CR LF",
+        [COMMAND_LINE_NUL] = "a line holds a NUL",
+    };
+    session->verb = "(line)";
+    dialog_note(session->config, " -> ", texts[fault]);
+    session_reply(session, 500, "5.5.2", "%s", texts[fault]);
+}
+
+void session_finish_line(struct session *session) {
+    if (session->line_secret && session->line_length > 0)
+        explicit_bzero(session->stream.input.data, session->line_length);
+    stream_consume(&session->stream, session->line_length);
+    session->line_length = 0;
+    session->line_secret = false;
+}
+
+enum session_line session_read_line(struct session *session, struct text *line) {
+    size_t consumed;
+
+    session_finish_line(session);
+    for (;;) {
+        struct text pending = stream_pending(&session->stream);
+        if (session->first_line && is_tls(pending)) {
+            session->verb = "(TLS)";
+            session_drop(session, "talk", "TLS on a port that begins in plain text");
+            return SESSION_LINE_ENDED;
+        }
+        enum command_line_result result = command_line_next(&session->reader, pending, line, &consumed);
+        if (result == COMMAND_LINE_ITEM) {
+            session->line_length = consumed;
+            session->first_line = false;
+            return SESSION_LINE;
+        }
+        stream_consume(&session->stream, consumed);
+        if (result != COMMAND_LINE_MORE) {
+            session->first_line = false;
+            refuse_line(session, result);
+            return session->state == SESSION_CLOSING ? SESSION_LINE_ENDED : SESSION_LINE_FAULT;
+        }
+        if (!session_fill(session, PHASE_COMMAND))
+            return SESSION_LINE_ENDED;
+    }
+}

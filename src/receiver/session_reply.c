@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ * What the client reads. Called by every command; confined. Each 5xx passes through here and is a violation, so that
+ * none can be forgotten; when it was one too many the client reads the lockout's 421 instead. Replies wait in the
+ * output until input is needed (pipelining, RFC 2920); a lost connection ends the session. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "receiver/dialog.h"
+#include "receiver/session.h"
+#include "receiver/violation.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+static void write_reply(struct session *session, const struct reply *reply) {
+    struct buffer wire;
+
+    buffer_init(&wire, 8 * REPLY_TEXT_SIZE);
+    if (!reply_format(reply, &wire))
+        die_panic("a reply of %zu bytes", wire.length);
+    dialog_to_client(session->config, buffer_text(&wire));
+    if (stream_write(&session->stream, wire.data, wire.length, session_deadline(session, PHASE_REPLY)) != STREAM_OK)
+        session_set_state(session, SESSION_CLOSING);
+    buffer_free(&wire);
+    if (reply->code == 421)
+        session_set_state(session, SESSION_CLOSING);
+}
+
+void session_reply_lockout(struct session *session, int64_t expires_at) {
+    struct reply reply;
+    char when[CLOCK_TEXT_SIZE];
+
+    clock_text((time_t)expires_at, when);
+    reply_set(&reply, 421, "4.7.1", "%s Access TEMPORARILY denied to %s: you may try again after %s UTC",
+              session->config->server_name, session->client.peer_ip, when);
+    write_reply(session, &reply);
+}
+
+void session_send(struct session *session, const struct reply *reply, const char *rule, enum violation_mercy mercy) {
+    char line[REPLY_TEXT_SIZE];
+    int64_t expires_at;
+
+    if (reply->code >= 500 &&
+        violation_report(session, rule, mercy, reply_line(reply, line, sizeof line), &expires_at)) {
+        session_reply_lockout(session, expires_at);
+        return;
+    }
+    write_reply(session, reply);
+}
+
+void session_reply(struct session *session, unsigned code, const char *enhanced, const char *format, ...) {
+    struct reply reply;
+    va_list list;
+
+    reply_set(&reply, code, enhanced, "%s", "");
+    va_start(list, format);
+    (void)vsnprintf(reply.text, sizeof reply.text, format, list);
+    va_end(list);
+    session_send(session, &reply, "protocol", VIOLATION_PLAIN);
+}
+
+void session_drop(struct session *session, const char *rule, const char *what) {
+    int64_t expires_at;
+
+    (void)violation_report(session, rule, VIOLATION_PLAIN, what, &expires_at);
+    session_set_state(session, SESSION_CLOSING);
+}
+
+bool session_flush(struct session *session) {
+    if (stream_flush(&session->stream, session_deadline(session, PHASE_REPLY)) == STREAM_OK)
+        return true;
+    session_set_state(session, SESSION_CLOSING);
+    return false;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ * One transaction: what MAIL begins, RCPT fills and the end of data, RSET or EHLO ends. Called by the commands,
+ * confined; its recipients are those that were accepted, and no others. */
+#include "receiver/transaction.h"
+#include "base/log.h"
+#include "mail/header.h"
+#include "receiver/facts.h"
+#include "receiver/received.h"
+#include "receiver/session.h"
+#include <stdio.h>
+#include <time.h>
+
+void transaction_begin(struct session *session, const struct address *from) {
+    struct transaction *transaction = &session->transaction;
+    const struct message_limits limits = {
+        .maximum = (uint64_t)session->config->message_maximum,
+        .journal = (uint64_t)session->config->journal_max_message,
+        .own_name = session->config->server_name,
+    };
+
+    *transaction = (struct transaction){.open = true, .from = *from};
+    (void)address_text(from, transaction->from_text, sizeof transaction->from_text);
+    envelope_init(&transaction->envelope);
+    message_init(&transaction->message, session->start->ledger, session->mail_id, &limits);
+    facts_collect_connection(session);
+    session_set_state(session, SESSION_MAIL);
+}
+
+void transaction_free(struct transaction *transaction) {
+    if (!transaction->open)
+        return;
+    envelope_free(&transaction->envelope);
+    message_free(&transaction->message);
+    *transaction = (struct transaction){.open = false};
+}
+
+bool transaction_has(const struct transaction *transaction, const struct recipient *recipient) {
+    for (size_t i = 0; i < transaction->envelope.recipient_count; i++) {
+        struct address other;
+        struct text to_url = text_of(transaction->envelope.recipients[i].to_url);
+        if (address_parse(to_url, true, &other) == ADDRESS_OK && address_equal(&other, &recipient->address))
+            return true;
+    }
+    return false;
+}
+
+void transaction_accept(struct transaction *transaction, const struct recipient *recipient) {
+    (void)envelope_add(&transaction->envelope, text_of(recipient->text), text_of(recipient->target),
+                       recipient->delivery);
+}
+
+void transaction_refuse(struct session *session, const struct recipient *recipient, const struct reply *reply) {
+    struct transaction *transaction = &session->transaction;
+    char line[REPLY_TEXT_SIZE];
+    const struct recipient_refused refused = {
+        .contact_id = session->contact_id,
+        .mail_id = text_of(session->mail_id),
+        .from_url = text_of(transaction->from_text),
+        .to_url = text_of(recipient->text),
+        .reply = text_of(reply_line(reply, line, sizeof line)),
+    };
+
+    if (reply->code < 500 || transaction->told >= (unsigned long)session->config->recipient_maximum)
+        return;
+    transaction->told++;
+    if (!tell_recipient_refused(session->start->ledger, &refused))
+        log_warn("the ledger does not know of a refused recipient");
+}
+
+/* RFC 3834 5, RFC 5321 4.5.5: what must never be answered with a notice of ours. */
+static bool is_auto_generated(struct text header) {
+    struct header_field field;
+    char value[64];
+
+    if (!header_find(header, "Auto-Submitted", &field))
+        return false;
+    (void)header_value(&field, value, sizeof value);
+    return !text_starts_nocase(text_trim(text_of(value)), TEXT("no"));
+}
+
+static void set_message_id(struct envelope *envelope, struct text header) {
+    struct header_field field;
+    char value[512];
+    char harmless[512];
+
+    if (envelope->message_id[0] != '\0' || !header_find(header, "Message-ID", &field))
+        return;
+    (void)header_value(&field, value, sizeof value);
+    envelope_set(&envelope->message_id, text_of(text_printable(harmless, sizeof harmless, text_trim(text_of(value)))));
+}
+
+void transaction_complete_envelope(struct session *session) {
+    struct envelope *envelope = &session->transaction.envelope;
+    struct text header = message_header(&session->transaction.message);
+    char tls[sizeof session->tls_facts.version + sizeof session->tls_facts.cipher + 1];
+
+    (void)text_copy(envelope->mail_id, sizeof envelope->mail_id, text_of(session->mail_id));
+    envelope->received_at = time(NULL);
+    envelope->contact_id = session->contact_id;
+    envelope_set(&envelope->remote_ip, text_of(session->client.peer_ip));
+    envelope_set(&envelope->remote_name, text_of(session->remote_name));
+    envelope_set(&envelope->local_ip, text_of(session->client.local_ip));
+    envelope->local_port = session->client.local_port;
+    envelope_set(&envelope->role, text_of(config_role_name(session->client.role)));
+    envelope_set(&envelope->protocol,
+                 text_of(received_protocol(session->extended, session->tls, session->account[0] != '\0',
+                                           session->transaction.utf8)));
+    envelope_set(&envelope->ehlo, text_of(session->ehlo));
+    envelope_set(&envelope->from_url, text_of(session->transaction.from_text));
+    envelope_set(&envelope->account, text_of(session->account));
+    if (session->tls) {
+        (void)snprintf(tls, sizeof tls, "%s %s", session->tls_facts.version, session->tls_facts.cipher);
+        envelope_set(&envelope->tls, text_of(tls));
+    }
+    set_message_id(envelope, header);
+    envelope->auto_generated = is_auto_generated(header);
+}

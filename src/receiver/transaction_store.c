@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT
+ * What follows the end of data: added headers, signature or verdict, envelope, commit. Called by command_data.c,
+ * confined. The client reads 250 only after the ledger has said that the message is on disk; every failure is a 4xx. */
+#include "base/file.h"
+#include "base/log.h"
+#include "mail/header.h"
+#include "receiver/received.h"
+#include "receiver/session.h"
+#include "receiver/verdict.h"
+#include <string.h>
+
+#define HEADERS_MAXIMUM (48u * 1024)
+
+/* Above the message: trace fields of this reception, the signature or the verdict first. */
+struct added {
+    struct buffer headers; /* all of them, in order */
+    struct buffer missing; /* Date, Message-ID: signed too */
+};
+
+/* "a@b" out of "Name <a@b>" or "a@b": good enough to choose a key by. */
+static bool parse_from(struct text header, struct address *author) {
+    struct header_field field;
+    char value[1024];
+
+    if (header_count(header, "From") != 1 || !header_find(header, "From", &field) ||
+        !header_value(&field, value, sizeof value))
+        return false;
+    struct text mailbox = text_trim(text_of(value));
+    const char *open = strrchr(value, '<');
+    if (open != NULL)
+        mailbox = text_first(text_of(open + 1), text_find(text_of(open + 1), '>'));
+    return address_parse(text_trim(mailbox), true, author) == ADDRESS_OK;
+}
+
+/* Only what our own members send is signed, and only in the name that they may use. */
+static bool may_sign_for(struct session *session, const struct address *author) {
+    char text[2 * ADDRESS_SIZE];
+
+    if (text_equal_nocase(text_of(author->domain), text_of(session->transaction.from.domain)))
+        return true;
+    if (session->account[0] == '\0')
+        return session->facts.sender_free;
+    return ask_may_send(session->start->lookup, session->account, address_text(author, text, sizeof text)) == LOGIN_OK;
+}
+
+/* Asks the signer; no key for the domain gives no header. False: try again later. */
+static bool add_signature(struct session *session, struct added *added) {
+    struct message *message = &session->transaction.message;
+    struct address author;
+    struct buffer cargo;
+
+    if (session->start->signer < 0 || !parse_from(message_header(message), &author) || !may_sign_for(session, &author))
+        return true;
+    buffer_init(&cargo, CARGO_INLINE_MAXIMUM);
+    bool done = message_append_tail(message, buffer_text(&added->missing), &cargo);
+    if (done) {
+        const struct sign_mail request = {
+            .place = message->place,
+            .message_length = (int64_t)message->length,
+            .headers_length = (int64_t)added->missing.length,
+            .domain = text_of(author.domain),
+            .cargo = buffer_text(&cargo),
+        };
+        done = ask_signature(session->start->signer, &request, message->fd, &added->headers);
+    }
+    buffer_free(&cargo);
+    return done;
+}
+
+static bool add_headers(struct session *session, struct added *added) {
+    struct envelope *envelope = &session->transaction.envelope;
+    const char *name = session->config->server_name;
+    struct buffer verdict;
+    bool done = true;
+
+    transaction_complete_envelope(session);
+    buffer_init(&verdict, HEADERS_MAXIMUM / 2);
+    if (session_may_relay(session))
+        done = received_add_missing(&added->missing, message_header(&session->transaction.message), envelope, name) &&
+               add_signature(session, added);
+    else if (verdict_format(session, &verdict)) {
+        envelope_set(&envelope->verdicts, buffer_text(&verdict));
+        done = received_results(&added->headers, name, buffer_text(&verdict));
+    }
+    buffer_free(&verdict);
+    int64_t uid = session->client.role == ROLE_SENDMAIL ? (int64_t)session->client.uid : -1;
+    return done && received_format(&added->headers, envelope, name, uid) &&
+           buffer_append_text(&added->headers, buffer_text(&added->missing));
+}
+
+static void dump(struct text lines) {
+    char shown[1024];
+    struct text line;
+
+    while (text_split(&lines, '\n', &line))
+        log_info("(mail) %s", text_printable(shown, sizeof shown, line));
+}
+
+/* Cargo: message, added headers, envelope text. */
+static enum commit_outcome commit(struct session *session, const struct added *added) {
+    struct message *message = &session->transaction.message;
+    struct buffer tail, cargo;
+    enum commit_outcome outcome = COMMIT_FAILED;
+
+    buffer_init(&tail, HEADERS_MAXIMUM + ENVELOPE_TEXT_MAXIMUM);
+    buffer_init(&cargo, CARGO_INLINE_MAXIMUM);
+    bool fits = buffer_append_text(&tail, buffer_text(&added->headers)) &&
+                envelope_format(&session->transaction.envelope, &tail);
+    if (fits && message_append_tail(message, buffer_text(&tail), &cargo)) {
+        const struct mail_commit request = {
+            .place = message->place,
+            .message_length = (int64_t)message->length,
+            .headers_length = (int64_t)added->headers.length,
+            .envelope_length = (int64_t)(tail.length - added->headers.length),
+            .cargo = buffer_text(&cargo),
+        };
+        int fd = message->place == CARGO_MEMFD ? message->fd : -1;
+        if (fd < 0 || file_seal(fd))
+            outcome = ask_commit(session->start->ledger, &request, fd);
+    } else if (message->problem == MESSAGE_FULL) {
+        outcome = COMMIT_FULL;
+    }
+    if (session->config->dump_mail_into_log)
+        dump(buffer_text(&tail));
+    buffer_free(&tail);
+    buffer_free(&cargo);
+    return outcome;
+}
+
+static void answer(struct session *session, enum commit_outcome outcome) {
+    const char *name = session->config->server_name;
+    const struct transaction *transaction = &session->transaction;
+
+    if (outcome == COMMIT_OK) {
+        log_info("accepted from=<%s> to=%zu size=%llu contact=%s %s", transaction->from_text,
+                 transaction->envelope.recipient_count, (unsigned long long)transaction->message.length,
+                 session->client.contact, transaction->envelope.protocol);
+        session_reply(session, 250, "2.0.0", "OK id=%s", session->mail_id);
+        return;
+    }
+    log_error("not saved: from=<%s> to=%zu: %s", transaction->from_text, transaction->envelope.recipient_count,
+              outcome == COMMIT_FULL      ? "no room"
+              : outcome == COMMIT_INVALID ? "the ledger calls it invalid"
+                                          : "failed");
+    if (outcome == COMMIT_FULL)
+        session_reply(session, 452, "4.3.1", "%s insufficient system storage id=%s", name, session->mail_id);
+    else
+        session_reply(session, 451, "4.3.0", "%s error: unable to save the message id=%s", name, session->mail_id);
+}
+
+void transaction_store(struct session *session) {
+    struct added added;
+
+    buffer_init(&added.headers, HEADERS_MAXIMUM);
+    buffer_init(&added.missing, HEADERS_MAXIMUM);
+    answer(session, add_headers(session, &added) ? commit(session, &added) : COMMIT_FAILED);
+    buffer_free(&added.headers);
+    buffer_free(&added.missing);
+}
