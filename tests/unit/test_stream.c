@@ -242,7 +242,7 @@ static ssize_t slow_read(void *context, void *bytes, size_t length, short *wante
         *wanted = 0;
         return -1;
     }
-    memcpy(bytes, "a\r\na\r\n" + (slow->reads / 2 - 1), 1);
+    memcpy(bytes, &"a\r\na\r\n"[slow->reads / 2 - 1], 1);
     return 1;
 }
 

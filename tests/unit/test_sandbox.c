@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ * The system call filters: what they let pass, and that anything else ends the process. Skipped in sanitizer builds,
+ * which have none. */
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/random.h"
+#include "base/sandbox.h"
+#include "base/stream.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
+
+#ifndef __has_feature
+#define __has_feature(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define BUILD_HAS_NO_SANDBOX true
+#else
+#define BUILD_HAS_NO_SANDBOX false
+#endif
+
+static pid_t parent;
+static int log_fd;
+
+static void try_open(void) {
+    (void)!open("/etc/passwd", O_RDONLY);
+}
+static void try_socket(void) {
+    (void)socket(AF_INET, SOCK_STREAM, 0);
+}
+static void try_connect(void) {
+    struct sockaddr address = {.sa_family = AF_UNIX};
+    (void)connect(0, &address, sizeof address);
+}
+static void try_execute(void) {
+    char *arguments[] = {NULL};
+    execve("/bin/true", arguments, arguments);
+}
+static void try_fork(void) {
+    (void)!fork();
+}
+static void try_kill(void) {
+    (void)kill(parent, 0);
+}
+static void try_foreign_abort(void) {
+    (void)syscall(SYS_tgkill, parent, parent, SIGABRT);
+}
+static void try_own_kill(void) {
+    (void)syscall(SYS_tgkill, getpid(), gettid(), SIGTERM);
+}
+static void try_trace(void) {
+    (void)ptrace(PTRACE_ATTACH, parent, NULL, NULL);
+}
+static void try_executable_memory(void) {
+    (void)mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+static void try_making_memory_executable(void) {
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)mprotect(page, 4096, PROT_READ | PROT_EXEC);
+}
+static void try_stat(void) {
+    struct stat status;
+    (void)stat("/etc/passwd", &status);
+}
+static void try_setuid(void) {
+    (void)!setuid(0);
+}
+static void try_dumpable(void) {
+    (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+static void try_epoll(void) {
+    loop_free(loop_new());
+}
+static void try_memory_file(void) {
+    close(file_memory("x"));
+}
+
+static void do_what_a_session_needs(void) {
+    static char large[300000];
+    int pair[2] = {3, 4};
+    struct buffer buffer;
+    struct stream stream;
+    struct text line;
+    char date[CLOCK_MAIL_SIZE];
+    uint64_t number;
+    buffer_init(&buffer, 1u << 24);
+    for (int i = 0; i < 10; i++) {
+        (void)buffer_append(&buffer, large, sizeof large);
+    }
+    buffer_free(&buffer);
+    random_fill(&number, sizeof number);
+    clock_mail_date(time(NULL), date);
+    log_set_program("sandboxed");
+    log_info("a line");
+    stream_init(&stream, pair[0], 4096, 64);
+    (void)!write(pair[1], "NOOP\r\n", 6);
+    if (stream_read_line(&stream, 512, clock_deadline(1000), &line) != STREAM_OK ||
+        stream_fill(&stream, clock_deadline(10)) != STREAM_TIMEOUT) {
+        _exit(1);
+    }
+    stream_close(&stream);
+    if (file_size(pair[1]) != 0) { /* fstat */
+        _exit(2);
+    }
+}
+
+static void do_what_a_receiver_needs(void) {
+    int fd = file_memory("message");
+    do_what_a_session_needs();
+    if (!file_write_all(fd, "x", 1) || !file_seal(fd) || !file_is_sealed(fd)) {
+        _exit(3);
+    }
+}
+
+static void do_panic(void) {
+    die_panic("on purpose");
+}
+
+static void do_what_the_signer_needs(void) {
+    struct loop *loop = loop_new();
+    loop_round(loop, 1);
+    loop_free(loop);
+    do_what_a_session_needs();
+}
+
+/* Runs it in a sandboxed child; its wait status. */
+static int run(enum sandbox_profile profile, void (*act)(void)) {
+    int status, pair[2];
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        log_set_descriptor(dup2(log_fd, 9));
+        (void)socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+        dup2(pair[0], 3);
+        dup2(pair[1], 4);
+        sandbox_enter(profile);
+        act();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void allowed_work_goes_on(void **state) {
+    (void)state;
+    assert_int_equal(run(SANDBOX_RECEIVER, do_what_a_receiver_needs), 0);
+    assert_int_equal(run(SANDBOX_SIGNER, do_what_the_signer_needs), 0);
+}
+
+static void anything_else_ends_the_process(void **state) {
+    static const struct {
+        const char *sentence;
+        void (*act)(void);
+        bool receiver_only;
+    } rows[] = {
+        {"opening a file", try_open, false},
+        {"making a socket", try_socket, false},
+        {"connecting", try_connect, false},
+        {"executing", try_execute, false},
+        {"forking", try_fork, false},
+        {"sending a signal", try_kill, false},
+        {"aborting another process", try_foreign_abort, false},
+        {"signalling itself otherwise than by abort", try_own_kill, false},
+        {"tracing", try_trace, false},
+        {"mapping executable memory", try_executable_memory, false},
+        {"making memory executable", try_making_memory_executable, false},
+        {"looking at a path", try_stat, false},
+        {"changing its user", try_setuid, false},
+        {"becoming dumpable", try_dumpable, false},
+        {"an event loop in a receiver", try_epoll, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (int profile = 0; profile < (rows[i].receiver_only ? 1 : SANDBOX_PROFILES); profile++) {
+            print_message("%s, profile %d\n", rows[i].sentence, profile);
+            int status = run((enum sandbox_profile)profile, rows[i].act);
+            assert_true(WIFSIGNALED(status));
+            assert_int_equal(WTERMSIG(status), SIGSYS);
+        }
+    }
+    assert_int_equal(WTERMSIG(run(SANDBOX_SIGNER, try_memory_file)), SIGSYS);
+}
+
+static void a_panic_still_aborts(void **state) {
+    (void)state;
+    int status = run(SANDBOX_RECEIVER, do_panic);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+static bool is_under_valgrind(void) {
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(allowed_work_goes_on),
+        cmocka_unit_test(anything_else_ends_the_process),
+        cmocka_unit_test(a_panic_still_aborts),
+    };
+    parent = getpid();
+    log_fd = file_memory("log");
+    log_start(log_fd, "tester", LOG_LEVEL_INFO);
+    sandbox_prepare(SANDBOX_RECEIVER);
+    sandbox_prepare(SANDBOX_RECEIVER); /* a second time does nothing */
+    sandbox_prepare(SANDBOX_SIGNER);
+    if (BUILD_HAS_NO_SANDBOX || is_under_valgrind()) {
+        print_message("skipped: no sandbox in a sanitizer build, nor under valgrind, which needs calls of its own\n");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
