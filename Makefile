@@ -78,7 +78,7 @@ deps-lint:
 
 export BUILD
 run: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@tools/run-demo
 
 check: deps-test
