@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT
+ * Destinations: where parcels wait, grouped by transport and domain, and the choice of what is started next. Called at
+ * the end of each round. Everybody gets a turn: a destination that started a job goes to the end of the list. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "runner/runner_private.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define BUCKETS 1024
+#define RECORDING_FACTOR 4 /* unrecorded results, in agent_limits, before nothing new is started */
+
+/* Where local mail goes: by LMTP when the key lmtp names a server, else by the configured transport. */
+static const char *transport_for(const struct config *config, enum envelope_delivery delivery) {
+    if (delivery != DELIVERY_LOCAL) {
+        return "smtp";
+    }
+    return config->lmtp[0] != '\0' ? "lmtp" : config->local_transport;
+}
+
+static struct destination **bucket_of(struct runner *runner, const char *domain) {
+    uint32_t hash = 2166136261u; /* FNV-1a over lower case */
+    for (const char *c = domain; *c != '\0'; c++) {
+        hash = (hash ^ (uint32_t)tolower((unsigned char)*c)) * 16777619u;
+    }
+    if (runner->destination_buckets == NULL) {
+        runner->destination_buckets = memory_new(BUCKETS, sizeof *runner->destination_buckets);
+    }
+    return &runner->destination_buckets[hash % BUCKETS];
+}
+
+static void link_last(struct runner *runner, struct destination *destination) {
+    destination->previous = runner->last_destination;
+    destination->next = NULL;
+    if (runner->last_destination != NULL) {
+        runner->last_destination->next = destination;
+    } else {
+        runner->destinations = destination;
+    }
+    runner->last_destination = destination;
+}
+
+static void unlink_destination(struct runner *runner, struct destination *destination) {
+    if (destination->previous != NULL) {
+        destination->previous->next = destination->next;
+    } else {
+        runner->destinations = destination->next;
+    }
+    if (destination->next != NULL) {
+        destination->next->previous = destination->previous;
+    } else {
+        runner->last_destination = destination->previous;
+    }
+}
+
+struct destination *destination_find(struct runner *runner, enum envelope_delivery delivery, const char *domain) {
+    const char *transport = transport_for(runner->config, delivery);
+    const char *name = delivery == DELIVERY_LOCAL ? "" : domain;
+    struct destination **bucket = bucket_of(runner, name);
+    for (struct destination *found = *bucket; found != NULL; found = found->next_same_hash) {
+        if (strcasecmp(found->domain, name) == 0 && strcmp(found->transport, transport) == 0) {
+            return found;
+        }
+    }
+    struct destination *destination = memory_new(1, sizeof *destination);
+    destination->transport = memory_string(text_of(transport));
+    destination->domain = memory_string(text_of(name));
+    destination->next_same_hash = *bucket;
+    *bucket = destination;
+    link_last(runner, destination);
+    return destination;
+}
+
+void destination_queue(struct destination *destination, struct parcel *parcel) {
+    parcel->destination = destination;
+    parcel->job = NULL;
+    parcel->next = NULL;
+    parcel->previous = destination->last;
+    if (destination->last != NULL) {
+        destination->last->next = parcel;
+    } else {
+        destination->first = parcel;
+    }
+    destination->last = parcel;
+    destination->waiting++;
+}
+
+void destination_unqueue(struct parcel *parcel) {
+    struct destination *destination = parcel->destination;
+    if (parcel->previous != NULL) {
+        parcel->previous->next = parcel->next;
+    } else {
+        destination->first = parcel->next;
+    }
+    if (parcel->next != NULL) {
+        parcel->next->previous = parcel->previous;
+    } else {
+        destination->last = parcel->previous;
+    }
+    parcel->next = parcel->previous = NULL;
+    destination->waiting--;
+}
+
+void destination_release(struct runner *runner, struct destination *destination) {
+    struct destination **place = bucket_of(runner, destination->domain);
+    if (destination->waiting > 0 || destination->jobs > 0 || destination->recording > 0 || destination->agents > 0) {
+        return;
+    }
+    while (*place != destination) {
+        place = &(*place)->next_same_hash;
+    }
+    *place = destination->next_same_hash;
+    unlink_destination(runner, destination);
+    free(destination->transport);
+    free(destination->domain);
+    free(destination);
+}
+
+static bool may_start(struct runner *runner, const struct destination *destination) {
+    if (destination->waiting == 0 || destination->jobs >= (size_t)runner->config->destination_limit) {
+        return false;
+    }
+    int64_t pause = destination->paused_until > 0 ? destination->paused_until - clock_now_ms() : 0;
+    if (pause > 0) {
+        runner_soon(runner, pause);
+    }
+    return pause <= 0;
+}
+
+static bool agents_are_used_up(const struct runner *runner) {
+    return runner->idle_count == 0 && runner->agent_count >= (size_t)runner->config->agent_limit;
+}
+
+/* One pass: at most one job for each destination. True when something was started. */
+static bool start_round(struct runner *runner) {
+    struct destination *next, *last = runner->last_destination;
+    bool started = false;
+    for (struct destination *destination = runner->destinations; destination != NULL; destination = next) {
+        next = destination == last ? NULL : destination->next;
+        if (agents_are_used_up(runner)) {
+            return false;
+        }
+        struct agent *agent = may_start(runner, destination) ? agent_for(runner, destination) : NULL;
+        if (agent == NULL) {
+            continue; /* another destination may have an idle agent of its own */
+        }
+        unlink_destination(runner, destination);
+        link_last(runner, destination);
+        job_start(runner, destination, agent);
+        started = true;
+    }
+    return started;
+}
+
+void destination_start_jobs(struct runner *runner) {
+    size_t unrecorded = RECORDING_FACTOR * (size_t)runner->config->agent_limit;
+    while (!runner->stopping && runner->parcel_count > 0 && runner->recording_count < unrecorded &&
+           start_round(runner)) {
+    }
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT
+ * A job's life up to the agent: parcels of one mail chosen, content fetched, handed over. Called by the runner's loop.
+ * Content that cannot be had or read defers the parcels and is logged; the run goes on. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "runner/runner_private.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOOK_AHEAD 1000         /* waiting parcels looked at for more of the same mail */
+#define TRUST_MILLISECONDS 2000 /* parcels longer in memory are looked up again before they are delivered */
+#define RECIPIENTS_BYTES (64u * 1024)
+#define FULL_MILLISECONDS 20 /* a channel without room */
+
+struct job *job_find(struct runner *runner, uint32_t serial) {
+    struct job *job = runner->jobs;
+    while (job != NULL && job->serial != serial) {
+        job = job->next;
+    }
+    return job;
+}
+
+static size_t recipients_a_job(const struct runner *runner) {
+    size_t configured = (size_t)runner->config->agent_recipients;
+    return configured > 0 && configured < JOB_RECIPIENTS_MAXIMUM ? configured : JOB_RECIPIENTS_MAXIMUM;
+}
+
+/* Moves parcels of the first one's mail from the queue into the job. */
+static void take_parcels(struct runner *runner, struct job *job) {
+    size_t most = recipients_a_job(runner), looked = 0;
+    struct parcel *next;
+    job->parcels = memory_new(most, sizeof *job->parcels);
+    for (struct parcel *parcel = job->destination->first; parcel != NULL && job->count < most && looked < LOOK_AHEAD;
+         parcel = next, looked++) {
+        next = parcel->next;
+        if (strcmp(parcel->mail_id, job->mail_id) == 0) {
+            destination_unqueue(parcel);
+            parcel->job = job;
+            job->parcels[job->count++] = parcel;
+        }
+    }
+}
+
+void job_start(struct runner *runner, struct destination *destination, struct agent *agent) {
+    if (clock_now_ms() - destination->first->added_ms > TRUST_MILLISECONDS) {
+        due_confirm(runner, destination, destination->first->mail_id);
+    }
+    if (destination->first == NULL) {
+        agent_becomes_idle(runner, agent);
+        return;
+    }
+    struct job *job = memory_new(1, sizeof *job);
+    job->serial = ++runner->last_serial;
+    job->state = JOB_FETCHING;
+    job->fd = -1;
+    job->destination = destination;
+    job->agent = agent;
+    agent->job = job;
+    text_copy(job->mail_id, sizeof job->mail_id, text_of(destination->first->mail_id));
+    envelope_init(&job->envelope);
+    buffer_init(&job->cargo, CARGO_INLINE_MAXIMUM);
+    buffer_init(&job->results, CHANNEL_MESSAGE_MAXIMUM);
+    buffer_init(&job->notice, CARGO_INLINE_MAXIMUM);
+    destination->jobs++;
+    take_parcels(runner, job);
+    job->next = runner->jobs;
+    runner->jobs = job;
+    runner->job_count++;
+}
+
+void job_free(struct runner *runner, struct job *job) {
+    struct job **place = &runner->jobs;
+    struct destination *destination = job->destination;
+    while (*place != job) {
+        place = &(*place)->next;
+    }
+    *place = job->next;
+    runner->job_count--;
+    if (job->state == JOB_RECORDING) {
+        runner->recording_count--;
+        destination->recording--;
+    } else {
+        destination->jobs--;
+    }
+    if (job->agent != NULL) {
+        agent_becomes_idle(runner, job->agent);
+    }
+    if (job->fd >= 0) {
+        close(job->fd);
+    }
+    envelope_free(&job->envelope);
+    buffer_free(&job->cargo);
+    buffer_free(&job->results);
+    buffer_free(&job->notice);
+    free(job->parcels);
+    free(job->ends);
+    free(job);
+    destination_release(runner, destination);
+}
+
+void job_abandon(struct runner *runner, struct job *job) {
+    for (size_t i = 0; i < job->count; i++) {
+        destination_queue(job->destination, job->parcels[i]);
+    }
+    job->count = 0;
+    job_free(runner, job);
+}
+
+void job_fail(struct runner *runner, struct job *job, enum result_kind kind, const char *reply) {
+    struct buffer results;
+    buffer_init(&results, CHANNEL_MESSAGE_MAXIMUM);
+    for (size_t i = 0; i < job->count; i++) {
+        struct result_item item = {.recipient = job->parcels[i]->recipient, .kind = kind, .reply = text_of(reply)};
+        list_add_result(&results, &item);
+    }
+    struct agent_result result = {
+        .mail_id = text_of(job->mail_id),
+        .results = buffer_text(&results),
+        .route = text_of(job->destination->transport),
+        .host = TEXT_NONE,
+        .address = TEXT_NONE,
+        .tls = TEXT_NONE,
+        .started_at = (int64_t)time(NULL),
+    };
+    if (job->agent != NULL) {
+        agent_becomes_idle(runner, job->agent);
+        job->agent = NULL;
+    }
+    record_result(runner, job, &result);
+    buffer_free(&results);
+}
+
+/* The list of recipients for the agent; those that do not fit go back into the queue. */
+static void pack_recipients(struct job *job, struct buffer *list) {
+    size_t packed = 0;
+    for (; packed < job->count; packed++) {
+        const struct parcel *parcel = job->parcels[packed];
+        const struct envelope_recipient *recipient = &job->envelope.recipients[parcel->recipient];
+        struct job_recipient item = {
+            .recipient = parcel->recipient,
+            .target = text_of(parcel->target),
+            .to_url = text_of(recipient->to_url),
+            .notify = text_of(recipient->notify),
+            .orcpt = text_of(recipient->orcpt),
+        };
+        if (!list_add_job_recipient(list, &item)) {
+            break;
+        }
+    }
+    for (size_t i = packed; i < job->count && packed > 0; i++) {
+        destination_queue(job->destination, job->parcels[i]);
+    }
+    job->count = packed > 0 ? packed : job->count;
+}
+
+void job_deliver(struct runner *runner, struct job *job) {
+    struct buffer list;
+    if (job->state != JOB_FETCHING || !job->has_content || job->agent == NULL || job->agent->peer == NULL) {
+        return;
+    }
+    buffer_init(&list, RECIPIENTS_BYTES);
+    pack_recipients(job, &list);
+    struct agent_job order = {
+        .mail_id = text_of(job->mail_id),
+        .from_url = text_of(job->envelope.from_url),
+        .destination = text_of(job->destination->domain),
+        .recipients = buffer_text(&list),
+        .cargo = job->fd < 0 ? buffer_text(&job->cargo) : TEXT_NONE,
+        .place = job->fd < 0 ? CARGO_INLINE : CARGO_MEMFD,
+        .eight_bit = job->envelope.body == BODY_8BITMIME,
+        .offset = job->offset,
+        .message_length = job->message_length,
+        .headers_length = job->headers_length,
+        .ret = text_of(job->envelope.ret),
+        .envid = text_of(job->envelope.envid),
+    };
+    struct agent *agent = job->agent;
+    enum channel_result sent = service_send(agent->peer, AGENT_JOB, job->serial, &order, job->fd);
+    buffer_free(&list);
+    job->state = JOB_DELIVERING;
+    if (sent != CHANNEL_OK) {
+        job->agent = NULL;
+        agent->job = NULL;
+        agent_end(runner, agent);
+        job_fail(runner, job, RESULT_DEFERRED, "451 4.3.0 the job could not be handed to a delivery agent");
+    }
+}
+
+static bool send_fetch(struct runner *runner, struct job *job) {
+    struct mail_fetch fetch = {.mail_id = text_of(job->mail_id)};
+    job->fetch_sent = service_send(runner->ledger, MAIL_FETCH, job->serial, &fetch, -1) == CHANNEL_OK;
+    return job->fetch_sent;
+}
+
+void job_pump(struct runner *runner) {
+    int64_t now = clock_now_ms();
+    for (struct job *job = runner->jobs; job != NULL; job = job->next) {
+        bool room = true;
+        if (job->state == JOB_FETCHING && !job->fetch_sent) {
+            room = send_fetch(runner, job);
+        } else if (job->state == JOB_RECORDING && !job->record_sent && job->record_after <= now) {
+            room = record_send(runner, job);
+        } else if (job->state == JOB_RECORDING && !job->record_sent) {
+            runner_soon(runner, job->record_after - now);
+        }
+        if (!room) {
+            runner_soon(runner, FULL_MILLISECONDS);
+            return;
+        }
+    }
+}

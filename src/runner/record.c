@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT
+ * What a result means and how it becomes durable: delivered, deferred until the schedule's next time, failed or expired
+ * (then with a notice in the same MAIL_RESULT). Called by the runner's loop. A result the ledger could not record is
+ * sent again later; its parcels stay in memory meanwhile, so that nothing is delivered twice. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "runner/retry.h"
+#include "runner/runner_private.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AGAIN_FIRST 2000
+#define AGAIN_LONGEST 60000
+#define NO_RESULT "451 4.3.0 the delivery agent gave no result"
+
+static const char *const kind_names[] = {
+    [RESULT_DELIVERED] = "delivered", [RESULT_DEFERRED] = "deferred", [RESULT_FAILED] = "failed"};
+
+/* The item of this recipient in the list, or a deferral when there is none. */
+static struct result_item find_item(struct text list, uint32_t recipient) {
+    struct result_item item;
+    bool bad = false;
+    while (list_next_result(&list, &item, &bad)) {
+        if (item.recipient == recipient) {
+            return item;
+        }
+    }
+    return (struct result_item){.recipient = recipient, .kind = RESULT_DEFERRED, .reply = TEXT(NO_RESULT)};
+}
+
+/* A deferral past the end of the queue's patience is a failure, RFC 3463 X.4.7. reply gets the words either way. */
+static void decide(const struct runner *runner, const struct parcel *parcel, struct result_item *item,
+                   struct record_failure *words) {
+    int64_t now = (int64_t)time(NULL);
+    words->parcel = parcel;
+    text_copy(words->reply, JOB_TEXT_MAXIMUM, item->reply);
+    if (item->kind == RESULT_DEFERRED && retry_is_over(now, parcel->expires_at)) {
+        item->kind = RESULT_FAILED;
+        snprintf(words->reply, sizeof words->reply, "554 4.4.7 delivery time expired; last: %.*s",
+                 TEXT_ARGS(text_first(item->reply, JOB_TEXT_MAXIMUM - 1)));
+    } else if (item->kind == RESULT_DEFERRED) {
+        const struct config *config = runner->config;
+        item->retry_at =
+            retry_next(config->retry_seconds, config->retry_count, parcel->attempts, now, parcel->expires_at);
+    }
+    item->reply = text_of(words->reply);
+}
+
+static void log_item(const struct job *job, const struct parcel *parcel, const struct result_item *item) {
+    char to[400], retry[CLOCK_TEXT_SIZE + 16] = "", when[CLOCK_TEXT_SIZE];
+    if (item->kind == RESULT_DEFERRED) {
+        clock_text((time_t)item->retry_at, when);
+        snprintf(retry, sizeof retry, ", again at %s", when);
+    }
+    text_printable(to, sizeof to, text_of(parcel->target));
+    log_set_tag(job->mail_id);
+    log_info("to <%s> %s%s, %s, host %s %s, %lld ms: %.*s", to, kind_names[item->kind], retry, job->route,
+             job->host[0] != '\0' ? job->host : "none", job->address, (long long)job->milliseconds,
+             TEXT_ARGS(item->reply));
+    log_set_tag("");
+}
+
+static void take_facts(struct job *job, const struct agent_result *result) {
+    text_copy(job->route, sizeof job->route, result->route);
+    text_copy(job->host, sizeof job->host, result->host);
+    text_copy(job->address, sizeof job->address, result->address);
+    text_copy(job->tls, sizeof job->tls, result->tls);
+    job->started_at = result->started_at;
+    job->milliseconds = result->milliseconds;
+}
+
+static void take_items(struct runner *runner, struct job *job, struct text list, struct record_failure *failures,
+                       size_t *failed) {
+    job->earliest_retry = CLOCK_NEVER;
+    for (size_t i = 0; i < job->count; i++) {
+        struct record_failure words;
+        struct result_item item = find_item(list, job->parcels[i]->recipient);
+        decide(runner, job->parcels[i], &item, &words);
+        job->ends[i] = item.kind == RESULT_DEFERRED ? PARCEL_DEFERRED : PARCEL_FINISHED;
+        if (item.kind == RESULT_DEFERRED && item.retry_at < job->earliest_retry) {
+            job->earliest_retry = item.retry_at;
+        }
+        if (item.kind == RESULT_FAILED) {
+            failures[(*failed)++] = words;
+        }
+        if (!list_add_result(&job->results, &item)) {
+            log_error("%s: the results of %zu recipients do not fit into one message", job->mail_id, job->count);
+        }
+        log_item(job, job->parcels[i], &item);
+    }
+}
+
+void record_result(struct runner *runner, struct job *job, const struct agent_result *result) {
+    struct record_failure *failures = memory_new(job->count, sizeof *failures);
+    size_t failed = 0;
+    take_facts(job, result);
+    job->ends = memory_new(job->count, sizeof *job->ends);
+    take_items(runner, job, result->results, failures, &failed);
+    record_notice(runner, job, failures, failed);
+    free(failures);
+    buffer_free(&job->cargo);
+    buffer_init(&job->cargo, CARGO_INLINE_MAXIMUM);
+    job->state = JOB_RECORDING;
+    job->destination->jobs--;
+    job->destination->recording++;
+    runner->recording_count++;
+}
+
+bool record_send(struct runner *runner, struct job *job) {
+    struct mail_result message = {
+        .mail_id = text_of(job->mail_id),
+        .results = buffer_text(&job->results),
+        .route = text_of(job->route),
+        .host = text_of(job->host),
+        .address = text_of(job->address),
+        .tls = text_of(job->tls),
+        .started_at = job->started_at,
+        .milliseconds = job->milliseconds,
+        .notice_message_length = job->notice_lengths[0],
+        .notice_headers_length = job->notice_lengths[1],
+        .notice_envelope_length = job->notice_lengths[2],
+        .notice = buffer_text(&job->notice),
+    };
+    enum channel_result sent = service_send(runner->ledger, MAIL_RESULT, job->serial, &message, -1);
+    if (sent == CHANNEL_BAD) {
+        log_error("%s: a result passes the bounds of a message", job->mail_id);
+    }
+    job->record_sent = sent == CHANNEL_OK;
+    return job->record_sent;
+}
+
+bool on_agent_result(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct runner *runner = context;
+    const struct agent_result *result = &message->values->agent_result;
+    struct agent *agent = peer->data;
+    struct job *job = agent->job;
+    if (job == NULL || job->state != JOB_DELIVERING || job->serial != message->serial) {
+        log_error("an agent reported a job that it does not have");
+        return false;
+    }
+    job->agent = NULL;
+    agent_becomes_idle(runner, agent);
+    if (result->reusable == 0 || runner->stopping) {
+        agent_end(runner, agent);
+    }
+    record_result(runner, job, result);
+    return true;
+}
+
+/* The ledger could not: the spool is full, the disk fails. The same message goes again, later and later. */
+static void record_again(struct runner *runner, struct job *job, uint32_t outcome) {
+    int64_t pause = AGAIN_FIRST;
+    for (unsigned i = 0; i < job->record_tries && pause < AGAIN_LONGEST; i++) {
+        pause *= 2;
+    }
+    pause = pause < AGAIN_LONGEST ? pause : AGAIN_LONGEST;
+    if (job->record_tries++ == 0) {
+        log_error("%s: the ledger could not record a result (%s); trying again", job->mail_id,
+                  outcome == COMMIT_FULL      ? "the spool is full"
+                  : outcome == COMMIT_INVALID ? "refused"
+                                              : "failed");
+    }
+    job->record_sent = false;
+    job->record_after = clock_deadline(pause);
+    runner_soon(runner, pause);
+}
+
+bool on_mail_recorded(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct runner *runner = context;
+    struct job *job = job_find(runner, message->serial);
+    uint32_t outcome = message->values->mail_recorded.outcome;
+    (void)peer;
+    if (job == NULL || job->state != JOB_RECORDING || !job->record_sent) {
+        log_error("the ledger recorded a result that was not sent");
+        return true;
+    }
+    if (outcome != COMMIT_OK) {
+        record_again(runner, job, outcome);
+        return true;
+    }
+    for (size_t i = 0; i < job->count; i++) {
+        parcel_end(runner, job->parcels[i], job->ends[i]);
+    }
+    job->count = 0;
+    if (job->earliest_retry != CLOCK_NEVER) {
+        due_wake_at(runner, job->earliest_retry);
+    }
+    job_free(runner, job);
+    return true;
+}

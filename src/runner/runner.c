@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ * The queue runner: resident, it wakes for new mail and for what is due; in cron mode it works off what is due and ends
+ * with 0, 75 (something was deferred) or 1. Runs as the spool's user with the database read-only; forks nothing and
+ * speaks to no other machine: agents do, which the listener forks. Without its ledger it ends, as results could not be
+ * recorded; without its listener it ends after what agents have in hand. */
+#include "runner/runner.h"
+#include "base/clock.h"
+#include "base/exit_status.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "runner/runner_private.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum exit_status run_status(const struct runner *runner) {
+    if (runner->failed) {
+        return EXIT_STATUS_ERROR;
+    }
+    return runner->deferred ? EXIT_STATUS_TEMPFAIL : EXIT_STATUS_OK;
+}
+
+static _Noreturn void end_runner(struct runner *runner, enum exit_status status) {
+    database_close(runner->database);
+    exit(status);
+}
+
+static void soon(void *context) {
+    struct runner *runner = context;
+    runner->soon = NULL; /* the end of this round does the rest */
+}
+
+void runner_soon(struct runner *runner, int64_t milliseconds) {
+    int64_t at = clock_deadline(milliseconds);
+    if (runner->soon != NULL && runner->soon_at <= at) {
+        return; /* whoever has to wait longer asks again in that round */
+    }
+    if (runner->soon != NULL) {
+        loop_cancel(runner->soon);
+    }
+    runner->soon_at = at;
+    runner->soon = loop_after(service_loop(runner->service), milliseconds, soon, runner);
+}
+
+static bool is_idle(const struct runner *runner) {
+    return runner->parcel_count == 0 && runner->job_count == 0 && !runner->overflow && !runner->reload_wanted;
+}
+
+static void end_of_round(void *context) {
+    struct runner *runner = context;
+    bool room = runner->overflow && runner->parcel_count < PARCELS_MAXIMUM / 2;
+    if (!runner->stopping && (runner->reload_wanted || room)) {
+        runner->reload_wanted = false;
+        due_load(runner, NULL);
+        due_wake_next(runner);
+    }
+    destination_start_jobs(runner);
+    job_pump(runner);
+    if (runner->stopping && runner->job_count == 0) {
+        end_runner(runner, runner->start->cron ? run_status(runner) : EXIT_STATUS_OK);
+    }
+    if (runner->start->cron && is_idle(runner)) {
+        struct empty_message finished = {.unused = (uint32_t)run_status(runner)};
+        service_send(service_hub(runner->service), HUB_FINISHED, 0, &finished, -1);
+        end_runner(runner, run_status(runner));
+    }
+}
+
+static void peer_gone(void *context, struct service_peer *peer) {
+    struct runner *runner = context;
+    if (peer->kind == PEER_AGENT && peer->data != NULL) {
+        agent_peer_gone(runner, peer);
+    } else if (peer->kind == PEER_OPERATOR) {
+        operator_peer_gone(runner, peer);
+    } else if (peer == runner->ledger) {
+        log_error("the ledger is gone; ending");
+        end_runner(runner, runner->start->cron ? EXIT_STATUS_ERROR : EXIT_STATUS_PEER_GONE);
+    }
+}
+
+/* Jobs that no agent has begun go back; the others are finished and recorded. */
+static void hub_gone(void *context) {
+    struct runner *runner = context;
+    struct job *next;
+    runner->stopping = true;
+    for (struct job *job = runner->jobs; job != NULL; job = next) {
+        next = job->next;
+        if (job->state == JOB_FETCHING) {
+            job_abandon(runner, job);
+        }
+    }
+    runner_soon(runner, 0);
+}
+
+static bool on_reload(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct runner *runner = context;
+    struct buffer errors;
+    (void)peer;
+    FILE *file = message->fd >= 0 ? fdopen(message->fd, "r") : NULL;
+    if (file == NULL) {
+        log_error("the new configuration cannot be read: %s", strerror(errno));
+        return true;
+    }
+    message->fd = -1;
+    buffer_init(&errors, 8192);
+    struct config *config = config_read_stream(file, runner->config->file, &errors);
+    if (config == NULL) {
+        log_error("the new configuration is not used: %s", buffer_string(&errors));
+    } else {
+        config_free(runner->config);
+        runner->config = config;
+        log_info("new configuration");
+    }
+    buffer_free(&errors);
+    fclose(file);
+    return true;
+}
+
+static const struct service_row rows[] = {
+    {HUB_RELOAD, on_reload},
+    {HUB_AGENT, on_hub_agent},
+    {PARCELS_NEW, on_parcels_new},
+    {MAIL_CONTENT, on_mail_content},
+    {MAIL_RECORDED, on_mail_recorded},
+    {AGENT_RESULT, on_agent_result},
+    {CONTROL_REQUEST, on_control_request},
+};
+static const struct service_definition definition = {
+    .kind = SERVICE_RUNNER,
+    .rows = rows,
+    .row_count = sizeof rows / sizeof rows[0],
+    .after_round = end_of_round,
+    .peer_gone = peer_gone,
+    .hub_gone = hub_gone,
+};
+
+static struct database *open_database(const struct config *config) {
+    struct buffer error;
+    buffer_init(&error, 1024);
+    struct database *database = database_open(config->database, DATABASE_MAIN, DATABASE_READ, &error);
+    if (database == NULL) {
+        die_fatal(EXIT_STATUS_IO, "%s", buffer_string(&error));
+    }
+    buffer_free(&error);
+    return database;
+}
+
+/* The first reading: everything that is due, or the mails named on the command line whatever their time. */
+static void first_load(struct runner *runner) {
+    const char *const *ids = runner->start->arguments;
+    if (ids == NULL || ids[0] == NULL) {
+        runner->reload_wanted = true;
+        return;
+    }
+    for (; *ids != NULL; ids++) {
+        if (!mail_id_is_valid(text_of(*ids))) {
+            log_error("\"%.40s\" is no mail id", *ids);
+            runner->failed = true;
+            continue;
+        }
+        size_t before = runner->parcel_count;
+        if (due_load(runner, *ids) && runner->parcel_count == before) {
+            log_warn("%s: nothing of this mail is waiting", *ids);
+        }
+    }
+}
+
+_Noreturn void runner_main(const struct process_start *start) {
+    const int keep[] = {start->hub, start->ledger, start->control, log_descriptor()};
+    log_set_program("runner");
+    tzset();
+    privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
+    privilege_drop(&start->user, start->chroot);
+    struct runner *runner = memory_new(1, sizeof *runner);
+    runner->start = start;
+    runner->config = start->config;
+    runner->database = open_database(runner->config);
+    runner->service = service_new(&definition, start->hub, runner);
+    runner->ledger = service_add_peer(runner->service, start->ledger, PEER_LEDGER, 0);
+    operator_listen(runner);
+    first_load(runner);
+    runner_soon(runner, 0);
+    service_run(runner->service);
+}
