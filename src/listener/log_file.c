@@ -10,18 +10,26 @@
 #include <unistd.h>
 
 void log_file_period(enum log_life life, time_t seconds, char period[LOG_PERIOD_SIZE]) {
-    static const char *const formats[] = {
-        [LOG_LIFE_NONE] = "",
-        [LOG_LIFE_DAILY] = "%Y-%m-%d",
-        [LOG_LIFE_WEEKLY] = "%G-W%V",
-        [LOG_LIFE_MONTHLY] = "%Y-%m",
-    };
     struct tm local;
+    size_t length = 0;
     period[0] = '\0';
-    if (life == LOG_LIFE_NONE || localtime_r(&seconds, &local) == NULL) {
+    if (localtime_r(&seconds, &local) == NULL) {
         return;
     }
-    if (strftime(period, LOG_PERIOD_SIZE, formats[life], &local) == 0) {
+    switch (life) {
+    case LOG_LIFE_DAILY:
+        length = strftime(period, LOG_PERIOD_SIZE, "%Y-%m-%d", &local);
+        break;
+    case LOG_LIFE_WEEKLY:
+        length = strftime(period, LOG_PERIOD_SIZE, "%G-W%V", &local);
+        break;
+    case LOG_LIFE_MONTHLY:
+        length = strftime(period, LOG_PERIOD_SIZE, "%Y-%m", &local);
+        break;
+    case LOG_LIFE_NONE:
+        break;
+    }
+    if (length == 0) {
         period[0] = '\0';
     }
 }

@@ -120,21 +120,18 @@ static bool may_have_client(const struct child *child) {
     return child->kind == PROCESS_RECEIVER && child->state == RECEIVER_WAITING;
 }
 
-/* One that has finished its start, else one that is still at it: the client waits in its channel. */
+/* The oldest: it has finished its start. One that is still at it finds the client in its channel. */
 static struct child *find_waiting(const struct supervisor *supervisor) {
-    struct child *fallback = NULL;
+    struct child *oldest = NULL;
     if (supervisor->receiver_count[RECEIVER_WAITING] == 0) {
         return NULL;
     }
     for (struct child *child = supervisor->children; child != NULL; child = child->next) {
-        if (may_have_client(child) && child->readiness > child->clients) {
-            return child;
-        }
         if (may_have_client(child)) {
-            fallback = child;
+            oldest = child; /* new ones are put in front */
         }
     }
-    return fallback;
+    return oldest;
 }
 
 bool receiver_give(struct supervisor *supervisor, const char *contact, const struct hub_client *client, int fd) {
@@ -148,7 +145,6 @@ bool receiver_give(struct supervisor *supervisor, const char *contact, const str
         }
         if (child_send(receiver, HUB_CLIENT, client, fd)) {
             set_state(receiver, RECEIVER_ACTIVE);
-            receiver->clients++;
             text_copy(receiver->contact, sizeof(receiver->contact), text_of(contact));
             return true;
         }
@@ -158,9 +154,8 @@ bool receiver_give(struct supervisor *supervisor, const char *contact, const str
 }
 
 void receiver_is_ready(struct child *receiver) {
-    receiver->readiness++;
-    if (receiver->state != RECEIVER_ACTIVE || receiver->readiness <= receiver->clients) {
-        return;
+    if (receiver->state != RECEIVER_ACTIVE) {
+        return; /* it waits anyway */
     }
     set_state(receiver, RECEIVER_WAITING);
     receiver->contact[0] = '\0';

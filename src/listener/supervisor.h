@@ -34,8 +34,6 @@ struct child {
     /* receivers */
     enum receiver_state state;
     bool outdated;      /* knows yesterday's services or settings: gets no further client */
-    uint32_t readiness; /* HUB_READY messages so far: one each time it waits for a client */
-    uint32_t clients;   /* given to it so far */
     char contact[NETWORK_IP_SIZE]; /* of the client in hand */
     struct child *next, *previous;
 };

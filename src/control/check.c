@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT
+ * `parcelpost check`: one line for each thing a server needs around it, with what to do about it. Reads and asks only.
+ * The configuration itself was checked when it was read. */
+#include "base/network.h"
+#include "base/privilege.h"
+#include "control/control.h"
+#include "control/operator.h"
+#include "control/question.h"
+#include "dkim/dkim.h"
+#include "tls/tls.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum finding { GOOD, DOUBTFUL, BAD };
+struct report {
+    const struct config *config;
+    unsigned bad;
+};
+
+__attribute__((format(printf, 3, 4))) static void tell(struct report *report, enum finding finding, const char *format,
+                                                       ...) {
+    static const char *const words[] = {[GOOD] = "ok  ", [DOUBTFUL] = "warn", [BAD] = "BAD "};
+    va_list list;
+    va_start(list, format);
+    printf("%s  ", words[finding]);
+    vprintf(format, list);
+    putchar('\n');
+    va_end(list);
+    report->bad += finding == BAD;
+}
+
+static void check_users(struct report *report) {
+    const struct config *config = report->config;
+    const char *const names[][2] = {{"user_name", config->user_name},
+                                    {"network_user", config->network_user},
+                                    {"auth_user", config->auth_user},
+                                    {"key_user", config->key_user}};
+    struct privilege_user user;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (privilege_find(names[i][1], "", &user)) {
+            tell(report, GOOD, "%s: the system user %s exists", names[i][0], names[i][1]);
+        } else if (privilege_is_root()) {
+            tell(report, BAD, "%s: the system user %s is missing; make it with: systemd-sysusers", names[i][0],
+                 names[i][1]);
+        } else {
+            tell(report, DOUBTFUL, "%s: the system user %s is missing; a server started as root would need it",
+                 names[i][0], names[i][1]);
+        }
+    }
+}
+
+static void check_directories(struct report *report) {
+    const struct config *config = report->config;
+    const char *const paths[][2] = {{"queue", config->queue}, {"control_directory", config->control_directory}};
+    struct stat status;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        if (stat(paths[i][1], &status) != 0) {
+            tell(report, errno == ENOENT ? DOUBTFUL : BAD, "%s: %s: %s%s", paths[i][0], paths[i][1], strerror(errno),
+                 errno == ENOENT ? "; the server makes it when it starts" : "");
+        } else if (!S_ISDIR(status.st_mode)) {
+            tell(report, BAD, "%s: %s is no directory", paths[i][0], paths[i][1]);
+        } else {
+            tell(report, GOOD, "%s: %s", paths[i][0], paths[i][1]);
+        }
+    }
+}
+
+static void check_database(struct report *report) {
+    struct buffer error;
+    const char *path = report->config->database;
+    if (access(path, F_OK) != 0) {
+        tell(report, DOUBTFUL, "database: %s does not exist yet; the server makes it", path);
+        return;
+    }
+    buffer_init(&error, 4096);
+    struct database *database = database_open(path, DATABASE_MAIN, DATABASE_READ, &error);
+    if (database != NULL) {
+        tell(report, GOOD, "database: %s", path);
+    } else {
+        tell(report, BAD, "database: %s", buffer_string(&error));
+    }
+    database_close(database);
+    buffer_free(&error);
+}
+
+static void check_server(struct report *report) {
+    struct buffer answer;
+    int status;
+    buffer_init(&answer, OPERATOR_ANSWER_MAXIMUM);
+    switch (operator_ask(report->config, "ledger.sock", "ping", "", "", &answer, &status)) {
+    case OPERATOR_NOBODY:
+        tell(report, DOUBTFUL, "server: does not run");
+        break;
+    case OPERATOR_REFUSED:
+        tell(report, DOUBTFUL, "server: you may not ask it; be root or %s", report->config->user_name);
+        break;
+    default:
+        tell(report, GOOD, "server: runs");
+    }
+    buffer_free(&answer);
+}
+
+/* A server that runs holds them; then they need no check. */
+static void check_ports(struct report *report) {
+    const struct config *config = report->config;
+    int yes = 1;
+    for (size_t i = 0; i < config->listen_count; i++) {
+        const struct network_address *address = &config->listens[i].parsed[0];
+        int family = address->storage.ss_family;
+        int fd = family == AF_UNIX ? -1 : socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0) {
+            continue;
+        }
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+        if (bind(fd, (const struct sockaddr *)&address->storage, address->length) == 0) {
+            tell(report, GOOD, "listen %s: free", config->listens[i].address);
+        } else if (errno == EADDRINUSE) {
+            tell(report, DOUBTFUL, "listen %s: in use; by this server, if it runs", config->listens[i].address);
+        } else {
+            tell(report, errno == EACCES && !privilege_is_root() ? DOUBTFUL : BAD, "listen %s: %s",
+                 config->listens[i].address, strerror(errno));
+        }
+        close(fd);
+    }
+}
+
+static void check_certificate(struct report *report) {
+    const struct config *config = report->config;
+    struct buffer error;
+    if (config->certificate[0] == '\0') {
+        tell(report, DOUBTFUL, "certificate: none; STARTTLS and logins are not offered");
+        return;
+    }
+    buffer_init(&error, 4096);
+    struct tls_server *tls = tls_server_new(config->certificate, config->private_key, &error);
+    if (tls != NULL) {
+        tell(report, GOOD, "certificate: %s fits its key", config->certificate);
+        tls_server_free(tls);
+    } else {
+        tell(report, errno == EACCES ? DOUBTFUL : BAD, "certificate: %s", buffer_string(&error));
+    }
+    buffer_free(&error);
+}
+
+static void check_key(struct report *report, const char *file) {
+    struct buffer record, error;
+    buffer_init(&record, 4096);
+    buffer_init(&error, 4096);
+    if (dkim_key_record(file, &record, &error)) {
+        tell(report, GOOD, "DKIM key: %s", file);
+    } else {
+        tell(report, BAD, "DKIM key: %s", buffer_string(&error));
+    }
+    buffer_free(&record);
+    buffer_free(&error);
+}
+
+static void check_keys(struct report *report) {
+    const struct config *config = report->config;
+    if (config->dkim_private_key_file[0] == '\0' && config->dkim_count == 0) {
+        tell(report, DOUBTFUL, "DKIM key: none; mail is sent unsigned. Try: parcelpost dkim make FILE");
+    }
+    if (config->dkim_private_key_file[0] != '\0') {
+        check_key(report, config->dkim_private_key_file);
+    }
+    for (size_t i = 0; i < config->dkim_count; i++) {
+        check_key(report, config->dkims[i].private_key_file);
+    }
+}
+
+static void check_names(struct report *report) {
+    const struct config *config = report->config;
+    enum dns_outcome outcome = question_ask(config, config->server_name, DNS_ASK_A, NULL, NULL);
+    if (outcome != DNS_OUTCOME_FOUND) {
+        outcome = question_ask(config, config->server_name, DNS_ASK_AAAA, NULL, NULL);
+    }
+    tell(report, outcome == DNS_OUTCOME_FOUND ? GOOD : DOUBTFUL, "DNS: server_name %s: %s", config->server_name,
+         outcome == DNS_OUTCOME_FOUND ? "has an address" : question_outcome_words(outcome));
+    for (size_t i = 0; i < config->local_domains.count; i++) {
+        outcome = question_ask(config, config->local_domains.items[i], DNS_ASK_MX, NULL, NULL);
+        tell(report, outcome == DNS_OUTCOME_FOUND ? GOOD : DOUBTFUL, "DNS: %s: %s", config->local_domains.items[i],
+             outcome == DNS_OUTCOME_FOUND ? "has a mail exchanger" : question_outcome_words(outcome));
+    }
+}
+
+static void check_lmtp(struct report *report) {
+    const char *where = report->config->lmtp;
+    struct network_address address;
+    bool port_only;
+    if (where[0] == '\0') {
+        tell(report, GOOD, "local delivery: %s", report->config->local_transport);
+        return;
+    }
+    if (!network_parse_endpoint(text_of(where), &address, &port_only)) {
+        tell(report, DOUBTFUL, "lmtp: %s is a name; not tried", where);
+        return;
+    }
+    int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address.storage, address.length) == 0) {
+        tell(report, GOOD, "lmtp: %s answers", where);
+    } else {
+        tell(report, BAD, "lmtp: %s: %s; local mail waits until it answers", where, strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+int control_check(struct control *control, int count, char **arguments) {
+    static void (*const checks[])(struct report *) = {
+        check_users,       check_directories, check_database, check_server, check_ports,
+        check_certificate, check_keys,        check_names,    check_lmtp,
+    };
+    struct report report = {.config = control->config};
+    (void)count;
+    (void)arguments;
+    tell(&report, GOOD, "configuration: %s", control->config->file);
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        checks[i](&report);
+        fflush(stdout);
+    }
+    if (report.bad > 0) {
+        printf("%u of these must be put right first.\n", report.bad);
+        return EXIT_STATUS_ERROR;
+    }
+    return EXIT_STATUS_OK;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT
+ * sendmail: reads a message from standard input and hands it to the running server. Runs under the caller's
+ * privileges and needs none: the server learns the caller's uid from the socket. Exit statuses are sysexits.h's. */
+#include "control/sendmail.h"
+#include "base/file.h"
+#include "control/control.h"
+#include "control/setup.h"
+#include "control/submission.h"
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static const char help[] =
+    "Usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [RECIPIENT...] < message\n"
+    "       sendmail -bp | -q | -bs\n"
+    "\n"
+    "Hands a message from standard input to the Parcelpost server of this machine.\n"
+    "\n"
+    "  -t         take the recipients from the fields To, Cc and Bcc; Bcc is removed\n"
+    "  -i, -oi    a line with a lone dot does not end the message\n"
+    "  -f SENDER  the address that failures are reported to; <> for none (default: the caller's)\n"
+    "  -F NAME    the full name for the From field, when the message has none\n"
+    "  -v         show the conversation with the server\n"
+    "  -bp        show what waits (as: parcelpost queue list)\n"
+    "  -q         try to deliver what waits (as: parcelpost-queue)\n"
+    "  -bs        speak SMTP on standard input and output\n"
+    "  -C FILE    the configuration (default: ./etc/parcelpost.conf, else /etc/parcelpost/parcelpost.conf)\n"
+    "\n"
+    "Other options of other sendmail programs (-o…, -B, -N, -R, …) are accepted and ignored.\n"
+    "Exit status: 0 taken; 64 wrong usage; 65 wrong message or address; 67 no such user; 69 refused; 75 the server "
+    "does\n"
+    "not run, or says to try again; 77 not permitted; 78 wrong configuration.\n";
+
+struct command_line {
+    const char *file, *sender, *full_name;
+    char mode; /* of -b: 'm' (deliver), 'p', 's', 'i'; 'q' for -q */
+    bool recipients_from_message, dots_are_data, verbose;
+};
+
+static int take_option(int option, struct command_line *line) {
+    switch (option) {
+    case 'b':
+        line->mode = optarg[0];
+        return strchr("mpsi", optarg[0]) != NULL && optarg[0] != '\0' && optarg[1] == '\0' ? -1 : EX_USAGE;
+    case 'q':
+        line->mode = 'q';
+        return -1;
+    case 'C':
+    case 'c':
+        line->file = optarg;
+        return -1;
+    case 'f':
+    case 'r':
+        line->sender = optarg;
+        return -1;
+    case 'F':
+        line->full_name = optarg;
+        return -1;
+    case 'o': /* -oi; other -o options say how, not what */
+        line->dots_are_data = line->dots_are_data || strcmp(optarg, "i") == 0;
+        return -1;
+    case 'i':
+        line->dots_are_data = true;
+        return -1;
+    case 't':
+        line->recipients_from_message = true;
+        return -1;
+    case 'v':
+        line->verbose = true;
+        return -1;
+    case 'H':
+        fputs(help, stdout);
+        return EX_OK;
+    case '?':
+        fputs("Try: sendmail --help\n", stderr);
+        return EX_USAGE;
+    default:
+        return -1; /* B, N, R, V, h, L, O, p, X, e, m, n, G, U: nothing that matters here */
+    }
+}
+
+static int show_queue(const struct command_line *line) {
+    char program[] = "parcelpost", option[] = "-c", group[] = "queue", name[] = "list", file[PATH_MAX];
+    char *plain[] = {program, group, name, NULL};
+    char *configured[] = {program, option, file, group, name, NULL};
+    optind = 0; /* getopt starts afresh */
+    if (line->file == NULL) {
+        return control_main(3, plain);
+    }
+    return text_copy(file, sizeof(file), text_of(line->file)) ? control_main(5, configured) : EX_USAGE;
+}
+
+/* parcelpost-queue lies beside this program, or where PATH says. */
+static int run_queue(const struct command_line *line) {
+    char path[PATH_MAX + 32];
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+    const char *const option = line->file != NULL ? "-c" : NULL;
+    if (length > 0) {
+        path[length] = '\0';
+        char *slash = strrchr(path, '/');
+        if (slash != NULL) {
+            snprintf(slash + 1, sizeof(path) - (size_t)(slash + 1 - path), "parcelpost-queue");
+            execl(path, "parcelpost-queue", option, line->file, (char *)NULL);
+        }
+    }
+    execlp("parcelpost-queue", "parcelpost-queue", option, line->file, (char *)NULL);
+    fprintf(stderr, "sendmail: parcelpost-queue cannot be run: %s\n", strerror(errno));
+    return EX_OSFILE;
+}
+
+/* Copies what is there from one side to the other; false at its end. */
+static bool pump(int from, int to) {
+    char bytes[8192];
+    ssize_t length;
+    do {
+        length = read(from, bytes, sizeof(bytes));
+    } while (length < 0 && errno == EINTR);
+    return length > 0 && file_write_all(to, bytes, (size_t)length);
+}
+
+/* -bs: the caller speaks with the server itself. */
+static int converse(const struct config *config) {
+    int status;
+    int fd = submission_connect(config, "sendmail", &status);
+    if (fd < 0) {
+        return status;
+    }
+    struct pollfd sides[] = {{.fd = fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+    while (poll(sides, 2, -1) >= 0 || errno == EINTR) {
+        if (sides[1].revents != 0 && !pump(STDIN_FILENO, fd)) {
+            shutdown(fd, SHUT_WR);
+            sides[1].fd = -1;
+            sides[1].revents = 0;
+        }
+        if (sides[0].revents != 0 && !pump(fd, STDOUT_FILENO)) {
+            break;
+        }
+    }
+    close(fd);
+    return EX_OK;
+}
+
+/* -f, else the caller's login at the server's domain. */
+static bool choose_sender(struct sendmail_draft *draft, const char *wanted) {
+    const struct passwd *caller = getpwuid(getuid());
+    const char *name = wanted != NULL ? wanted : caller != NULL ? caller->pw_name : "nobody";
+    if (wanted != NULL && (wanted[0] == '\0' || strcmp(wanted, "<>") == 0)) {
+        draft->sender[0] = '\0';
+        return true;
+    }
+    struct text bare = text_of(name);
+    if (bare.length > 2 && bare.data[0] == '<' && bare.data[bare.length - 1] == '>') {
+        bare = text_first(text_from(bare, 1), bare.length - 2);
+    }
+    char copy[SENDMAIL_RECIPIENT_SIZE];
+    return text_copy(copy, sizeof(copy), bare) &&
+           sendmail_qualify(draft->config, copy, draft->sender, sizeof(draft->sender));
+}
+
+static void draft_free(struct sendmail_draft *draft) {
+    for (size_t i = 0; i < draft->count; i++) {
+        free(draft->recipients[i]);
+    }
+    free(draft->recipients);
+    buffer_free(&draft->message);
+}
+
+static int fail(int status, const char *words) {
+    fprintf(stderr, "sendmail: %s\n", words);
+    return status;
+}
+
+static int deliver_draft(struct sendmail_draft *draft, struct text input, const struct command_line *line) {
+    struct buffer error;
+    buffer_init(&error, 4096);
+    int status = sendmail_prepare(draft, input, &error);
+    if (status != EX_OK) {
+        fail(status, buffer_string(&error));
+    } else {
+        const struct submission submission = {
+            .config = draft->config,
+            .program = "sendmail",
+            .from = draft->sender,
+            .recipients = draft->recipients,
+            .count = draft->count,
+            .message = buffer_text(&draft->message),
+            .verbose = line->verbose,
+        };
+        status = submission_send(&submission);
+    }
+    buffer_free(&error);
+    return status;
+}
+
+static int deliver(const struct config *config, const struct command_line *line, char **recipients) {
+    struct sendmail_draft draft = {.config = config,
+                                   .dots_are_data = line->dots_are_data,
+                                   .recipients_from_it = line->recipients_from_message,
+                                   .full_name = line->full_name};
+    struct buffer input;
+    size_t maximum = (size_t)config->message_maximum;
+    buffer_init(&input, maximum);
+    buffer_init(&draft.message, maximum + maximum / 8 + 65536); /* CRs and added fields; the server has the last word */
+    bool good = choose_sender(&draft, line->sender);
+    for (; good && *recipients != NULL; recipients++) {
+        good = sendmail_add_recipient(&draft, *recipients);
+    }
+    int status;
+    if (!good) {
+        status = fail(EX_USAGE, "an address is too long, or there are too many");
+    } else if (!file_read_into(STDIN_FILENO, &input)) {
+        status = errno == EFBIG ? fail(EX_DATAERR, "the message is larger than message_maximum allows")
+                                : fail(EX_IOERR, "standard input cannot be read");
+    } else {
+        status = deliver_draft(&draft, buffer_text(&input), line);
+    }
+    buffer_free(&input);
+    draft_free(&draft);
+    return status;
+}
+
+int sendmail_main(int argc, char **argv) {
+    static const struct option long_options[] = {{"help", no_argument, NULL, 'H'}, {NULL, 0, NULL, 0}};
+    struct command_line line = {.mode = 'm'};
+    int option;
+    while ((option = getopt_long(argc, argv, "AB:C:GF:L:M:N:O:R:UV:X:b:c:e:f:h:imno:p:q::r:stv", long_options, NULL)) !=
+           -1) {
+        int status = take_option(option, &line);
+        if (status >= 0) {
+            return status;
+        }
+    }
+    switch (line.mode) {
+    case 'i':
+        return EX_OK; /* newaliases: there is nothing to rebuild */
+    case 'p':
+        return show_queue(&line);
+    case 'q':
+        return run_queue(&line);
+    default:
+        break;
+    }
+    struct config *config = setup_configuration("sendmail", line.file);
+    if (config == NULL) {
+        return EX_CONFIG;
+    }
+    int status = line.mode == 's' ? converse(config) : deliver(config, &line, argv + optind);
+    config_free(config);
+    return status;
+}
