@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ * A lookup worker: LOOKUP_ADDRESS, LOOKUP_LOGIN, LOOKUP_MAY_SEND. Forked by the listener, one of a small pool; drops to
+ * parcelpost-auth, then opens the databases read-only, when they are there. A request that passes lookup_timeout
+ * ends the process by SIGALRM, and the listener starts another.
+ *
+ * Why it opens after the drop, and without a chroot: the listener keeps no capability that lets root read what is
+ * somebody else's, and users.db may appear or be replaced while we run. So the files say who may read: users.db is
+ * parcelpost-auth's own, with a rollback journal; parcelpost.db is the ledger's, in a directory of mode 2750 whose
+ * group is parcelpost-auth, so that the database, its -wal and its -shm can be read. SQLite 3.40 reads a WAL database
+ * through a -shm that it may only read, as long as the ledger has it open; without a ledger we answer "temporary
+ * failure". */
+#include "lookup/lookup.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "ipc/service.h"
+#include "lookup/answers.h"
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+struct worker {
+    struct lookup lookup;
+    unsigned timeout; /* seconds a request may take; 0: no limit */
+};
+
+static bool handle_address(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct worker *worker = context;
+    char canonical[ANSWER_ADDRESS_SIZE];
+    alarm(worker->timeout);
+    enum address_standing standing =
+        answer_address(&worker->lookup, message->values->lookup_address.address, canonical);
+    alarm(0);
+    const struct lookup_address_answer answer = {.standing = standing, .canonical = text_of(canonical)};
+    service_answer(peer, LOOKUP_ADDRESS_ANSWER, message->serial, &answer, -1);
+    return true;
+}
+
+static void answer_login_request(struct service_peer *peer, uint32_t serial, enum login_outcome outcome,
+                                 const char *account) {
+    const struct lookup_login_answer answer = {.outcome = outcome, .account = text_of(account)};
+    service_answer(peer, LOOKUP_LOGIN_ANSWER, serial, &answer, -1);
+}
+
+static bool handle_login(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct worker *worker = context;
+    const struct lookup_login *login = &message->values->lookup_login;
+    char account[ANSWER_ADDRESS_SIZE];
+    alarm(worker->timeout);
+    enum login_outcome outcome = answer_login(&worker->lookup, login->user, login->password, account);
+    alarm(0);
+    explicit_bzero((char *)login->password.data, login->password.length); /* our scratch */
+    answer_login_request(peer, message->serial, outcome, account);
+    return true;
+}
+
+static bool handle_may_send(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct worker *worker = context;
+    const struct lookup_may_send *request = &message->values->lookup_may_send;
+    char account[ANSWER_ADDRESS_SIZE];
+    alarm(worker->timeout);
+    enum login_outcome outcome = answer_may_send(&worker->lookup, request->account, request->address);
+    alarm(0);
+    (void)text_copy(account, sizeof account, request->account);
+    answer_login_request(peer, message->serial, outcome, account);
+    return true;
+}
+
+static const struct service_row rows[] = {
+    {LOOKUP_ADDRESS, handle_address},
+    {LOOKUP_LOGIN, handle_login},
+    {LOOKUP_MAY_SEND, handle_may_send},
+};
+static const struct service_definition definition = {
+    .kind = SERVICE_LOOKUP, .rows = rows, .row_count = sizeof rows / sizeof *rows};
+
+/* SIGALRM ends the process, whatever the listener made of it. */
+static void let_alarm_end_us(void) {
+    sigset_t signals;
+    (void)signal(SIGALRM, SIG_DFL);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGALRM);
+    (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+static void open_sources(struct lookup *lookup, const struct config *config) {
+    lookup->postmaster = config->postmaster != NULL ? config->postmaster : "";
+    source_init(&lookup->main, config->database, DATABASE_MAIN);
+    source_init(&lookup->users, config->users_database, DATABASE_USERS);
+    if (source_refresh(&lookup->main) == SOURCE_ABSENT) {
+        log_error("%s is not there: until the ledger has made it, every address is a temporary failure",
+                  config->database);
+    }
+    if (source_refresh(&lookup->users) == SOURCE_ABSENT) {
+        log_warn("%s is not there: no users yet; try: parcelpost user add ADDRESS", config->users_database);
+    }
+}
+
+_Noreturn void lookup_main(const struct process_start *start) {
+    struct worker worker = {.timeout = (unsigned)start->config->lookup_timeout};
+    log_set_program("lookup");
+    struct service *service = service_new(&definition, start->hub, &worker);
+    privilege_drop(&start->user, NULL);
+    let_alarm_end_us();
+    open_sources(&worker.lookup, start->config);
+    service_run(service);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ * The two databases as lookup sees them: opened when they appear, opened anew when another file takes their name.
+ * Private to this folder. */
+#ifndef LOOKUP_SOURCES_H
+#define LOOKUP_SOURCES_H
+#include "store/database.h"
+#include <sys/types.h>
+struct source { /* one database file */
+    const char *path;
+    enum database_kind kind;
+    struct database *database; /* NULL: not open */
+    dev_t device;
+    ino_t inode;
+    bool complained; /* the reason is in the log already */
+};
+enum source_state { SOURCE_OPEN, SOURCE_ABSENT, SOURCE_BROKEN };
+/* Opens nothing yet. path stays the caller's. */
+void source_init(struct source *source, const char *path, enum database_kind kind);
+/* Makes sure that what is open is what has the path now. */
+enum source_state source_refresh(struct source *source);
+void source_close(struct source *source);
+#endif
