@@ -64,12 +64,11 @@ struct loop_timer *loop_timers_add(struct loop_timers *timers, int64_t milliseco
     return timer;
 }
 
-static void take_out(struct loop_timer *timer) {
-    struct loop_timers *timers = timer->timers;
-    size_t place = timer->place;
+static void take_out(struct loop_timers *timers, size_t place) {
+    const struct loop_timer *timer = timers->heap[place];
     timers->count--;
     struct loop_timer *last = timers->heap[timers->count];
-    if (last == timer) {
+    if (place == timers->count) {
         return;
     }
     if (is_earlier(last, timer)) {
@@ -80,7 +79,7 @@ static void take_out(struct loop_timer *timer) {
 }
 
 void loop_timers_remove(struct loop_timer *timer) {
-    take_out(timer);
+    take_out(timer->timers, timer->place);
     free(timer);
 }
 
@@ -95,7 +94,8 @@ void loop_timers_fire(struct loop_timers *timers) {
         struct loop_timer *timer = timers->heap[0];
         loop_elapsed *elapsed = timer->elapsed;
         void *context = timer->context;
-        loop_timers_remove(timer);
+        take_out(timers, 0);
+        free(timer);
         elapsed(context);
     }
 }

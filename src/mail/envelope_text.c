@@ -120,21 +120,21 @@ static bool parse_recipient(struct text line, uint32_t offset, struct envelope *
 enum parsed { PARSED, MALFORMED, NOT_MINE };
 
 static enum parsed parse_number(struct text key, struct text value, struct envelope *envelope) {
+    bool port = text_equal(key, TEXT("local_port"));
+    bool automatic = text_equal(key, TEXT("auto_generated"));
     uint64_t number;
-    uint32_t *small = text_equal(key, TEXT("local_port"))       ? &envelope->local_port
-                      : text_equal(key, TEXT("auto_generated")) ? &envelope->auto_generated
-                                                                : NULL;
-    bool contact = text_equal(key, TEXT("contact_id"));
-    if (small == NULL && !contact) {
+    if (!port && !automatic && !text_equal(key, TEXT("contact_id"))) {
         return NOT_MINE;
     }
-    if (!text_number(value, contact ? INT64_MAX : UINT32_MAX, &number)) {
+    if (!text_number(value, port || automatic ? UINT32_MAX : INT64_MAX, &number)) {
         return MALFORMED;
     }
-    if (contact) {
-        envelope->contact_id = (int64_t)number;
+    if (port) {
+        envelope->local_port = (uint32_t)number;
+    } else if (automatic) {
+        envelope->auto_generated = (uint32_t)number;
     } else {
-        *small = (uint32_t)number;
+        envelope->contact_id = (int64_t)number;
     }
     return PARSED;
 }

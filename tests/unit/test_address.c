@@ -14,86 +14,87 @@
 #define L16 "abcdefghijklmnop"
 #define L64 L16 L16 L16 L16
 
+static const struct {
+    const char *sentence, *argument;
+    bool utf8;
+    enum address_problem problem;
+    const char *text, *rest;
+} paths[] = {
+    {"a plain path", "<coco@example.test>", false, ADDRESS_OK, "coco@example.test", ""},
+    {"parameters follow", "<coco@example.test> SIZE=5", false, ADDRESS_OK, "coco@example.test", " SIZE=5"},
+    {"the null path", "<> BODY=8BITMIME", false, ADDRESS_OK, "", " BODY=8BITMIME"},
+    {"the domain becomes lower case, the local part stays", "<Coco@Example.TEST>", false, ADDRESS_OK,
+     "Coco@example.test", ""},
+    {"postmaster needs no domain", "<PostMaster>", false, ADDRESS_OK, "PostMaster", ""},
+    {"others need one", "<coco>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"all of atext", "<a!#$%&'*+-/=?^_`{|}~9@b.example>", false, ADDRESS_OK, "a!#$%&'*+-/=?^_`{|}~9@b.example", ""},
+    {"a source route is ignored", "<@a.example,@b.example:coco@c.example>", false, ADDRESS_OK, "coco@c.example", ""},
+    {"a source route with a literal", "<@[IPv6:::1]:coco@c.example>", false, ADDRESS_OK, "coco@c.example", ""},
+    {"a source route without its colon", "<@a.example,coco@c.example>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"a source route with a bad domain", "<@a..b:coco@c.example>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"a source route with nothing behind it", "<@a.example:>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"two at signs", "<x@y@z>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"two at signs before anything else", "<.x@y@z>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"no brackets", "coco@example.test", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"no closing bracket", "<coco@example.test", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"nothing", "", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"no local part", "<@example.test>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"no domain after the at sign", "<coco@>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"a blank inside", "<co co@example.test>", false, ADDRESS_BAD_CHARACTERS, "co co", ""},
+    {"a control byte", "<co\tco@example.test>", false, ADDRESS_BAD_CHARACTERS, "co\tco", ""},
+    {"a bracket inside", "<<coco@example.test>", false, ADDRESS_BAD_CHARACTERS, "<coco", ""},
+    {"a leading dot", "<.coco@example.test>", false, ADDRESS_BAD_DOTS, ".coco", ""},
+    {"a trailing dot", "<coco.@example.test>", false, ADDRESS_BAD_DOTS, "coco.", ""},
+    {"two dots", "<co..co@example.test>", false, ADDRESS_BAD_DOTS, "co..co", ""},
+    {"bad characters go before bad dots", "<.co co@example.test>", false, ADDRESS_BAD_CHARACTERS, ".co co", ""},
+    {"a dot between atoms", "<co.co@example.test>", false, ADDRESS_OK, "co.co@example.test", ""},
+    {"a quoted string keeps its quotes", "<\"co co\"@example.test>", false, ADDRESS_OK, "\"co co\"@example.test", ""},
+    {"a quoted string may hold brackets and at signs", "<\"a>b@c\"@d.example> X", false, ADDRESS_OK,
+     "\"a>b@c\"@d.example", " X"},
+    {"a quoted quote", "<\"a\\\"b\"@d.example>", false, ADDRESS_OK, "\"a\\\"b\"@d.example", ""},
+    {"dots anywhere in quotes", "<\"..\"@d.example>", false, ADDRESS_OK, "\"..\"@d.example", ""},
+    {"a quoted string without end", "<\"abc@d.example>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"text behind a quoted string", "<\"a\"b@d.example>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"a control byte in quotes", "<\"a\x01\"@d.example>", false, ADDRESS_BAD_CHARACTERS, "\"a\x01\"", ""},
+    {"UTF-8 without SMTPUTF8", "<j\xc3\xbcrgen@example.test>", false, ADDRESS_BAD_CHARACTERS, "j\xc3\xbcrgen", ""},
+    {"UTF-8 with SMTPUTF8", "<j\xc3\xbcrgen@example.test>", true, ADDRESS_OK, "j\xc3\xbcrgen@example.test", ""},
+    {"bytes that are no UTF-8", "<j\xfcrgen@example.test>", true, ADDRESS_UNPARSABLE, NULL, ""},
+    {"a domain in UTF-8 with SMTPUTF8",
+     "<a@b\xc3\xbc"
+     "cher.example>",
+     true, ADDRESS_OK,
+     "a@b\xc3\xbc"
+     "cher.example",
+     ""},
+    {"a domain in UTF-8 without",
+     "<a@b\xc3\xbc"
+     "cher.example>",
+     false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"an IPv4 literal", "<a@[192.0.2.1]>", false, ADDRESS_OK, "a@[192.0.2.1]", ""},
+    {"an IPv6 literal", "<a@[ipv6:2001:DB8::1]>", false, ADDRESS_OK, "a@[IPv6:2001:db8::1]", ""},
+    {"a literal without an address", "<a@[example]>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"a domain with two dots", "<a@b..example>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"a domain that ends in a dot", "<a@b.example.>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"a domain with a blank", "<a@b .example>", false, ADDRESS_UNPARSABLE, NULL, ""},
+    {"the longest local part", "<" L64 "@b.example>", false, ADDRESS_OK, L64 "@b.example", ""},
+    {"one byte more", "<" L64 "x@b.example>", false, ADDRESS_TOO_LONG, NULL, ""},
+};
+
 static void paths_are_parsed_strictly(void **state) {
-    static const struct {
-        const char *sentence, *argument;
-        bool utf8;
-        enum address_problem problem;
-        const char *text, *rest;
-    } rows[] = {
-        {"a plain path", "<coco@example.test>", false, ADDRESS_OK, "coco@example.test", ""},
-        {"parameters follow", "<coco@example.test> SIZE=5", false, ADDRESS_OK, "coco@example.test", " SIZE=5"},
-        {"the null path", "<> BODY=8BITMIME", false, ADDRESS_OK, "", " BODY=8BITMIME"},
-        {"the domain becomes lower case, the local part stays", "<Coco@Example.TEST>", false, ADDRESS_OK,
-         "Coco@example.test", ""},
-        {"postmaster needs no domain", "<PostMaster>", false, ADDRESS_OK, "PostMaster", ""},
-        {"others need one", "<coco>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"all of atext", "<a!#$%&'*+-/=?^_`{|}~9@b.example>", false, ADDRESS_OK, "a!#$%&'*+-/=?^_`{|}~9@b.example", ""},
-        {"a source route is ignored", "<@a.example,@b.example:coco@c.example>", false, ADDRESS_OK, "coco@c.example",
-         ""},
-        {"a source route with a literal", "<@[IPv6:::1]:coco@c.example>", false, ADDRESS_OK, "coco@c.example", ""},
-        {"a source route without its colon", "<@a.example,coco@c.example>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"a source route with a bad domain", "<@a..b:coco@c.example>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"a source route with nothing behind it", "<@a.example:>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"two at signs", "<x@y@z>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"no brackets", "coco@example.test", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"no closing bracket", "<coco@example.test", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"nothing", "", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"no local part", "<@example.test>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"no domain after the at sign", "<coco@>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"a blank inside", "<co co@example.test>", false, ADDRESS_BAD_CHARACTERS, "co co", ""},
-        {"a control byte", "<co\tco@example.test>", false, ADDRESS_BAD_CHARACTERS, "co\tco", ""},
-        {"a bracket inside", "<<coco@example.test>", false, ADDRESS_BAD_CHARACTERS, "<coco", ""},
-        {"a leading dot", "<.coco@example.test>", false, ADDRESS_BAD_DOTS, ".coco", ""},
-        {"a trailing dot", "<coco.@example.test>", false, ADDRESS_BAD_DOTS, "coco.", ""},
-        {"two dots", "<co..co@example.test>", false, ADDRESS_BAD_DOTS, "co..co", ""},
-        {"bad characters go before bad dots", "<.co co@example.test>", false, ADDRESS_BAD_CHARACTERS, ".co co", ""},
-        {"a dot between atoms", "<co.co@example.test>", false, ADDRESS_OK, "co.co@example.test", ""},
-        {"a quoted string keeps its quotes", "<\"co co\"@example.test>", false, ADDRESS_OK, "\"co co\"@example.test",
-         ""},
-        {"a quoted string may hold brackets and at signs", "<\"a>b@c\"@d.example> X", false, ADDRESS_OK,
-         "\"a>b@c\"@d.example", " X"},
-        {"a quoted quote", "<\"a\\\"b\"@d.example>", false, ADDRESS_OK, "\"a\\\"b\"@d.example", ""},
-        {"dots anywhere in quotes", "<\"..\"@d.example>", false, ADDRESS_OK, "\"..\"@d.example", ""},
-        {"a quoted string without end", "<\"abc@d.example>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"text behind a quoted string", "<\"a\"b@d.example>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"a control byte in quotes", "<\"a\x01\"@d.example>", false, ADDRESS_BAD_CHARACTERS, "\"a\x01\"", ""},
-        {"UTF-8 without SMTPUTF8", "<j\xc3\xbcrgen@example.test>", false, ADDRESS_BAD_CHARACTERS, "j\xc3\xbcrgen", ""},
-        {"UTF-8 with SMTPUTF8", "<j\xc3\xbcrgen@example.test>", true, ADDRESS_OK, "j\xc3\xbcrgen@example.test", ""},
-        {"bytes that are no UTF-8", "<j\xfcrgen@example.test>", true, ADDRESS_UNPARSABLE, NULL, ""},
-        {"a domain in UTF-8 with SMTPUTF8",
-         "<a@b\xc3\xbc"
-         "cher.example>",
-         true, ADDRESS_OK,
-         "a@b\xc3\xbc"
-         "cher.example",
-         ""},
-        {"a domain in UTF-8 without",
-         "<a@b\xc3\xbc"
-         "cher.example>",
-         false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"an IPv4 literal", "<a@[192.0.2.1]>", false, ADDRESS_OK, "a@[192.0.2.1]", ""},
-        {"an IPv6 literal", "<a@[ipv6:2001:DB8::1]>", false, ADDRESS_OK, "a@[IPv6:2001:db8::1]", ""},
-        {"a literal without an address", "<a@[example]>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"a domain with two dots", "<a@b..example>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"a domain that ends in a dot", "<a@b.example.>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"a domain with a blank", "<a@b .example>", false, ADDRESS_UNPARSABLE, NULL, ""},
-        {"the longest local part", "<" L64 "@b.example>", false, ADDRESS_OK, L64 "@b.example", ""},
-        {"one byte more", "<" L64 "x@b.example>", false, ADDRESS_TOO_LONG, NULL, ""},
-    };
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
         struct address address;
         struct text rest;
         char text[ADDRESS_SIZE * 2];
-        print_message("%s\n", rows[i].sentence);
-        assert_int_equal(address_parse_path(text_of(rows[i].argument), rows[i].utf8, &address, &rest), rows[i].problem);
-        if (rows[i].problem == ADDRESS_BAD_DOTS || rows[i].problem == ADDRESS_BAD_CHARACTERS) {
-            assert_string_equal(address.local, rows[i].text);
-        } else if (rows[i].problem == ADDRESS_OK) {
-            assert_string_equal(address_text(&address, text, sizeof text), rows[i].text);
-            assert_true(text_equal(rest, text_of(rows[i].rest)));
-            assert_int_equal(address_is_null(&address), rows[i].text[0] == '\0');
+        print_message("%s\n", paths[i].sentence);
+        assert_int_equal(address_parse_path(text_of(paths[i].argument), paths[i].utf8, &address, &rest),
+                         paths[i].problem);
+        if (paths[i].problem == ADDRESS_BAD_DOTS || paths[i].problem == ADDRESS_BAD_CHARACTERS) {
+            assert_string_equal(address.local, paths[i].text);
+        } else if (paths[i].problem == ADDRESS_OK) {
+            assert_string_equal(address_text(&address, text, sizeof text), paths[i].text);
+            assert_true(text_equal(rest, text_of(paths[i].rest)));
+            assert_int_equal(address_is_null(&address), paths[i].text[0] == '\0');
         }
     }
 }

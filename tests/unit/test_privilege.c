@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -51,12 +52,12 @@ static int drop_to_nobody(void) {
         mkdtemp(directory) == NULL) {
         return 1;
     }
-    int inside = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    rmdir(directory);
-    if (inside < 0 || fchdir(inside) != 0) {
+    char inside[64];
+    snprintf(inside, sizeof inside, "/proc/self/fd/%d", open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (rmdir(directory) != 0 || chdir("/") != 0) {
         return 2;
     }
-    privilege_drop(&nobody, ".");
+    privilege_drop(&nobody, inside);
     if (getresuid(&uids[0], &uids[1], &uids[2]) != 0 || uids[0] != nobody.uid || uids[1] != nobody.uid ||
         uids[2] != nobody.uid || getgid() != nobody.gid || getegid() != nobody.gid) {
         return FOUND_IDS;
@@ -67,7 +68,7 @@ static int drop_to_nobody(void) {
     if (setuid(0) == 0 || setgid(0) == 0 || setgroups(1, groups) == 0 || chroot("/") == 0) {
         return FOUND_ROOT;
     }
-    if (access("/etc", F_OK) == 0 || access("/proc", F_OK) == 0) {
+    if (access("/etc", F_OK) == 0 || access("/proc", F_OK) == 0 || access("etc", F_OK) == 0) {
         return FOUND_FILES;
     }
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) {
