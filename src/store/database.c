@@ -9,7 +9,6 @@
 
 #define BUSY_MILLISECONDS 5000 /* how long a foreign write, e.g. of the sqlite3 program, is waited for */
 
-/* sqlite3_errmsg may be reset by a rollback: the message of what failed first is what people need. */
 static bool run_text(struct database *database, const char *sql) {
     sqlite3_stmt *statement = NULL;
     bool good = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL) == SQLITE_OK;
@@ -50,10 +49,12 @@ static bool apply_migrations(struct database *database, int64_t version) {
 }
 
 /* From nothing: the schema, which is always the newest. From an older version: the migrations after it. */
-static bool migrate(struct database *database, enum database_kind kind, int64_t version) {
+static bool migrate(struct database *database, enum database_kind kind, const char *path, struct buffer *error) {
     char pragma[40];
+    int64_t version = 0;
     sqlite3_snprintf(sizeof pragma, pragma, "PRAGMA user_version = %d", latest_version(kind));
     if (!database_begin(database)) {
+        buffer_format(error, "%s: cannot be written: %s", path, database_error(database));
         return false;
     }
     /* another process may have migrated while this one waited for the lock */
@@ -67,6 +68,8 @@ static bool migrate(struct database *database, enum database_kind kind, int64_t 
     if (good && run_text(database, pragma) && database_commit(database)) {
         return true;
     }
+    buffer_format(error, "%s: could not be brought to version %d: %s", path, latest_version(kind),
+                  database_error(database)); /* before the rollback, which resets it */
     database_rollback(database);
     return false;
 }
@@ -95,11 +98,7 @@ static bool check_version(struct database *database, enum database_kind kind, en
                       path, (long long)version, latest);
         return false;
     }
-    if (!migrate(database, kind, version)) {
-        buffer_format(error, "%s: could not be brought to version %d: %s", path, latest, database_error(database));
-        return false;
-    }
-    return true;
+    return migrate(database, kind, path, error);
 }
 
 /* users.db keeps a rollback journal: lookup reads it as another user than those who write it, often while no writer is
@@ -118,6 +117,18 @@ static bool set_up(struct database *database, enum database_kind kind, enum data
     return good;
 }
 
+static int count_pages(void *context, sqlite3 *handle, const char *name, int pages) {
+    struct database *database = context;
+    (void)handle;
+    (void)name;
+    database->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+int database_wal_pages(const struct database *database) {
+    return database->wal_pages;
+}
+
 struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode,
                                struct buffer *error) {
     struct database *database = memory_new(1, sizeof *database);
@@ -126,6 +137,9 @@ struct database *database_open(const char *path, enum database_kind kind, enum d
     if (sqlite3_open_v2(path, &database->handle, flags, NULL) != SQLITE_OK) {
         buffer_format(error, "%s: cannot be opened: %s", path, database_error(database));
     } else if (set_up(database, kind, mode, path, error) && check_version(database, kind, mode, path, error)) {
+        if (mode == DATABASE_WRITE && kind == DATABASE_MAIN) {
+            sqlite3_wal_hook(database->handle, count_pages, database);
+        }
         return database;
     }
     database_close(database);

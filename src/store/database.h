@@ -11,7 +11,8 @@ struct database;
 enum database_mode { DATABASE_WRITE /* creates and migrates */, DATABASE_READ };
 enum database_kind { DATABASE_MAIN /* parcelpost.db */, DATABASE_USERS /* users.db */ };
 /* NULL with a sentence in error: cannot open, newer version than this program, malformed, … */
-struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode, struct buffer *error);
+struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode,
+                               struct buffer *error);
 void database_close(struct database *database);
 /* Transactions; false with the reason in database_error. */
 bool database_begin(struct database *database);
@@ -20,4 +21,6 @@ void database_rollback(struct database *database);
 const char *database_error(const struct database *database);
 /* PRAGMA data_version: changes when another connection wrote. */
 int64_t database_data_version(struct database *database);
+/* Pages in the write-ahead log after the last commit through this connection (main database, writing). */
+int database_wal_pages(const struct database *database);
 #endif

@@ -232,7 +232,8 @@ static enum journal_result write_record(struct journal *journal, enum record_typ
     if (!file_pwrite_all(segment->fd, bytes, RECORD_HEADER_SIZE + head.length, at) ||
         !file_pwrite_all(segment->fd, body.data, body.length, at + (off_t)(RECORD_HEADER_SIZE + head.length))) {
         log_error("journal segment %llu: write: %s", (unsigned long long)segment->number, strerror(errno));
-        return JOURNAL_FAILED; /* the end stays: the next record goes over it */
+        journal->failed = true; /* the whole batch: nobody knows what of this record a scan would find */
+        return JOURNAL_FAILED;
     }
     if (place != NULL) {
         *place = (struct journal_place){segment->number, segment->end};
@@ -291,6 +292,7 @@ static bool open_after_failure(struct journal *journal) {
     }
     journal->next_try = clock_deadline(RETRY_MILLISECONDS);
     if (open_next(journal, JOURNAL_RESERVE) != JOURNAL_OK) {
+        journal->failed = false; /* there is no batch yet that could be abandoned */
         return false;
     }
     if (journal_flush(journal->current->fd) != 0) {
@@ -304,19 +306,21 @@ static bool open_after_failure(struct journal *journal) {
     return true;
 }
 
-enum journal_result journal_append(struct journal *journal, enum record_type type, enum journal_right right,
-                                   struct text head, struct text body, struct journal_place *place) {
+enum journal_result journal_make_room(struct journal *journal, enum journal_right right, uint64_t room) {
     if (journal->failed || (journal->current == NULL && !open_after_failure(journal))) {
         return JOURNAL_FAILED;
     }
-    uint64_t room = record_room(head.length + body.length);
-    if (!has_room(journal, room, right)) {
-        enum journal_result result = open_next(journal, right);
-        if (result != JOURNAL_OK) {
-            return result;
-        }
+    if (has_room(journal, room, right)) {
+        return JOURNAL_OK;
     }
-    return has_room(journal, room, JOURNAL_RESERVE) ? write_record(journal, type, head, body, place) : JOURNAL_FULL;
+    enum journal_result result = open_next(journal, right);
+    return result == JOURNAL_OK && !has_room(journal, room, JOURNAL_RESERVE) ? JOURNAL_FULL : result;
+}
+
+enum journal_result journal_append(struct journal *journal, enum record_type type, enum journal_right right,
+                                   struct text head, struct text body, struct journal_place *place) {
+    enum journal_result result = journal_make_room(journal, right, record_room(head.length + body.length));
+    return result == JOURNAL_OK ? write_record(journal, type, head, body, place) : result;
 }
 
 /* ---- the end of a batch ---- */
@@ -362,6 +366,10 @@ bool journal_finish(struct journal *journal) {
     journal->dirty = false;
     journal->batch_start = journal_end(journal);
     return true;
+}
+
+bool journal_has_failed(const struct journal *journal) {
+    return journal->failed;
 }
 
 struct journal_place journal_end(const struct journal *journal) {

@@ -39,14 +39,21 @@ void journal_set_limits(struct journal *journal, const struct journal_limits *li
 void journal_set_file_bytes(struct journal *journal, uint64_t bytes);
 /* True when `bytes` more may be stored outside the journal. */
 bool journal_has_space(const struct journal *journal, uint64_t bytes);
+/* The same for bytes that lie in the file system already: only maximum_size counts. */
+bool journal_within_maximum(const struct journal *journal, uint64_t bytes);
 /* True when a record with this payload fits into a segment at all. */
 bool journal_fits(const struct journal *journal, uint64_t payload_length);
 
+/* Makes sure that records of together this record_room can follow in one segment: so that a group is taken whole or
+ * not. */
+enum journal_result journal_make_room(struct journal *journal, enum journal_right right, uint64_t room);
 /* Appends a record; it is part of the batch that the next journal_finish ends. place may be NULL. */
 enum journal_result journal_append(struct journal *journal, enum record_type type, enum journal_right right,
                                    struct text head, struct text body, struct journal_place *place);
 /* Ends the batch: one flush. False: every record since the last journal_finish is abandoned and cut. */
 bool journal_finish(struct journal *journal);
+/* True when a write of this batch failed: journal_finish will abandon it. */
+bool journal_has_failed(const struct journal *journal);
 /* Where the journal ends: what journal_position gets with the rows of a finished batch. */
 struct journal_place journal_end(const struct journal *journal);
 /* The only flush of the commit path. Tests replace it. */

@@ -41,10 +41,13 @@ static uint64_t total_size(const struct journal *journal) {
     return total;
 }
 
-bool journal_has_space(const struct journal *journal, uint64_t bytes) {
+bool journal_within_maximum(const struct journal *journal, uint64_t bytes) {
     uint64_t total = total_size(journal);
-    return total <= journal->limits.maximum_size && bytes <= journal->limits.maximum_size - total &&
-           has_free_bytes(journal, bytes);
+    return total <= journal->limits.maximum_size && bytes <= journal->limits.maximum_size - total;
+}
+
+bool journal_has_space(const struct journal *journal, uint64_t bytes) {
+    return journal_within_maximum(journal, bytes) && has_free_bytes(journal, bytes);
 }
 
 static bool is_reusable(const struct journal *journal, const struct segment *segment) {

@@ -12,7 +12,8 @@ struct schedule_parcel { /* strings borrowed until the callback returns */
 typedef bool schedule_visit(void *context, const struct schedule_parcel *parcel); /* false: stop */
 /* Every queued or deferred parcel with retry_at <= now, oldest first, at most limit. mail_id: only that mail, whatever
  * its retry_at (NULL for all). False on a database error. */
-bool schedule_due(struct database *database, int64_t now, const char *mail_id, size_t limit, schedule_visit *visit, void *context);
+bool schedule_due(struct database *database, int64_t now, const char *mail_id, size_t limit, schedule_visit *visit,
+                  void *context);
 /* The earliest retry_at of a waiting parcel; CLOCK_NEVER when nothing waits. */
 bool schedule_next(struct database *database, int64_t *next);
 #endif

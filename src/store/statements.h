@@ -84,6 +84,7 @@ struct sqlite3_stmt;
 struct database {
     struct sqlite3 *handle;
     struct sqlite3_stmt *prepared[STATEMENTS];
+    int wal_pages; /* in the write-ahead log after the last commit of this connection */
 };
 enum statement_result { STATEMENT_ROW, STATEMENT_DONE, STATEMENT_ERROR };
 enum bind_kind { BIND_NULL, BIND_TEXT, BIND_INTEGER };

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ * Contacts: hits, violations with their evidence, locks, expiry, mercies. Each change is one transaction, so that no
+ * counter update is lost to somebody who edits rows with sqlite3. Used by the ledger (and `parcelpost` while no daemon
+ * runs); false on a database error, with the reason in database_error.
+ *
+ * A contact is locked out while expires_at lies ahead and violations is not 0: whoever sets either by hand forgives. */
+#ifndef STORE_CONTACTS_H
+#define STORE_CONTACTS_H
+#include "base/network.h"
+#include "store/database.h"
+
+struct contacts_policy {
+    int64_t prohibited_seconds, lockout_maximum, history_days;
+    unsigned maximum; /* max_failed_msgs_per_period */
+};
+enum contacts_verdict { CONTACTS_ADMIT, CONTACTS_WARN, CONTACTS_CLOSE };
+enum contacts_mercy { CONTACTS_PLAIN, CONTACTS_UNKNOWN_RECIPIENT, CONTACTS_BROKEN };
+struct contacts_state { /* what a call found and left */
+    int64_t id, expires_at, locked_at;
+    unsigned violations;
+    enum contacts_verdict verdict;
+    char contact[NETWORK_IP_SIZE];
+    bool locked;   /* this call locked it out, or moved the end of its lockout */
+    bool unlocked; /* this call ended a lockout */
+};
+struct contacts_violation {
+    int64_t contact_id; /* 0: by name */
+    struct text contact, verb, rule, reply, account, mail_id;
+    unsigned port;
+    enum contacts_mercy mercy;
+};
+/* A connection: one hit more; at the maximum of violations the lockout begins with a warning. allowed: is on the allow
+ * list, so never locked out nor warned. */
+bool contacts_open(struct database *database, const struct contacts_policy *policy, struct text contact, bool allowed,
+                   int64_t now, struct contacts_state *state);
+/* Evidence, and a point unless one of the mercies holds; above the maximum the lockout begins at once. */
+bool contacts_violate(struct database *database, const struct contacts_policy *policy,
+                      const struct contacts_violation *violation, bool allowed, int64_t now,
+                      struct contacts_state *state);
+/* A successful login clears. */
+bool contacts_login(struct database *database, int64_t contact_id, int64_t now, struct contacts_state *state);
+/* Attempts of a contact that is locked out: they move the end of the lockout, up to lockout_maximum after it began. */
+bool contacts_attempts(struct database *database, const struct contacts_policy *policy, struct text contact,
+                       unsigned hits, int64_t last_at, int64_t now, struct contacts_state *state);
+/* An accepted message, inside the caller's transaction: clears a stranger's count unless locked out. */
+bool contacts_accepted(struct database *database, int64_t contact_id, int64_t now);
+/* Ends lockouts that are over; *changed says whether there were any. */
+bool contacts_expire(struct database *database, int64_t now, bool *changed);
+/* Operator: lock a contact out now; forgive one, or all with NULL. */
+bool contacts_lock(struct database *database, const struct contacts_policy *policy, struct text contact, int64_t now,
+                   struct contacts_state *state);
+bool contacts_forgive(struct database *database, const char *contact, int64_t now, int64_t *changed);
+/* Every contact that is locked out, in strcmp order. */
+typedef void contacts_visit(void *context, const char *contact, int64_t until, int64_t began);
+bool contacts_locked(struct database *database, int64_t now, contacts_visit *visit, void *context);
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT
+ * Rows of mails, parcels and attempts. Called by spool*.c in the ledger, inside its transactions; errors are returned.
+ */
+#include "store/parcels.h"
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    enum recipient_status status;
+    const char *state;
+    bool final;
+} states[] = {
+    {RECIPIENT_QUEUED, "queued", false}, {RECIPIENT_HELD, "held", false},      {RECIPIENT_DELIVERED, "delivered", true},
+    {RECIPIENT_FAILED, "failed", true},  {RECIPIENT_EXPIRED, "expired", true}, {RECIPIENT_REMOVED, "removed", true},
+};
+
+const char *parcels_state(enum recipient_status status) {
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        if (states[i].status == status) {
+            return states[i].state;
+        }
+    }
+    return states[0].state;
+}
+
+bool parcels_status_is_final(enum recipient_status status) {
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        if (states[i].status == status) {
+            return states[i].final;
+        }
+    }
+    return false;
+}
+
+/* ---- mails ---- */
+
+void place_format(enum place_kind kind, struct journal_place place, char text[PLACE_SIZE]) {
+    if (kind == PLACE_JOURNAL) {
+        (void)snprintf(text, PLACE_SIZE, "journal %llu %llu", (unsigned long long)place.segment,
+                       (unsigned long long)place.offset);
+    } else {
+        (void)snprintf(text, PLACE_SIZE, "%s", kind == PLACE_FILE ? "file" : "gone");
+    }
+}
+
+bool place_parse(const char *text, enum place_kind *kind, struct journal_place *place) {
+    struct text rest = text_of(text), word, number;
+    *place = (struct journal_place){0, 0};
+    if (strcmp(text, "file") == 0 || strcmp(text, "gone") == 0) {
+        *kind = text[0] == 'f' ? PLACE_FILE : PLACE_GONE;
+        return true;
+    }
+    *kind = PLACE_JOURNAL;
+    return text_split(&rest, ' ', &word) && text_equal(word, TEXT("journal")) && text_split(&rest, ' ', &number) &&
+           text_number(number, INT64_MAX, &place->segment) && text_number(rest, INT64_MAX, &place->offset);
+}
+
+enum parcels_found mails_place(struct database *database, const char *mail_id, enum place_kind *kind,
+                               struct journal_place *place) {
+    struct sqlite3_stmt *statement = statement_query(database, STATEMENT_MAIL_PLACE, BINDS(bind_string(mail_id)));
+    enum statement_result result = statement_step(statement);
+    enum parcels_found found = result == STATEMENT_DONE ? PARCELS_NO : PARCELS_ERROR;
+    if (result == STATEMENT_ROW && place_parse(column_string(statement, 0), kind, place)) {
+        found = PARCELS_YES;
+    }
+    statement_end(statement);
+    return found;
+}
+
+bool mails_set_place(struct database *database, const char *mail_id, enum place_kind kind, struct journal_place place) {
+    char text[PLACE_SIZE];
+    place_format(kind, place, text);
+    return statement_run(database, STATEMENT_MAIL_SET_PLACE, BINDS(bind_string(mail_id), bind_string(text)));
+}
+
+static struct bind bind_contact(int64_t contact_id) {
+    return contact_id > 0 ? bind_integer(contact_id) : bind_string(NULL);
+}
+
+bool mails_add(struct database *database, const struct envelope *envelope, int64_t contact_id, enum place_kind kind,
+               struct journal_place place, uint64_t size) {
+    char text[PLACE_SIZE];
+    place_format(kind, place, text);
+    return statement_run(
+        database, STATEMENT_MAIL_ADD,
+        BINDS(bind_string(envelope->mail_id), bind_contact(contact_id), bind_string(text),
+              bind_time(envelope->received_at), bind_integer((int64_t)size), bind_string(envelope->role),
+              bind_integer(envelope->local_port), bind_string(envelope->remote_ip), bind_string(envelope->remote_name),
+              bind_string(envelope->ehlo), bind_string(envelope->from_url), bind_string(envelope->protocol),
+              bind_string(envelope->tls), bind_string(envelope->account), bind_string(envelope->verdicts),
+              bind_string(envelope->message_id), bind_integer(envelope->auto_generated)));
+}
+
+/* ---- parcels ---- */
+
+static struct text domain_of(const char *target) {
+    const char *at = strrchr(target, '@');
+    return at != NULL ? text_of(at + 1) : TEXT_NONE;
+}
+
+bool parcels_add(struct database *database, const struct envelope *envelope, uint32_t recipient, int64_t contact_id,
+                 int64_t retry_at, int64_t expires_at, int64_t now, int64_t *parcel_id) {
+    const struct envelope_recipient *to = &envelope->recipients[recipient];
+    bool final = parcels_status_is_final(to->status);
+    bool good = statement_run(database, STATEMENT_PARCEL_ADD,
+                              BINDS(bind_contact(contact_id), bind_string(envelope->mail_id), bind_integer(recipient),
+                                    bind_string(envelope->from_url), bind_string(to->to_url), bind_string(to->target),
+                                    bind_text(domain_of(to->target)), bind_string(envelope_delivery_name(to->delivery)),
+                                    bind_string(parcels_state(to->status)), bind_time(final ? now : 0), bind_string(""),
+                                    bind_time(final ? 0 : retry_at), bind_time(expires_at), bind_string(to->notify),
+                                    bind_string(to->orcpt), bind_time(now)));
+    *parcel_id = good ? statement_row_id(database) : 0;
+    return good;
+}
+
+bool parcels_add_refused(struct database *database, const struct parcels_refused *refused, int64_t now) {
+    size_t at = text_find(refused->to_url, '@');
+    return statement_run(database, STATEMENT_PARCEL_ADD,
+                         BINDS(bind_contact(refused->contact_id), bind_text(refused->mail_id), bind_integer(-1),
+                               bind_text(refused->from_url), bind_text(refused->to_url), bind_text(refused->to_url),
+                               bind_text(text_from(refused->to_url, at + 1)), bind_string("none"),
+                               bind_string("refused"), bind_time(now), bind_text(refused->reply), bind_time(0),
+                               bind_time(0), bind_string(""), bind_string(""), bind_time(now)));
+}
+
+enum parcels_found parcels_find(struct database *database, const char *mail_id, uint32_t recipient,
+                                struct parcels_row *row) {
+    struct sqlite3_stmt *statement =
+        statement_query(database, STATEMENT_PARCEL_FIND, BINDS(bind_string(mail_id), bind_integer(recipient)));
+    enum statement_result result = statement_step(statement);
+    if (result == STATEMENT_ROW) {
+        const char *state = column_string(statement, 1);
+        *row = (struct parcels_row){.id = column_integer(statement, 0), .expires_at = column_time(statement, 2)};
+        row->waiting = strcmp(state, "queued") == 0 || strcmp(state, "deferred") == 0 || strcmp(state, "held") == 0;
+    }
+    statement_end(statement);
+    return result == STATEMENT_ROW ? PARCELS_YES : result == STATEMENT_DONE ? PARCELS_NO : PARCELS_ERROR;
+}
+
+int64_t parcels_waiting(struct database *database, const char *mail_id) {
+    struct sqlite3_stmt *statement = statement_query(database, STATEMENT_PARCELS_WAITING, BINDS(bind_string(mail_id)));
+    int64_t count = statement_step(statement) == STATEMENT_ROW ? column_integer(statement, 0) : -1;
+    statement_end(statement);
+    return count;
+}
+
+bool parcels_end(struct database *database, const char *mail_id, uint32_t recipient, enum recipient_status status,
+                 int64_t at, struct text reply, bool tried) {
+    return statement_run(database, STATEMENT_PARCEL_END,
+                         BINDS(bind_string(mail_id), bind_integer(recipient), bind_string(parcels_state(status)),
+                               bind_time(at), bind_text(reply), bind_integer(tried)));
+}
+
+bool parcels_defer(struct database *database, const char *mail_id, uint32_t recipient, int64_t at, struct text reply,
+                   int64_t retry_at) {
+    return statement_run(
+        database, STATEMENT_PARCEL_DEFER,
+        BINDS(bind_string(mail_id), bind_integer(recipient), bind_time(at), bind_text(reply), bind_time(retry_at)));
+}
+
+bool attempts_add(struct database *database, int64_t parcel_id, const struct parcels_attempt *attempt) {
+    return statement_run(database, STATEMENT_ATTEMPT_ADD,
+                         BINDS(bind_integer(parcel_id), bind_time(attempt->started_at), bind_string(attempt->route),
+                               bind_string(attempt->host), bind_string(attempt->address), bind_string(attempt->tls),
+                               bind_string(attempt->reply), bind_integer(attempt->milliseconds)));
+}
+
+/* ---- journal_position ---- */
+
+bool position_read(struct database *database, struct journal_place *place) {
+    struct sqlite3_stmt *statement = statement_query(database, STATEMENT_POSITION_READ, BINDS_NONE);
+    bool good = statement_step(statement) == STATEMENT_ROW;
+    if (good) {
+        *place = (struct journal_place){(uint64_t)column_integer(statement, 0), (uint64_t)column_integer(statement, 1)};
+    }
+    statement_end(statement);
+    return good;
+}
+
+bool position_write(struct database *database, struct journal_place place) {
+    return statement_run(database, STATEMENT_POSITION_WRITE,
+                         BINDS(bind_integer((int64_t)place.segment), bind_integer((int64_t)place.offset)));
+}

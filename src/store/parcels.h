@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ * Rows of mails, parcels and attempts, and journal_position: typed wrappers of their statements. Used by spool*.c
+ * inside its transactions; false on a database error, with the reason in database_error. */
+#ifndef STORE_PARCELS_H
+#define STORE_PARCELS_H
+#include "mail/envelope.h"
+#include "store/journal.h"
+#include "store/statements.h"
+
+#define PLACE_SIZE 64
+enum parcels_found { PARCELS_YES, PARCELS_NO, PARCELS_ERROR };
+struct parcels_row {
+    int64_t id, expires_at;
+    bool waiting; /* queued, deferred or held */
+};
+struct parcels_attempt {
+    const char *route, *host, *address, *tls, *reply;
+    int64_t started_at, milliseconds;
+};
+enum place_kind { PLACE_JOURNAL, PLACE_FILE, PLACE_GONE };
+
+/* mails.place: where a message lies. */
+void place_format(enum place_kind kind, struct journal_place place, char text[PLACE_SIZE]);
+bool place_parse(const char *text, enum place_kind *kind, struct journal_place *place);
+enum parcels_found mails_place(struct database *database, const char *mail_id, enum place_kind *kind,
+                               struct journal_place *place);
+bool mails_set_place(struct database *database, const char *mail_id, enum place_kind kind, struct journal_place place);
+bool mails_add(struct database *database, const struct envelope *envelope, int64_t contact_id, enum place_kind kind,
+               struct journal_place place, uint64_t size);
+/* The name of a recipient's state; queued for anything unknown. */
+const char *parcels_state(enum recipient_status status);
+bool parcels_status_is_final(enum recipient_status status);
+/* One row a recipient of the envelope, in the state of its status byte; a waiting one is due at retry_at. */
+bool parcels_add(struct database *database, const struct envelope *envelope, uint32_t recipient, int64_t contact_id,
+                 int64_t retry_at, int64_t expires_at, int64_t now, int64_t *parcel_id);
+struct parcels_refused {
+    int64_t contact_id;
+    struct text mail_id, from_url, to_url, reply;
+};
+bool parcels_add_refused(struct database *database, const struct parcels_refused *refused, int64_t now);
+enum parcels_found parcels_find(struct database *database, const char *mail_id, uint32_t recipient,
+                                struct parcels_row *row);
+/* Waiting recipients of a mail; -1 on an error. */
+int64_t parcels_waiting(struct database *database, const char *mail_id);
+/* A waiting recipient ends; one that has ended already stays as it is. tried: an attempt led to it. */
+bool parcels_end(struct database *database, const char *mail_id, uint32_t recipient, enum recipient_status status,
+                 int64_t at, struct text reply, bool tried);
+bool parcels_defer(struct database *database, const char *mail_id, uint32_t recipient, int64_t at, struct text reply,
+                   int64_t retry_at);
+bool attempts_add(struct database *database, int64_t parcel_id, const struct parcels_attempt *attempt);
+bool position_read(struct database *database, struct journal_place *place);
+bool position_write(struct database *database, struct journal_place place);
+#endif

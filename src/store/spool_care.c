@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT
+ * Housekeeping of the spool, a little at a time from the ledger's timer: mails that ended by hand leave, old mails move
+ * out of a segment that only they keep from being reused; and `queue rebuild`. Failures are logged and tried again. */
+#include "base/file.h"
+#include "base/log.h"
+#include "store/spool_private.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define UNPIN_AT_ONCE 16
+
+static void add_leaver(struct spool *spool, const char *mail_id) {
+    struct piece *piece = spool_piece_new(PIECE_ATTEMPT, mail_id, NULL);
+    if (mails_place(spool->database, mail_id, &piece->place_kind, &piece->place) == PARCELS_YES &&
+        piece->place_kind != PLACE_GONE && spool_append_gone(spool, mail_id, GONE_ENDED) == JOURNAL_OK) {
+        piece->ended = piece->in_journal = true;
+        spool_piece_add(spool, piece);
+    } else {
+        spool_piece_free(piece);
+    }
+}
+
+void spool_sweep(struct spool *spool) {
+    char ids[64][MAIL_ID_SIZE];
+    size_t count = 0;
+    if (spool->rows_wait || spool->first != NULL) {
+        return;
+    }
+    struct sqlite3_stmt *rows = statement_query(spool->database, STATEMENT_MAILS_ENDED, BINDS_NONE);
+    while (count < sizeof ids / sizeof ids[0] && statement_step(rows) == STATEMENT_ROW) {
+        count += text_copy(ids[count], MAIL_ID_SIZE, text_of(column_string(rows, 0)));
+    }
+    statement_end(rows);
+    for (size_t i = 0; i < count; i++) {
+        add_leaver(spool, ids[i]);
+    }
+    if (!statement_run(spool->database, STATEMENT_PARCELS_WITHOUT_MAIL, BINDS(bind_time((int64_t)time(NULL))))) {
+        log_warn("parcels without a message cannot be ended: %s", database_error(spool->database));
+    }
+}
+
+static void add_mover(struct spool *spool, const char *mail_id) {
+    struct piece *piece = spool_piece_new(PIECE_ATTEMPT, mail_id, NULL);
+    if (mails_place(spool->database, mail_id, &piece->place_kind, &piece->place) == PARCELS_YES &&
+        piece->place_kind == PLACE_JOURNAL && spool_file_from_journal(spool, piece) &&
+        spool_append_gone(spool, mail_id, GONE_TO_FILE) == JOURNAL_OK) {
+        piece->to_file = piece->in_journal = true;
+        spool_piece_add(spool, piece);
+    } else {
+        spool_piece_free(piece);
+    }
+}
+
+void spool_unpin(struct spool *spool) {
+    char ids[UNPIN_AT_ONCE][MAIL_ID_SIZE];
+    size_t count = 0;
+    uint64_t segment = journal_pinned(spool->journal);
+    if (segment == 0 || spool->rows_wait || spool->first != NULL) {
+        return;
+    }
+    struct sqlite3_stmt *rows = statement_query(spool->database, STATEMENT_MAILS_IN_JOURNAL, BINDS_NONE);
+    while (count < UNPIN_AT_ONCE && statement_step(rows) == STATEMENT_ROW) {
+        enum place_kind kind;
+        struct journal_place place;
+        if (place_parse(column_string(rows, 1), &kind, &place) && kind == PLACE_JOURNAL && place.segment == segment) {
+            count += text_copy(ids[count], MAIL_ID_SIZE, text_of(column_string(rows, 0)));
+        }
+    }
+    statement_end(rows);
+    for (size_t i = 0; i < count; i++) {
+        add_mover(spool, ids[i]);
+    }
+}
+
+/* ---- rebuilding ---- */
+
+static bool move_aside(const char *path, const char *suffix, struct buffer *report) {
+    char from[PATH_MAX], to[PATH_MAX];
+    if (snprintf(from, sizeof from, "%s%s", path, suffix) >= (int)sizeof from ||
+        snprintf(to, sizeof to, "%s.before-rebuild%s", path, suffix) >= (int)sizeof to) {
+        buffer_format(report, "%s: the path is too long\n", path);
+        return false;
+    }
+    if (rename(from, to) == 0 || errno == ENOENT) {
+        return true;
+    }
+    buffer_format(report, "%s: cannot be moved aside: %s\n", from, strerror(errno));
+    return false;
+}
+
+static bool rebuild_rows(const struct spool_options *options, struct buffer *report) {
+    char path[PATH_MAX];
+    struct spool spool = {.options = *options};
+    spool.last = &spool.first;
+    spool.database = database_open(options->database, DATABASE_MAIN, DATABASE_WRITE, report);
+    (void)snprintf(path, sizeof path, "%s/journal", options->queue);
+    bool good = spool.database != NULL && mail_files_open(&spool.files, options->queue, report) &&
+                (spool.journal = journal_open(path, &options->limits, report)) != NULL &&
+                spool_recover_rows(&spool, true, report);
+    if (good) {
+        struct sqlite3_stmt *rows = statement_query(spool.database, STATEMENT_REPORT_STATES, BINDS_NONE);
+        while (statement_step(rows) == STATEMENT_ROW) {
+            buffer_format(report, "%lld %s\n", (long long)column_integer(rows, 1), column_string(rows, 0));
+        }
+        statement_end(rows);
+    }
+    journal_close(spool.journal);
+    database_close(spool.database);
+    return good;
+}
+
+bool spool_rebuild(const struct spool_options *options, struct buffer *report) {
+    return move_aside(options->database, "", report) && move_aside(options->database, "-wal", report) &&
+           move_aside(options->database, "-shm", report) && rebuild_rows(options, report);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ * Reading a mail from wherever it lies. Called by the ledger for the queue runner. The status bytes in what is handed
+ * out agree with the rows: people edit those by hand, and the rows are what holds while the ledger runs. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/spool_private.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum recipient_status status_of_state(const char *state) {
+    static const enum recipient_status all[] = {RECIPIENT_DELIVERED, RECIPIENT_FAILED, RECIPIENT_EXPIRED,
+                                                RECIPIENT_REMOVED, RECIPIENT_HELD};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(state, parcels_state(all[i])) == 0) {
+            return all[i];
+        }
+    }
+    return RECIPIENT_QUEUED;
+}
+
+bool spool_statuses(struct spool *spool, const char *mail_id, struct mail_status **statuses, size_t *count) {
+    struct sqlite3_stmt *rows =
+        statement_query(spool->database, STATEMENT_PARCELS_OF_MAIL, BINDS(bind_string(mail_id)));
+    enum statement_result result;
+    size_t room = 0;
+    *statuses = NULL;
+    *count = 0;
+    while ((result = statement_step(rows)) == STATEMENT_ROW) {
+        if (*count == room) {
+            room = room ? room * 2 : 16;
+            *statuses = memory_resize(*statuses, room, sizeof **statuses);
+        }
+        (*statuses)[(*count)++] =
+            (struct mail_status){(uint32_t)column_integer(rows, 1), status_of_state(column_string(rows, 2))};
+    }
+    statement_end(rows);
+    return result == STATEMENT_DONE;
+}
+
+bool spool_waiting(struct spool *spool, const char *mail_id, uint32_t **recipients, size_t *count) {
+    struct mail_status *statuses;
+    size_t all;
+    bool good = spool_statuses(spool, mail_id, &statuses, &all);
+    *recipients = memory_new(all + 1, sizeof **recipients);
+    *count = 0;
+    for (size_t i = 0; i < all; i++) {
+        if (!parcels_status_is_final(statuses[i].status)) {
+            (*recipients)[(*count)++] = statuses[i].recipient;
+        }
+    }
+    free(statuses);
+    return good;
+}
+
+static void align_bytes(const struct mail_status *statuses, size_t count, const struct cargo_lengths *lengths,
+                        char *cargo) {
+    struct envelope envelope;
+    char *text = cargo + lengths->message + lengths->headers;
+    envelope_init(&envelope);
+    if (envelope_parse((struct text){text, lengths->envelope}, &envelope)) {
+        for (size_t i = 0; i < count; i++) {
+            if (statuses[i].recipient < envelope.recipient_count) {
+                text[envelope.recipients[statuses[i].recipient].status_offset] = (char)statuses[i].status;
+            }
+        }
+    }
+    envelope_free(&envelope);
+}
+
+static bool align_file(struct spool *spool, const char *mail_id, const struct mail_status *statuses, size_t count,
+                       const struct spool_content *content) {
+    struct envelope envelope;
+    bool differs = false;
+    bool good = mail_file_envelope(content->fd, &content->lengths, &envelope);
+    for (size_t i = 0; good && i < count; i++) {
+        differs = differs || (statuses[i].recipient < envelope.recipient_count &&
+                              envelope.recipients[statuses[i].recipient].status != statuses[i].status);
+    }
+    envelope_free(&envelope);
+    return good && (!differs || mail_file_set_status(&spool->files, mail_id, statuses, count));
+}
+
+static bool fetch_file(struct spool *spool, const char *mail_id, const struct mail_status *statuses, size_t count,
+                       struct spool_content *content) {
+    content->fd = mail_file_open(&spool->files, mail_id, O_RDONLY, &content->lengths);
+    if (content->fd >= 0 &&
+        (!mail_file_verify(content->fd, &content->lengths) || !align_file(spool, mail_id, statuses, count, content))) {
+        (void)close(content->fd);
+        content->fd = -1;
+        errno = EBADMSG;
+    }
+    if (content->fd < 0) {
+        log_error("%s: cannot be read from the spool: %s", mail_id, strerror(errno));
+    }
+    return content->fd >= 0;
+}
+
+bool spool_fetch(struct spool *spool, const char *mail_id, struct spool_content *content) {
+    enum place_kind kind;
+    struct journal_place place;
+    struct mail_status *statuses;
+    size_t count;
+    *content = (struct spool_content){.fd = -1};
+    if (mails_place(spool->database, mail_id, &kind, &place) != PARCELS_YES || kind == PLACE_GONE) {
+        return false;
+    }
+    bool good = spool_statuses(spool, mail_id, &statuses, &count);
+    if (good && kind == PLACE_JOURNAL &&
+        journal_read_mail(spool->journal, place, mail_id, &content->lengths, &content->bytes)) {
+        align_bytes(statuses, count, &content->lengths, content->bytes);
+    } else if (good) {
+        good = fetch_file(spool, mail_id, statuses, count, content);
+    }
+    free(statuses);
+    return good;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ * Mail comes to rest: from the journal into queue/mail/ID, with the status bytes of recipients that have ended. Called
+ * by spool_attempt.c in the ledger. A mail that cannot be moved stays in the journal, which is as safe. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/spool_private.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void spool_file_count(struct spool *spool, int64_t bytes) {
+    int64_t sum = (int64_t)spool->file_bytes + bytes;
+    spool->file_bytes = sum < 0 ? 0 : (uint64_t)sum;
+    journal_set_file_bytes(spool->journal, spool->file_bytes);
+}
+
+/* What the rows say, then what this batch adds. Pieces of a batch that is not flushed yet count too: were the flush to
+ * fail, the file would say that a delivered recipient has ended, which is true. */
+static void set_status_bytes(struct spool *spool, const struct piece *piece, const struct envelope *envelope,
+                             char *text) {
+    struct mail_status *statuses;
+    size_t count;
+    if (!spool_statuses(spool, piece->mail_id, &statuses, &count)) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        enum recipient_status status = statuses[i].status;
+        if (piece->kind == PIECE_HOLD && !parcels_status_is_final(status)) {
+            status = RECIPIENT_HELD;
+        }
+        if (statuses[i].recipient < envelope->recipient_count) {
+            text[envelope->recipients[statuses[i].recipient].status_offset] = (char)status;
+        }
+    }
+    free(statuses);
+}
+
+static void set_batch_bytes(const struct piece *pieces, const char *mail_id, const struct envelope *envelope,
+                            char *text) {
+    for (const struct piece *piece = pieces; piece != NULL; piece = piece->next) {
+        for (size_t i = 0; strcmp(piece->mail_id, mail_id) == 0 && i < piece->ending_count; i++) {
+            const struct piece_ending *ending = &piece->endings[i];
+            if (ending->status == RECIPIENT_DELIVERED && ending->recipient < envelope->recipient_count) {
+                text[envelope->recipients[ending->recipient].status_offset] = (char)ending->status;
+            }
+        }
+    }
+}
+
+static bool write_file(struct spool *spool, struct piece *piece, const struct cargo_lengths *lengths, char *cargo) {
+    struct envelope envelope;
+    struct text text = {cargo, cargo_total(lengths)};
+    size_t offset = lengths->message + lengths->headers;
+    envelope_init(&envelope);
+    bool good = envelope_parse(text_from(text, offset), &envelope);
+    if (good) {
+        set_status_bytes(spool, piece, &envelope, cargo + offset);
+        set_batch_bytes(spool->first, piece->mail_id, &envelope, cargo + offset);
+        set_batch_bytes(piece, piece->mail_id, &envelope, cargo + offset);
+        good = mail_file_write(&spool->files, piece->mail_id, text, lengths, &envelope);
+    } else {
+        errno = EBADMSG;
+    }
+    envelope_free(&envelope);
+    return good;
+}
+
+bool spool_file_from_journal(struct spool *spool, struct piece *piece) {
+    struct cargo_lengths lengths;
+    char *cargo;
+    if (!journal_read_mail(spool->journal, piece->place, piece->mail_id, &lengths, &cargo)) {
+        log_error("%s: not found in the journal", piece->mail_id);
+        return false;
+    }
+    bool good = write_file(spool, piece, &lengths, cargo);
+    free(cargo);
+    if (good) {
+        spool_file_count(spool, (int64_t)mail_file_size(&lengths));
+    } else {
+        log_warn("%s: cannot come to rest in a file and stays in the journal: %s", piece->mail_id, strerror(errno));
+    }
+    return good;
+}
+
+bool spool_file_mark(struct spool *spool, const struct piece *piece) {
+    bool hold = piece->kind == PIECE_HOLD;
+    uint32_t *recipients;
+    size_t count;
+    if (!spool_waiting(spool, piece->mail_id, &recipients, &count)) {
+        return false;
+    }
+    struct mail_status *statuses = memory_new(count + 1, sizeof *statuses);
+    for (size_t i = 0; i < count; i++) {
+        statuses[i] = (struct mail_status){recipients[i], hold ? RECIPIENT_HELD : RECIPIENT_QUEUED};
+    }
+    bool good = mail_file_set_status(&spool->files, piece->mail_id, statuses, count);
+    free(statuses);
+    free(recipients);
+    return good;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT
+ * A message enters the batch: checked, then appended to the journal or made a file. Called by the ledger for commits
+ * and by spool_attempt.c for notices. What an asker got wrong is SPOOL_INVALID; nothing of it stays. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/spool_private.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HEADERS_MAXIMUM (4u << 20) /* headers that the receiver added; theirs are part of the message */
+
+enum spool_outcome spool_new_file(struct spool *spool, const char *mail_id, int *fd) {
+    *fd = -1;
+    if (!mail_id_is_valid(text_of(mail_id))) {
+        return SPOOL_INVALID;
+    }
+    if (spool->rows_wait || !journal_has_space(spool->journal, spool->options.journal_max_message)) {
+        return SPOOL_FULL;
+    }
+    *fd = mail_file_new(&spool->files, mail_id);
+    if (*fd >= 0) {
+        return SPOOL_OK;
+    }
+    int reason = errno;
+    log_error("%s: a file for a large message cannot be made: %s", mail_id, strerror(reason));
+    return reason == EEXIST ? SPOOL_INVALID : reason == ENOSPC || reason == EDQUOT ? SPOOL_FULL : SPOOL_FAILED;
+}
+
+void spool_drop_file(struct spool *spool, const char *mail_id) {
+    mail_file_drop_new(&spool->files, mail_id);
+}
+
+/* ---- checks ---- */
+
+static bool lengths_are_sane(const struct spool_cargo *cargo) {
+    const struct cargo_lengths *lengths = &cargo->lengths;
+    if (lengths->message > INT64_MAX / 4 || lengths->headers > HEADERS_MAXIMUM || lengths->envelope == 0 ||
+        lengths->envelope > ENVELOPE_TEXT_MAXIMUM) {
+        return false;
+    }
+    uint64_t there = cargo->bytes.length;
+    if (cargo->bytes.data == NULL) {
+        int64_t size = file_size(cargo->fd);
+        there = size < 0 ? 0 : (uint64_t)size;
+    }
+    return cargo_total(lengths) == there;
+}
+
+static bool read_envelope(const struct spool_cargo *cargo, struct envelope *envelope) {
+    uint64_t offset = cargo->lengths.message + cargo->lengths.headers;
+    if (cargo->bytes.data != NULL) {
+        return envelope_parse(text_from(cargo->bytes, offset), envelope);
+    }
+    char *bytes = memory_new(1, cargo->lengths.envelope + 1);
+    bool good = file_pread_all(cargo->fd, bytes, cargo->lengths.envelope, (off_t)offset) &&
+                envelope_parse((struct text){bytes, cargo->lengths.envelope}, envelope);
+    free(bytes);
+    return good;
+}
+
+static bool envelope_is_new(const struct envelope *envelope) {
+    for (size_t i = 0; i < envelope->recipient_count; i++) {
+        if (envelope->recipients[i].status != RECIPIENT_QUEUED) {
+            return false;
+        }
+    }
+    return envelope->recipient_count > 0 && mail_id_is_valid(text_of(envelope->mail_id));
+}
+
+static bool id_is_in_batch(const struct spool *spool, const char *mail_id) {
+    for (const struct piece *piece = spool->first; piece != NULL; piece = piece->next) {
+        if (piece->kind == PIECE_MAIL && strcmp(piece->mail_id, mail_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum spool_outcome check_id(struct spool *spool, const char *mail_id) {
+    enum place_kind kind;
+    struct journal_place place;
+    if (id_is_in_batch(spool, mail_id)) {
+        return SPOOL_NOTHING;
+    }
+    switch (mails_place(spool->database, mail_id, &kind, &place)) {
+    case PARCELS_YES:
+        return SPOOL_NOTHING;
+    case PARCELS_NO:
+        return SPOOL_OK;
+    case PARCELS_ERROR:
+        break;
+    }
+    log_error("%s: the database cannot be read: %s", mail_id, database_error(spool->database));
+    return SPOOL_FAILED;
+}
+
+/* ---- storing ---- */
+
+static enum spool_outcome outcome_of_errno(const char *mail_id) {
+    int reason = errno;
+    log_error("%s: the file cannot be stored: %s", mail_id, strerror(reason));
+    return reason == ENOSPC || reason == EDQUOT ? SPOOL_FULL : SPOOL_FAILED;
+}
+
+static enum spool_outcome store_as_file(struct spool *spool, const struct spool_cargo *cargo, struct piece *piece,
+                                        enum journal_right right) {
+    uint64_t size = mail_file_size(&piece->lengths);
+    bool good;
+    if (cargo->bytes.data == NULL) {
+        if (cargo->file_id == NULL || strcmp(cargo->file_id, piece->mail_id) != 0) {
+            return SPOOL_INVALID;
+        }
+        if (right == JOURNAL_ORDINARY && !journal_within_maximum(spool->journal, size)) {
+            return SPOOL_FULL;
+        }
+        good = mail_file_commit(&spool->files, piece->mail_id, cargo->fd, &piece->lengths, &piece->envelope);
+    } else {
+        if (right == JOURNAL_ORDINARY && !journal_has_space(spool->journal, size)) {
+            return SPOOL_FULL;
+        }
+        good = mail_file_write(&spool->files, piece->mail_id, cargo->bytes, &piece->lengths, &piece->envelope);
+    }
+    if (!good) {
+        return outcome_of_errno(piece->mail_id);
+    }
+    piece->place_kind = PLACE_FILE;
+    spool_file_count(spool, (int64_t)size);
+    return SPOOL_OK;
+}
+
+static enum spool_outcome store_in_journal(struct spool *spool, const struct spool_cargo *cargo, struct piece *piece,
+                                           enum journal_right right) {
+    unsigned char head[RECORD_MAIL_HEAD_SIZE];
+    struct record_mail mail = {.lengths = piece->lengths};
+    memcpy(mail.mail_id, piece->mail_id, sizeof mail.mail_id);
+    record_mail_head(&mail, head);
+    switch (journal_append(spool->journal, RECORD_MAIL, right, (struct text){(const char *)head, sizeof head},
+                           cargo->bytes, &piece->place)) {
+    case JOURNAL_OK:
+        piece->place_kind = PLACE_JOURNAL;
+        piece->in_journal = true;
+        return SPOOL_OK;
+    case JOURNAL_FULL:
+        return SPOOL_FULL;
+    case JOURNAL_FAILED:
+        break;
+    }
+    return SPOOL_FAILED;
+}
+
+static enum spool_outcome store(struct spool *spool, const struct spool_cargo *cargo, struct piece *piece,
+                                enum journal_right right) {
+    if (cargo->bytes.data == NULL || cargo->lengths.message > spool->options.journal_max_message ||
+        !journal_fits(spool->journal, cargo_total(&cargo->lengths) + RECORD_MAIL_HEAD_SIZE)) {
+        return store_as_file(spool, cargo, piece, right);
+    }
+    return store_in_journal(spool, cargo, piece, right);
+}
+
+enum spool_outcome spool_take_mail(struct spool *spool, const struct spool_cargo *cargo, enum journal_right right,
+                                   void *ticket) {
+    struct envelope envelope;
+    envelope_init(&envelope);
+    enum spool_outcome outcome = SPOOL_INVALID;
+    if (lengths_are_sane(cargo) && read_envelope(cargo, &envelope) && envelope_is_new(&envelope)) {
+        outcome = check_id(spool, envelope.mail_id);
+    }
+    if (outcome != SPOOL_OK) {
+        envelope_free(&envelope);
+        return outcome;
+    }
+    struct piece *piece = spool_piece_new(PIECE_MAIL, envelope.mail_id, ticket);
+    envelope_free(&piece->envelope);
+    piece->envelope = envelope;
+    piece->lengths = cargo->lengths;
+    piece->parcel_ids = memory_new(envelope.recipient_count, sizeof *piece->parcel_ids);
+    outcome = store(spool, cargo, piece, right);
+    if (outcome == SPOOL_OK) {
+        spool_piece_add(spool, piece);
+    } else {
+        spool_piece_free(piece);
+    }
+    return outcome;
+}
+
+enum spool_outcome spool_add_mail(struct spool *spool, const struct spool_cargo *cargo, void *ticket) {
+    if (spool->rows_wait) {
+        return SPOOL_FULL;
+    }
+    enum spool_outcome outcome = spool_take_mail(spool, cargo, JOURNAL_ORDINARY, ticket);
+    /* a second message under a known id is a mistake of the asker; only notices are repeated on purpose */
+    return outcome == SPOOL_NOTHING ? SPOOL_INVALID : outcome;
+}

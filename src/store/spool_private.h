@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ * What the files spool*.c share: the spool and the pieces of its batch. */
+#ifndef STORE_SPOOL_PRIVATE_H
+#define STORE_SPOOL_PRIVATE_H
+#include "store/mail_file.h"
+#include "store/parcels.h"
+#include "store/spool.h"
+
+enum piece_kind { PIECE_MAIL, PIECE_ATTEMPT, PIECE_HOLD, PIECE_RELEASE };
+struct piece_ending {
+    uint32_t recipient;
+    enum recipient_status status; /* QUEUED: deferred */
+    int64_t retry_at, parcel_id;
+    char *reply;
+};
+struct piece { /* of a batch */
+    struct piece *next;
+    enum piece_kind kind;
+    void *ticket;
+    bool in_journal; /* its records must be flushed to count */
+    char mail_id[MAIL_ID_SIZE];
+    /* PIECE_MAIL */
+    struct envelope envelope;
+    struct cargo_lengths lengths;
+    int64_t *parcel_ids;
+    /* others */
+    struct piece_ending *endings;
+    size_t ending_count;
+    struct parcels_attempt attempt; /* strings owned */
+    bool tried;
+    bool to_file;               /* a file was written: the mail leaves the journal */
+    bool mark_file;             /* the mail has a file: its status bytes follow after the flush */
+    bool ended;                 /* no recipient waits any more: the mail leaves the spool */
+    enum place_kind place_kind; /* where the mail lies (PIECE_MAIL), or lay */
+    struct journal_place place;
+    int64_t at;
+};
+struct spool {
+    struct spool_options options;
+    struct database *database;
+    struct journal *journal;
+    struct mail_files files;
+    uint64_t file_bytes;
+    bool names_removed; /* from queue/mail, not flushed yet */
+    struct piece *first, **last;
+    bool rows_wait;           /* the list is a finished batch that SQLite refused */
+    struct journal_place end; /* of the batch that rows_wait for */
+};
+struct piece *spool_piece_new(enum piece_kind kind, const char *mail_id, void *ticket);
+void spool_piece_free(struct piece *piece);
+void spool_piece_add(struct spool *spool, struct piece *piece);
+/* spool_rows.c: writes the rows of the list in one transaction with journal_position. */
+bool spool_rows_write(struct spool *spool, struct journal_place end);
+/* spool_file.c: moves a mail of the journal into its file; statuses of recipients that ended are taken from the rows
+ * and from the piece. False: it stays where it is. */
+bool spool_file_from_journal(struct spool *spool, struct piece *piece);
+/* spool_fetch.c: every recipient's status as the rows have it; the caller frees *statuses. */
+bool spool_statuses(struct spool *spool, const char *mail_id, struct mail_status **statuses, size_t *count);
+/* Status bytes of a mail at rest for a hold or a release. */
+bool spool_file_mark(struct spool *spool, const struct piece *piece);
+/* spool_mail.c: spool_add_mail with the right to the reserve; SPOOL_NOTHING when the id is known. */
+enum spool_outcome spool_take_mail(struct spool *spool, const struct spool_cargo *cargo, enum journal_right right,
+                                   void *ticket);
+void spool_file_count(struct spool *spool, int64_t bytes);
+/* Appends `gone`. */
+enum journal_result spool_append_gone(struct spool *spool, const char *mail_id, enum gone_reason reason);
+/* spool_recover.c: everything a start does between opening and the first request. */
+bool spool_recover(struct spool *spool, struct buffer *error);
+/* The rows of it; rebuild: the database was empty, so that every file is read and envelopes' contacts are unknown. */
+bool spool_recover_rows(struct spool *spool, bool rebuild, struct buffer *error);
+#endif

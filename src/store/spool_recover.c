@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT
+ * What a start does: applies exactly the journal's records after journal_position, adds files that have no rows, takes
+ * files away whose mail is gone, writes local domains, opens a new segment. Called by spool_open and spool_rebuild. One
+ * unreadable mail is logged and skipped; only a database or journal that cannot be used at all stops the start. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/checkpoint.h"
+#include "store/spool_private.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct recovery {
+    struct spool *spool;
+    int64_t now;
+    bool failed;       /* the database refused something */
+    bool own_contacts; /* the rows of contacts are those that the envelopes name */
+    unsigned records, mails, files;
+    struct journal_place end;
+};
+
+/* ---- rows of one mail ---- */
+
+static bool add_rows(struct recovery *recovery, struct envelope *envelope, enum place_kind kind,
+                     struct journal_place place, uint64_t size) {
+    struct database *database = recovery->spool->database;
+    int64_t contact = recovery->own_contacts ? envelope->contact_id : 0;
+    int64_t expires_at = envelope->received_at + recovery->spool->options.queue_lifetime, parcel_id;
+    bool good = mails_add(database, envelope, contact, kind, place, size);
+    for (uint32_t i = 0; good && i < envelope->recipient_count; i++) {
+        good = parcels_add(database, envelope, i, contact, recovery->now, expires_at, recovery->now, &parcel_id);
+    }
+    recovery->mails++;
+    return good;
+}
+
+/* ---- records ---- */
+
+static bool apply_mail(struct recovery *recovery, struct journal_place place, struct text payload) {
+    struct database *database = recovery->spool->database;
+    struct record_mail mail;
+    struct envelope envelope;
+    struct text cargo;
+    enum place_kind kind;
+    struct journal_place known;
+    envelope_init(&envelope);
+    if (!record_mail_parse(payload, &mail, &cargo) ||
+        !envelope_parse(text_from(cargo, mail.lengths.message + mail.lengths.headers), &envelope)) {
+        log_error("journal segment %llu, byte %llu: a mail that cannot be read is skipped",
+                  (unsigned long long)place.segment, (unsigned long long)place.offset);
+        envelope_free(&envelope);
+        return true;
+    }
+    enum parcels_found found = mails_place(database, mail.mail_id, &kind, &known);
+    bool good = found == PARCELS_YES;
+    if (found == PARCELS_NO) {
+        good = add_rows(recovery, &envelope, PLACE_JOURNAL, place, mail.lengths.message + mail.lengths.headers);
+    }
+    envelope_free(&envelope);
+    return good;
+}
+
+static bool apply_done(struct recovery *recovery, struct text payload) {
+    struct record_done done;
+    struct cargo_lengths lengths;
+    if (!record_done_parse(payload, &done) || !parcels_status_is_final((enum recipient_status)done.status)) {
+        return true;
+    }
+    /* the file may have missed its status byte */
+    struct mail_status status = {done.recipient, (enum recipient_status)done.status};
+    int fd = mail_file_open(&recovery->spool->files, done.mail_id, O_RDONLY, &lengths);
+    if (fd >= 0) {
+        (void)close(fd);
+        (void)mail_file_set_status(&recovery->spool->files, done.mail_id, &status, 1);
+    }
+    return parcels_end(recovery->spool->database, done.mail_id, done.recipient, (enum recipient_status)done.status,
+                       done.at, done.reply, true);
+}
+
+/* Recipients that still wait when their mail has left were removed by hand in the rows. */
+static bool end_waiting(struct recovery *recovery, const char *mail_id, enum recipient_status status) {
+    uint32_t *recipients;
+    size_t count;
+    bool good = spool_waiting(recovery->spool, mail_id, &recipients, &count);
+    for (size_t i = 0; good && i < count; i++) {
+        good = parcels_end(recovery->spool->database, mail_id, recipients[i], status, recovery->now, TEXT_NONE, false);
+    }
+    free(recipients);
+    return good;
+}
+
+static bool apply_gone(struct recovery *recovery, struct text payload) {
+    struct record_gone gone;
+    struct journal_place none = {0, 0};
+    uint64_t bytes;
+    if (!record_gone_parse(payload, &gone)) {
+        return true;
+    }
+    if (gone.reason == GONE_TO_FILE) {
+        return mails_set_place(recovery->spool->database, gone.mail_id, PLACE_FILE, none);
+    }
+    (void)mail_file_remove(&recovery->spool->files, gone.mail_id, &bytes);
+    return end_waiting(recovery, gone.mail_id, RECIPIENT_REMOVED) &&
+           mails_set_place(recovery->spool->database, gone.mail_id, PLACE_GONE, none);
+}
+
+static bool apply_record(void *context, const struct record_header *header, struct journal_place place,
+                         struct text payload) {
+    struct recovery *recovery = context;
+    bool good = true;
+    switch (header->type) {
+    case RECORD_MAIL:
+        good = apply_mail(recovery, place, payload);
+        break;
+    case RECORD_DONE:
+        good = apply_done(recovery, payload);
+        break;
+    case RECORD_GONE:
+        good = apply_gone(recovery, payload);
+        break;
+    case RECORD_OPEN:
+    case RECORD_CUT:
+        return true;
+    }
+    recovery->records++;
+    recovery->failed = recovery->failed || !good;
+    recovery->end = (struct journal_place){place.segment, place.offset + record_room(header->length)};
+    return good;
+}
+
+/* ---- files ---- */
+
+static bool merge_statuses(struct recovery *recovery, const struct envelope *envelope) {
+    bool good = true;
+    for (uint32_t i = 0; good && i < envelope->recipient_count; i++) {
+        enum recipient_status status = envelope->recipients[i].status;
+        if (parcels_status_is_final(status)) {
+            good =
+                parcels_end(recovery->spool->database, envelope->mail_id, i, status, recovery->now, TEXT_NONE, false);
+        }
+    }
+    return good;
+}
+
+static bool add_file_rows(struct recovery *recovery, const char *mail_id, enum parcels_found found) {
+    struct spool *spool = recovery->spool;
+    struct journal_place none = {0, 0};
+    struct cargo_lengths lengths;
+    struct envelope envelope;
+    int fd = mail_file_open(&spool->files, mail_id, O_RDONLY, &lengths);
+    if (fd < 0 || !mail_file_envelope(fd, &lengths, &envelope) || strcmp(envelope.mail_id, mail_id) != 0) {
+        log_error("%s/%s: cannot be read and is left alone: %s", spool->files.mail, mail_id,
+                  fd < 0 ? strerror(errno) : "its envelope is damaged");
+        if (fd >= 0) {
+            envelope_free(&envelope);
+            (void)close(fd);
+        }
+        return true;
+    }
+    bool good = found == PARCELS_NO ? add_rows(recovery, &envelope, PLACE_FILE, none, lengths.message + lengths.headers)
+                                    : merge_statuses(recovery, &envelope) &&
+                                          mails_set_place(spool->database, mail_id, PLACE_FILE, none);
+    recovery->files++;
+    envelope_free(&envelope);
+    (void)close(fd);
+    return good;
+}
+
+static void apply_file(void *context, const char *mail_id, uint64_t bytes) {
+    struct recovery *recovery = context;
+    struct spool *spool = recovery->spool;
+    struct journal_place place;
+    enum place_kind kind = PLACE_JOURNAL;
+    uint64_t size;
+    if (recovery->failed) {
+        return;
+    }
+    enum parcels_found found = mails_place(spool->database, mail_id, &kind, &place);
+    if (found == PARCELS_YES && kind == PLACE_GONE) {
+        (void)mail_file_remove(&spool->files, mail_id, &size);
+        return;
+    }
+    spool->file_bytes += bytes;
+    /* a file wins over a place in the journal; one that is known as a file needs no reading */
+    if (found != PARCELS_YES || kind != PLACE_FILE || !recovery->own_contacts) {
+        recovery->failed = found == PARCELS_ERROR || !add_file_rows(recovery, mail_id, found);
+    }
+}
+
+/* ---- the rest of a start ---- */
+
+static bool sync_domains(struct spool *spool) {
+    const struct spool_options *options = &spool->options;
+    bool good = true;
+    for (size_t i = 0; good && i < options->local_domain_count; i++) {
+        good = statement_run(spool->database, STATEMENT_DOMAIN_ADD, BINDS(bind_string(options->local_domains[i])));
+    }
+    for (bool again = true; good && again;) {
+        char unwanted[512] = "";
+        struct sqlite3_stmt *rows = statement_query(spool->database, STATEMENT_DOMAINS_CONFIGURED, BINDS_NONE);
+        while (unwanted[0] == '\0' && statement_step(rows) == STATEMENT_ROW) {
+            struct text domain = text_of(column_string(rows, 0));
+            bool wanted = false;
+            for (size_t i = 0; !wanted && i < options->local_domain_count; i++) {
+                wanted = text_equal_nocase(domain, text_of(options->local_domains[i]));
+            }
+            if (!wanted) {
+                (void)text_copy(unwanted, sizeof unwanted, domain);
+            }
+        }
+        statement_end(rows);
+        again = unwanted[0] != '\0';
+        good = !again || (statement_run(spool->database, STATEMENT_DOMAIN_REMOVE, BINDS(bind_string(unwanted))) &&
+                          statement_changes(spool->database) > 0);
+    }
+    return good;
+}
+
+bool spool_sync_domains(struct spool *spool) {
+    bool good = database_begin(spool->database) && sync_domains(spool) && database_commit(spool->database);
+    if (!good) {
+        database_rollback(spool->database);
+    }
+    return good;
+}
+
+/* Which segments hold the only copy of a mail. */
+static void count_open_mails(struct spool *spool) {
+    struct sqlite3_stmt *rows = statement_query(spool->database, STATEMENT_MAILS_IN_JOURNAL, BINDS_NONE);
+    while (statement_step(rows) == STATEMENT_ROW) {
+        enum place_kind kind;
+        struct journal_place place;
+        if (place_parse(column_string(rows, 1), &kind, &place) && kind == PLACE_JOURNAL) {
+            journal_count_open(spool->journal, place.segment, 1);
+        }
+    }
+    statement_end(rows);
+}
+
+static bool apply_all(struct recovery *recovery) {
+    struct spool *spool = recovery->spool;
+    if (!position_read(spool->database, &recovery->end)) {
+        return false;
+    }
+    journal_scan(spool->journal, recovery->end, apply_record, recovery);
+    if (recovery->failed || !mail_files_list(&spool->files, apply_file, recovery) || recovery->failed) {
+        return false;
+    }
+    return sync_domains(spool) && position_write(spool->database, recovery->end);
+}
+
+bool spool_recover_rows(struct spool *spool, bool rebuild, struct buffer *error) {
+    struct recovery recovery = {.spool = spool, .now = (int64_t)time(NULL), .own_contacts = !rebuild};
+    bool good = database_begin(spool->database) && apply_all(&recovery) && database_commit(spool->database);
+    if (!good) {
+        buffer_format(error, "%s: the journal cannot be applied: %s", spool->options.database,
+                      database_error(spool->database));
+        database_rollback(spool->database);
+        return false;
+    }
+    if (recovery.records + recovery.files + recovery.mails > 0) {
+        log_info("recovered: %u journal records applied, %u mails added, %u files read", recovery.records,
+                 recovery.mails, recovery.files);
+    }
+    spool->end = recovery.end;
+    journal_set_file_bytes(spool->journal, spool->file_bytes);
+    count_open_mails(spool);
+    return true;
+}
+
+/* What lies before the new segment is in the rows: a start that is followed by no mail must not keep it. */
+static bool start_journal(struct spool *spool, struct buffer *error) {
+    struct journal_place durable;
+    if (checkpoint_run(spool->database, spool->options.database, &durable)) {
+        journal_set_durable(spool->journal, durable);
+    }
+    if (!journal_start(spool->journal, spool->end.segment, error)) {
+        return false;
+    }
+    if (!position_write(spool->database, journal_end(spool->journal))) {
+        buffer_format(error, "%s: cannot be written: %s", spool->options.database, database_error(spool->database));
+        return false;
+    }
+    return true;
+}
+
+bool spool_recover(struct spool *spool, struct buffer *error) {
+    return spool_recover_rows(spool, false, error) && start_journal(spool, error);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ * The rows of a batch, in one transaction with journal_position. Called by spool.c after the flush; false leaves the
+ * database as it was, so that it can be tried again. */
+#include "base/log.h"
+#include "store/contacts.h"
+#include "store/spool_private.h"
+
+static bool write_mail(struct spool *spool, struct piece *piece) {
+    struct database *database = spool->database;
+    const struct envelope *envelope = &piece->envelope;
+    int64_t expires_at = envelope->received_at + spool->options.queue_lifetime;
+    if (!mails_add(database, envelope, envelope->contact_id, piece->place_kind, piece->place,
+                   piece->lengths.message + piece->lengths.headers)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < envelope->recipient_count; i++) {
+        if (!parcels_add(database, envelope, i, envelope->contact_id, piece->at, expires_at, piece->at,
+                         &piece->parcel_ids[i])) {
+            return false;
+        }
+    }
+    return contacts_accepted(database, envelope->contact_id, piece->at);
+}
+
+static bool write_ending(struct spool *spool, struct piece *piece, const struct piece_ending *ending) {
+    struct database *database = spool->database;
+    struct text reply = text_of(ending->reply);
+    bool good =
+        ending->status == RECIPIENT_QUEUED
+            ? parcels_defer(database, piece->mail_id, ending->recipient, piece->at, reply, ending->retry_at)
+            : parcels_end(database, piece->mail_id, ending->recipient, ending->status, piece->at, reply, piece->tried);
+    if (!good || !piece->tried) {
+        return good;
+    }
+    piece->attempt.reply = ending->reply;
+    return attempts_add(database, ending->parcel_id, &piece->attempt);
+}
+
+static bool write_change(struct spool *spool, struct piece *piece) {
+    if (piece->kind == PIECE_ATTEMPT) {
+        return true;
+    }
+    return statement_run(spool->database,
+                         piece->kind == PIECE_HOLD ? STATEMENT_PARCELS_HOLD : STATEMENT_PARCELS_RELEASE,
+                         BINDS(bind_string(piece->mail_id), bind_time(piece->at)));
+}
+
+static bool write_piece(struct spool *spool, struct piece *piece) {
+    if (piece->kind == PIECE_MAIL) {
+        return write_mail(spool, piece);
+    }
+    bool good = write_change(spool, piece);
+    for (size_t i = 0; good && i < piece->ending_count; i++) {
+        good = write_ending(spool, piece, &piece->endings[i]);
+    }
+    if (good && (piece->ended || piece->to_file)) {
+        enum place_kind kind = piece->ended ? PLACE_GONE : PLACE_FILE;
+        good = mails_set_place(spool->database, piece->mail_id, kind, (struct journal_place){0, 0});
+    }
+    return good;
+}
+
+bool spool_rows_write(struct spool *spool, struct journal_place end) {
+    if (!database_begin(spool->database)) {
+        return false;
+    }
+    bool good = true;
+    for (struct piece *piece = spool->first; good && piece != NULL; piece = piece->next) {
+        good = write_piece(spool, piece);
+    }
+    if (good && position_write(spool->database, end) && database_commit(spool->database)) {
+        return true;
+    }
+    log_error("rows: %s", database_error(spool->database));
+    database_rollback(spool->database);
+    return false;
+}
