@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_SMALLEST 4096u
+#define READ_SMALLEST 4095u /* 4 KiB with the buffer's NUL */
 
 static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
