@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT
+ * lookup: its answers as functions, and the whole process, asked over a channel; as root it runs as another user, who
+ * may only read the ledger's database. */
+#include "base/log.h"
+#include "config/config.h"
+#include "ipc/ask.h"
+#include "lookup/answers.h"
+#include "lookup/lookup.h"
+#include "lookup/password.h"
+#include "store/statements.h"
+#include "store/users.h"
+#include <crypt.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "service_child.h"
+
+#define CHEAP "$5$rounds=1000$abcdefgh$"
+
+struct fixture {
+    char directory[32], main_path[64], users_path[64];
+    struct database *main, *users;
+    struct lookup lookup;
+    struct config config;
+};
+
+static struct database *open_or_fail(const char *path, enum database_kind kind) {
+    struct buffer error;
+    buffer_init(&error, 1024);
+    struct database *database = database_open(path, kind, DATABASE_WRITE, &error);
+    if (database == NULL) {
+        fail_msg("%s", buffer_string(&error));
+    }
+    buffer_free(&error);
+    return database;
+}
+
+static void add_user(struct fixture *f, const char *address, const char *password, const char *setting) {
+    struct crypt_data data = {0};
+    const char *hash = crypt_r(password, setting, &data);
+    assert_non_null(hash);
+    assert_true(users_set(f->users, text_of(address), hash));
+}
+
+static void open_users(struct fixture *f) {
+    f->users = open_or_fail(f->users_path, DATABASE_USERS);
+    assert_int_equal(chmod(f->users_path, 0644), 0);
+    add_user(f, "coco@example.test", "my-password", CHEAP);
+    add_user(f, "mike@example.test", "other", "$6$rounds=1000$abcdefgh$");
+    add_user(f, "mike@second.test", "second", CHEAP);
+    add_user(f, "coco@elsewhere.test", "foreign", CHEAP);
+    add_user(f, "bcrypt@example.test", "blow", "$2b$04$abcdefghijklmnopqrstuu");
+    add_user(f, "yescrypt@example.test", "yes", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$");
+    assert_true(users_set(f->users, TEXT("md5@example.test"), "$1$abcdefgh$xxxxxxxxxxxxxxxxxxxxxx"));
+    assert_true(users_set(f->users, TEXT("empty@example.test"), ""));
+    assert_true(users_set(f->users, TEXT("cut@example.test"), "$6$"));
+}
+
+static int set_up(void **state) {
+    static struct fixture f;
+    (void)snprintf(f.directory, sizeof f.directory, "/tmp/test_lookup.XXXXXX");
+    assert_non_null(mkdtemp(f.directory));
+    assert_int_equal(chmod(f.directory, 0755), 0);
+    (void)snprintf(f.main_path, sizeof f.main_path, "%s/parcelpost.db", f.directory);
+    (void)snprintf(f.users_path, sizeof f.users_path, "%s/users.db", f.directory);
+    (void)umask(022);
+    f.main = open_or_fail(f.main_path, DATABASE_MAIN);
+    assert_true(statement_run(f.main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("example.test"))));
+    assert_true(statement_run(f.main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("second.test"))));
+    open_users(&f);
+    f.lookup.postmaster = "coco@example.test";
+    source_init(&f.lookup.main, f.main_path, DATABASE_MAIN);
+    source_init(&f.lookup.users, f.users_path, DATABASE_USERS);
+    f.config = (struct config){.postmaster = (char *)"coco@example.test",
+                               .database = f.main_path,
+                               .users_database = f.users_path,
+                               .lookup_timeout = 5};
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct fixture *f = *state;
+    static const char *const names[] = {"parcelpost.db", "parcelpost.db-wal", "parcelpost.db-shm", "users.db",
+                                        "users.db-journal"};
+    source_close(&f->lookup.main);
+    source_close(&f->lookup.users);
+    database_close(f->main);
+    database_close(f->users);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "%s/%s", f->directory, names[i]);
+        (void)unlink(path);
+    }
+    return rmdir(f->directory);
+}
+
+struct address_row {
+    const char *sentence, *address;
+    enum address_standing standing;
+    const char *canonical;
+};
+static const struct address_row address_rows[] = {
+    {"a user is a member", "coco@example.test", STANDING_MEMBER, "coco@example.test"},
+    {"a domain is compared without case", "coco@EXAMPLE.Test", STANDING_MEMBER, "coco@example.test"},
+    {"nobody in our domain is unknown", "nobody@example.test", STANDING_UNKNOWN, ""},
+    {"a domain that is not ours is remote", "coco@gmail.test", STANDING_REMOTE, ""},
+    {"a user whose domain is not ours is remote", "coco@elsewhere.test", STANDING_REMOTE, ""},
+    {"postmaster needs no domain", "postmaster", STANDING_MEMBER, "coco@example.test"},
+    {"postmaster is read in any case", "PostMaster", STANDING_MEMBER, "coco@example.test"},
+    {"every local domain has a postmaster", "postmaster@second.test", STANDING_MEMBER, "coco@example.test"},
+    {"another domain's postmaster is remote", "postmaster@gmail.test", STANDING_REMOTE, ""},
+    {"a word without domain is nobody of ours", "coco", STANDING_REMOTE, ""},
+    {"the null path is nobody of ours", "", STANDING_REMOTE, ""},
+    {"a subdomain is another domain", "coco@sub.example.test", STANDING_REMOTE, ""},
+    {"the last @ divides", "\"coco@x\"@example.test", STANDING_UNKNOWN, ""},
+};
+
+static void addresses_have_their_standing(void **state) {
+    struct fixture *f = *state;
+    char canonical[ANSWER_ADDRESS_SIZE];
+    for (size_t i = 0; i < sizeof address_rows / sizeof *address_rows; i++) {
+        const struct address_row *row = &address_rows[i];
+        print_message("  %s\n", row->sentence);
+        assert_int_equal(answer_address(&f->lookup, text_of(row->address), canonical), row->standing);
+        assert_string_equal(canonical, row->canonical);
+    }
+}
+
+struct login_row {
+    const char *sentence, *user, *password;
+    enum login_outcome outcome;
+    const char *account;
+};
+static const struct login_row login_rows[] = {
+    {"the right password opens", "coco@example.test", "my-password", LOGIN_OK, "coco@example.test"},
+    {"a wrong one does not", "coco@example.test", "my-Password", LOGIN_REFUSED, ""},
+    {"nor does an empty one", "coco@example.test", "", LOGIN_REFUSED, ""},
+    {"nor a beginning", "coco@example.test", "my-passwor", LOGIN_REFUSED, ""},
+    {"an unknown user is refused like a wrong password", "nobody@example.test", "my-password", LOGIN_REFUSED, ""},
+    {"a domain is compared without case", "COCO@Example.TEST", "my-password", LOGIN_OK, "coco@example.test"},
+    {"a local part alone is enough when one local domain has it", "coco", "my-password", LOGIN_OK, "coco@example.test"},
+    {"but not when two have it", "mike", "other", LOGIN_REFUSED, ""},
+    {"a pattern is no name", "%", "my-password", LOGIN_REFUSED, ""},
+    {"SHA-512 hashes work", "mike@example.test", "other", LOGIN_OK, "mike@example.test"},
+    {"bcrypt hashes work", "bcrypt@example.test", "blow", LOGIN_OK, "bcrypt@example.test"},
+    {"yescrypt hashes work", "yescrypt@example.test", "yes", LOGIN_OK, "yescrypt@example.test"},
+    {"an old method is our fault and not the user's", "md5@example.test", "x", LOGIN_TEMPFAIL, ""},
+    {"so is an empty hash", "empty@example.test", "", LOGIN_TEMPFAIL, ""},
+    {"a malformed hash never opens", "cut@example.test", "", LOGIN_REFUSED, ""},
+};
+
+static void logins_are_checked(void **state) {
+    struct fixture *f = *state;
+    char account[ANSWER_ADDRESS_SIZE], long_password[2000];
+    for (size_t i = 0; i < sizeof login_rows / sizeof *login_rows; i++) {
+        const struct login_row *row = &login_rows[i];
+        print_message("  %s\n", row->sentence);
+        assert_int_equal(answer_login(&f->lookup, text_of(row->user), text_of(row->password), account), row->outcome);
+        assert_string_equal(account, row->account);
+    }
+    memset(long_password, 'x', sizeof long_password);
+    assert_int_equal(answer_login(&f->lookup, TEXT("coco@example.test"),
+                                  (struct text){long_password, sizeof long_password}, account),
+                     LOGIN_REFUSED);
+    assert_int_equal(answer_login(&f->lookup, TEXT("coco@example.test"), TEXT("my-password\0x"), account),
+                     LOGIN_REFUSED);
+}
+
+static int64_t time_of_logins(struct fixture *f, const char *user) {
+    struct timespec begin, end;
+    char account[ANSWER_ADDRESS_SIZE];
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(answer_login(&f->lookup, text_of(user), TEXT("wrong"), account), LOGIN_REFUSED);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+    return (end.tv_sec - begin.tv_sec) * 1000000 + (end.tv_nsec - begin.tv_nsec) / 1000;
+}
+
+static void an_unknown_user_takes_as_long_as_a_known_one(void **state) {
+    struct fixture *f = *state;
+    char hash[USERS_HASH_SIZE], any[128];
+    struct crypt_data data = {0};
+    assert_int_equal(users_any_hash(f->users, hash, sizeof hash), USERS_YES);
+    add_user(f, "any@example.test", "x", "$6$rounds=200000$abcdefgh$"); /* the first in the order of the table */
+    assert_int_equal(users_any_hash(f->users, any, sizeof any), USERS_YES);
+    assert_non_null(crypt_r("x", any, &data));
+    int64_t known = time_of_logins(f, "any@example.test"), unknown = time_of_logins(f, "nobody@example.test");
+    print_message("  known %lld us, unknown %lld us\n", (long long)known, (long long)unknown);
+    assert_true(unknown > known / 3 && unknown < known * 3);
+    assert_int_equal(users_remove(f->users, TEXT("any@example.test")), USERS_YES);
+}
+
+struct send_row {
+    const char *sentence, *account, *address;
+    enum login_outcome outcome;
+};
+static const struct send_row send_rows[] = {
+    {"a login sends as itself", "coco@example.test", "coco@example.test", LOGIN_OK},
+    {"in any case of the domain", "coco@example.test", "coco@EXAMPLE.test", LOGIN_OK},
+    {"not as another member", "mike@example.test", "coco@example.test", LOGIN_REFUSED},
+    {"not as a stranger", "mike@example.test", "mike@gmail.test", LOGIN_REFUSED},
+    {"not as an unknown user of ours", "mike@example.test", "nobody@example.test", LOGIN_REFUSED},
+    {"the postmaster's account sends as postmaster", "coco@example.test", "postmaster@second.test", LOGIN_OK},
+    {"others do not", "mike@example.test", "postmaster@second.test", LOGIN_REFUSED},
+    {"the null sender is anybody's", "mike@example.test", "", LOGIN_OK},
+};
+
+static void a_login_is_tied_to_its_sender(void **state) {
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof send_rows / sizeof *send_rows; i++) {
+        const struct send_row *row = &send_rows[i];
+        print_message("  %s\n", row->sentence);
+        assert_int_equal(answer_may_send(&f->lookup, text_of(row->account), text_of(row->address)), row->outcome);
+    }
+}
+
+static void a_database_that_is_not_there_is_a_temporary_failure(void **state) {
+    struct lookup lookup = {.postmaster = "coco@example.test"};
+    char canonical[ANSWER_ADDRESS_SIZE];
+    (void)state;
+    source_init(&lookup.main, "/nonexistent/parcelpost.db", DATABASE_MAIN);
+    source_init(&lookup.users, "/nonexistent/users.db", DATABASE_USERS);
+    assert_int_equal(answer_address(&lookup, TEXT("coco@example.test"), canonical), STANDING_TEMPFAIL);
+    assert_int_equal(answer_address(&lookup, TEXT("postmaster"), canonical), STANDING_MEMBER);
+    assert_int_equal(answer_may_send(&lookup, TEXT("coco@example.test"), TEXT("coco@example.test")), LOGIN_TEMPFAIL);
+}
+
+static void a_server_without_users_refuses_logins_and_knows_nobody(void **state) {
+    struct fixture *f = *state;
+    struct lookup lookup = {.postmaster = ""};
+    char canonical[ANSWER_ADDRESS_SIZE];
+    source_init(&lookup.main, f->main_path, DATABASE_MAIN);
+    source_init(&lookup.users, "/nonexistent/users.db", DATABASE_USERS);
+    assert_int_equal(answer_address(&lookup, TEXT("coco@example.test"), canonical), STANDING_UNKNOWN);
+    assert_int_equal(answer_login(&lookup, TEXT("coco@example.test"), TEXT("my-password"), canonical), LOGIN_REFUSED);
+    source_close(&lookup.main);
+}
+
+static void the_process_answers_over_its_channel(void **state) {
+    struct fixture *f = *state;
+    struct service_child child;
+    char canonical[ANSWER_ADDRESS_SIZE];
+    service_child_start(&child, lookup_main, (struct process_start){.config = &f->config});
+    assert_int_equal(ask_address(child.channel, "coco@example.test", canonical, sizeof canonical), STANDING_MEMBER);
+    assert_string_equal(canonical, "coco@example.test");
+    assert_int_equal(ask_login(child.channel, TEXT("coco"), TEXT("my-password"), canonical, sizeof canonical),
+                     LOGIN_OK);
+    assert_string_equal(canonical, "coco@example.test");
+    assert_int_equal(ask_login(child.channel, TEXT("coco"), TEXT("no"), canonical, sizeof canonical), LOGIN_REFUSED);
+    assert_int_equal(ask_may_send(child.channel, "coco@example.test", "mike@example.test"), LOGIN_REFUSED);
+    assert_int_equal(service_child_end(&child), 0);
+}
+
+static void what_changes_while_the_process_runs_is_seen_at_once(void **state) {
+    struct fixture *f = *state;
+    struct service_child child;
+    char canonical[ANSWER_ADDRESS_SIZE];
+    service_child_start(&child, lookup_main, (struct process_start){.config = &f->config});
+    assert_int_equal(ask_address(child.channel, "late@late.test", canonical, sizeof canonical), STANDING_REMOTE);
+    assert_true(statement_run(f->main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("late.test"))));
+    assert_int_equal(ask_address(child.channel, "late@late.test", canonical, sizeof canonical), STANDING_UNKNOWN);
+    add_user(f, "late@late.test", "late", CHEAP);
+    assert_int_equal(ask_address(child.channel, "late@late.test", canonical, sizeof canonical), STANDING_MEMBER);
+    database_close(f->users);
+    assert_int_equal(unlink(f->users_path), 0);
+    assert_int_equal(ask_address(child.channel, "late@late.test", canonical, sizeof canonical), STANDING_UNKNOWN);
+    open_users(f);
+    assert_int_equal(ask_address(child.channel, "coco@example.test", canonical, sizeof canonical), STANDING_MEMBER);
+    database_close(f->main); /* the ledger starts anew */
+    f->main = open_or_fail(f->main_path, DATABASE_MAIN);
+    assert_true(statement_run(f->main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("later.test"))));
+    assert_int_equal(ask_address(child.channel, "x@later.test", canonical, sizeof canonical), STANDING_UNKNOWN);
+    assert_int_equal(service_child_end(&child), 0);
+}
+
+static void a_request_that_takes_too_long_ends_the_worker(void **state) {
+    struct fixture *f = *state;
+    struct service_child child;
+    char account[ANSWER_ADDRESS_SIZE];
+    struct config config = f->config;
+    config.lookup_timeout = 1;
+    assert_true(users_set(f->users, TEXT("slow@example.test"), "$6$rounds=99999999$abcdefgh$x"));
+    service_child_start(&child, lookup_main, (struct process_start){.config = &config});
+    assert_int_equal(ask_login(child.channel, TEXT("slow@example.test"), TEXT("x"), account, sizeof account),
+                     LOGIN_TEMPFAIL);
+    assert_int_equal(service_child_end(&child), -SIGALRM);
+    assert_int_equal(users_remove(f->users, TEXT("slow@example.test")), USERS_YES);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_have_their_standing),
+        cmocka_unit_test(logins_are_checked),
+        cmocka_unit_test(an_unknown_user_takes_as_long_as_a_known_one),
+        cmocka_unit_test(a_login_is_tied_to_its_sender),
+        cmocka_unit_test(a_database_that_is_not_there_is_a_temporary_failure),
+        cmocka_unit_test(a_server_without_users_refuses_logins_and_knows_nobody),
+        cmocka_unit_test(the_process_answers_over_its_channel),
+        cmocka_unit_test(what_changes_while_the_process_runs_is_seen_at_once),
+        cmocka_unit_test(a_request_that_takes_too_long_ends_the_worker),
+    };
+    log_start(2, "test_lookup", LOG_LEVEL_INFO);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
