@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TOLD_IN_WORDS 20              /* recipients in the human part; the machine's part has all */
-#define DIAGNOSTICS_UNTIL (40 * 1024) /* replies are left out past this size */
+#define TOLD_IN_WORDS 10    /* recipients in the human part; the machine's part has all */
+#define SHORT_RECIPIENT 100 /* bytes for one in the machine's part with what RFC 3464 demands, besides its address */
+#define LONG_RECIPIENT 2600 /* with everything, at most */
 #define ENVELOPE_RESERVE 2048
 #define ADDRESS_ROOM 700
 
@@ -106,24 +107,35 @@ static bool put_words(const struct notice *notice, struct buffer *out) {
                                  shown(to, sizeof to, notice->postmaster), notice->mail_id);
 }
 
-/* RFC 3464 2.3 */
-static bool put_recipient(const struct notice *notice, const struct notice_failure *failure, struct buffer *out) {
+/* RFC 3464 2.3; brief: only what is mandatory there. */
+static bool put_recipient(const struct notice *notice, const struct notice_failure *failure, bool brief,
+                          struct buffer *out) {
     char to[ADDRESS_ROOM], room[600], date[CLOCK_MAIL_SIZE], status[12];
     bool fits = buffer_append_string(out, "\r\n");
-    if (failure->orcpt[0] != '\0') {
+    if (failure->orcpt[0] != '\0' && !brief) {
         fits = fits && buffer_format(out, "Original-Recipient: %s\r\n", shown(room, sizeof room, failure->orcpt));
     }
     notice_status(failure->reply, status);
-    clock_mail_date((time_t)notice->now, date);
     fits = fits && buffer_format(out, "Final-Recipient: rfc822; %s\r\nAction: failed\r\nStatus: %s\r\n",
                                  shown(to, sizeof to, failure->target), status);
+    if (brief) {
+        return fits;
+    }
     if (notice->host[0] != '\0') {
         fits = fits && buffer_format(out, "Remote-MTA: dns; %s\r\n", shown(room, sizeof room, notice->host));
     }
-    if (out->length < DIAGNOSTICS_UNTIL) {
-        fits = fits && buffer_format(out, "Diagnostic-Code: smtp; %s\r\n", shown(room, sizeof room, failure->reply));
+    clock_mail_date((time_t)notice->now, date);
+    return fits && buffer_format(out, "Diagnostic-Code: smtp; %s\r\nLast-Attempt-Date: %s\r\n",
+                                 shown(room, sizeof room, failure->reply), date);
+}
+
+/* Is there room for everything about recipient `number`, so that all after it can still be told? */
+static bool has_room(const struct notice *notice, size_t number, const struct buffer *out) {
+    size_t rest = 2 * ENVELOPE_RESERVE + LONG_RECIPIENT;
+    for (size_t i = number + 1; i < notice->count; i++) {
+        rest += SHORT_RECIPIENT + strlen(notice->failures[i].target);
     }
-    return fits && buffer_format(out, "Last-Attempt-Date: %s\r\n", date);
+    return out->length + rest < out->maximum;
 }
 
 /* RFC 3464 2.1, 2.2 */
@@ -137,7 +149,7 @@ static bool put_status(const struct notice *notice, struct buffer *out) {
     fits = fits && buffer_format(out, "Reporting-MTA: dns; %s\r\nX-Parcelpost-Mail-ID: %s\r\nArrival-Date: %s\r\n",
                                  notice->server_name, notice->mail_id, date);
     for (size_t i = 0; i < notice->count; i++) {
-        fits = fits && put_recipient(notice, &notice->failures[i], out);
+        fits = fits && put_recipient(notice, &notice->failures[i], !has_room(notice, i, out), out);
     }
     return fits;
 }
