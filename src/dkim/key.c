@@ -94,11 +94,14 @@ struct dkim_key *dkim_key_read(const char *file, const char *domain, const char 
         result = memory_new(1, sizeof *result);
         result->domain = memory_string(text_of(domain));
         result->selector = memory_string(text_of(selector));
-        result->pem = memory_string(buffer_text(&pem));
-        result->ed25519 = EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519;
         text_lower(result->domain);
+        if (EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519) {
+            result->openssl_key = key;
+        } else {
+            result->pem = memory_string(buffer_text(&pem));
+            EVP_PKEY_free(key);
+        }
     }
-    EVP_PKEY_free(key);
     wipe(&pem);
     return result;
 }
@@ -107,8 +110,11 @@ void dkim_key_free(struct dkim_key *key) {
     if (key == NULL) {
         return;
     }
-    explicit_bzero(key->pem, strlen(key->pem));
-    free(key->pem);
+    if (key->pem != NULL) {
+        explicit_bzero(key->pem, strlen(key->pem));
+        free(key->pem);
+    }
+    EVP_PKEY_free(key->openssl_key);
     free(key->domain);
     free(key->selector);
     free(key);

@@ -33,36 +33,36 @@ static bool set_option(DKIM_LIB *library, dkim_opts_t option, void *value, size_
 }
 
 /* RFC 6376 5.4.1, and what mail programs show or act on. */
-static const char *const signed_fields[] = {"From",
-                                            "Reply-To",
-                                            "Sender",
-                                            "Subject",
-                                            "Date",
-                                            "To",
-                                            "Cc",
-                                            "Message-ID",
-                                            "In-Reply-To",
-                                            "References",
-                                            "MIME-Version",
-                                            "Content-Type",
-                                            "Content-ID",
-                                            "Content-Description",
-                                            "Content-Transfer-Encoding",
-                                            "Resent-Date",
-                                            "Resent-From",
-                                            "Resent-To",
-                                            "Resent-Cc",
-                                            "Resent-Message-ID",
-                                            "List-Id",
-                                            "List-Help",
-                                            "List-Unsubscribe",
-                                            "List-Unsubscribe-Post",
-                                            "List-Subscribe",
-                                            "List-Post",
-                                            "List-Owner",
-                                            "List-Archive",
-                                            "Autocrypt",
-                                            NULL};
+const char *const library_signed_fields[] = {"From",
+                                             "Reply-To",
+                                             "Sender",
+                                             "Subject",
+                                             "Date",
+                                             "To",
+                                             "Cc",
+                                             "Message-ID",
+                                             "In-Reply-To",
+                                             "References",
+                                             "MIME-Version",
+                                             "Content-Type",
+                                             "Content-ID",
+                                             "Content-Description",
+                                             "Content-Transfer-Encoding",
+                                             "Resent-Date",
+                                             "Resent-From",
+                                             "Resent-To",
+                                             "Resent-Cc",
+                                             "Resent-Message-ID",
+                                             "List-Id",
+                                             "List-Help",
+                                             "List-Unsubscribe",
+                                             "List-Unsubscribe-Post",
+                                             "List-Subscribe",
+                                             "List-Post",
+                                             "List-Owner",
+                                             "List-Archive",
+                                             "Autocrypt",
+                                             NULL};
 /* Signed once more than it is there (RFC 6376 8.15): a second From, added on the way, breaks the signature. */
 static const char *const oversigned_fields[] = {"From", NULL};
 
@@ -73,7 +73,7 @@ DKIM_LIB *library_for_signing(void) {
         return library;
     }
     library = dkim_init(block_new, block_free);
-    if (library == NULL || !set_option(library, DKIM_OPTS_SIGNHDRS, (void *)signed_fields, sizeof(char **)) ||
+    if (library == NULL || !set_option(library, DKIM_OPTS_SIGNHDRS, (void *)library_signed_fields, sizeof(char **)) ||
         !set_option(library, DKIM_OPTS_OVERSIGNHDRS, oversigned, sizeof(char **))) {
         log_error("DKIM: libopendkim cannot start for signing");
         library = NULL;

@@ -12,9 +12,11 @@
 #define DKIM_SIGNATURE_FIELD_MAXIMUM 16384u /* bytes of a DKIM-Signature field */
 struct dkim_key {
     char *domain, *selector;
-    char *pem;
-    bool ed25519;
+    char *pem;                       /* RSA: libopendkim reads it for each signature; NULL for Ed25519 */
+    struct evp_pkey_st *openssl_key; /* Ed25519, else NULL */
 };
+/* The fields that are signed, NULL at the end. */
+extern const char *const library_signed_fields[];
 /* One handle a process for each use, made on first use. NULL when libopendkim cannot start (logged). */
 DKIM_LIB *library_for_signing(void);
 DKIM_LIB *library_for_verifying(void);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * DKIM signing (RFC 6376, relaxed/relaxed; RFC 8463 for Ed25519). Called by the signer, sandboxed, with a key in
- * memory. A failure of libopendkim is logged and returned. */
+ * DKIM signing (RFC 6376, relaxed/relaxed) with RSA keys; Ed25519 keys go to sign_ed25519.c. Called by the signer,
+ * sandboxed, with a key in memory. A failure of libopendkim is logged and returned. */
 #include "base/log.h"
 #include "dkim/library.h"
+#include "dkim/sign_ed25519.h"
 #include "mail/header.h"
 
 static const char name_text[] = DKIM_SIGNHEADER ": ";
@@ -33,18 +34,16 @@ static bool append_field(DKIM *dkim, struct buffer *header, DKIM_STAT *status) {
            buffer_append_string(header, "\r\n");
 }
 
-bool dkim_sign_message(const struct dkim_key *key, const struct dkim_source *source, struct buffer *header) {
+static bool rsa_sign_message(const struct dkim_key *key, const struct dkim_source *source, struct buffer *header) {
     DKIM_LIB *library = library_for_signing();
     DKIM_STAT status = DKIM_STAT_OK;
     size_t before = header->length;
-    struct header_field from;
-    if (library == NULL || !header_find(source->headers, "From", &from)) {
+    if (library == NULL) {
         return false;
     }
-    DKIM *dkim =
-        dkim_sign(library, (const unsigned char *)"sign", NULL, (dkim_sigkey_t)key->pem,
-                  (const unsigned char *)key->selector, (const unsigned char *)key->domain, DKIM_CANON_RELAXED,
-                  DKIM_CANON_RELAXED, key->ed25519 ? DKIM_SIGN_ED25519SHA256 : DKIM_SIGN_RSASHA256, -1, &status);
+    DKIM *dkim = dkim_sign(library, (const unsigned char *)"sign", NULL, (dkim_sigkey_t)key->pem,
+                           (const unsigned char *)key->selector, (const unsigned char *)key->domain, DKIM_CANON_RELAXED,
+                           DKIM_CANON_RELAXED, DKIM_SIGN_RSASHA256, -1, &status);
     if (dkim == NULL) {
         log_error("DKIM: signing for %s cannot start: %s", key->domain, dkim_getresultstr(status));
         return false;
@@ -58,4 +57,12 @@ bool dkim_sign_message(const struct dkim_key *key, const struct dkim_source *sou
     }
     (void)dkim_free(dkim);
     return good;
+}
+
+bool dkim_sign_message(const struct dkim_key *key, const struct dkim_source *source, struct buffer *header) {
+    struct header_field from;
+    if (!header_find(source->headers, "From", &from)) {
+        return false;
+    }
+    return key->openssl_key != NULL ? ed25519_sign_message(key, source, header) : rsa_sign_message(key, source, header);
 }

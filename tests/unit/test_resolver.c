@@ -95,7 +95,8 @@ static void overlapping_questions_are_answered_each_as_it_is(void **state) {
                  {"nowhere.test", DNS_TYPE_MX, DNS_NO_NAME},
                  {"bad..name", DNS_TYPE_A, DNS_BAD_NAME},
                  {"mail.test", DNS_TYPE_MX, DNS_FOUND}};
-    service_child_start(&child, resolver_main, (struct process_start){.config = &f->config, .chroot = f->directory});
+    service_child_start(&child, resolver_main,
+                        (struct process_start){.config = &f->config, .chroot = SERVICE_CHILD_CHROOT(f->directory)});
     for (size_t i = 0; i < 5; i++) {
         assert_true(dns_question_ask(child.channel, &questions[i], rows[i].name, rows[i].type));
     }

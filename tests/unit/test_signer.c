@@ -205,7 +205,8 @@ static void sign_row(struct fixture *f, const struct service_child *child, const
 static void the_process_signs_inside_its_sandbox(void **state) {
     struct fixture *f = *state;
     struct service_child child;
-    service_child_start(&child, signer_main, (struct process_start){.config = &f->config, .chroot = f->directory});
+    service_child_start(&child, signer_main,
+                        (struct process_start){.config = &f->config, .chroot = SERVICE_CHILD_CHROOT(f->directory)});
     for (size_t i = 0; i < sizeof sign_rows / sizeof *sign_rows; i++) {
         print_message("  %s\n", sign_rows[i].sentence);
         sign_row(f, &child, &sign_rows[i]);
