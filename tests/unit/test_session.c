@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT
+ * Unit test of a receiver's session: a client on one side, stand-ins for ledger, lookup and resolver on the other, each
+ * in a process of its own. Shows what the client reads, and what is committed, byte for byte. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "mail/header.h"
+#include "receiver/session.h"
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+// clang-format on
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CARGO_KEPT (3u << 20)
+
+/* What the stand-ins saw; shared with the test. */
+static struct seen {
+    unsigned commits, violations, broken, refused, logins;
+    struct mail_commit commit;
+    char cargo[CARGO_KEPT];
+    char last_rule[64];
+} * seen;
+
+static char example_test[] = "example.test", server_name[] = "mail.example.test", title[] = "Example",
+            postmaster[] = "coco@example.test";
+static char *domains[] = {example_test};
+static struct config_listen listens[] = {{.role = ROLE_MX}, {.role = ROLE_INTERNAL}, {.role = ROLE_SENDMAIL}};
+static struct config config = {
+    .server_name = server_name,
+    .server_title = title,
+    .postmaster = postmaster,
+    .local_domains = {domains, 1},
+    .listens = listens,
+    .listen_count = 3,
+    .line_maximum = 512,
+    .recipient_maximum = 100,
+    .message_maximum = 2 << 20,
+    .received_maximum = 5,
+    .journal_max_message = 1 << 20,
+    .mail_id_base = 62,
+    .contact_prefix_v6 = 64,
+    .ehlo_domain_required = true,
+    .ehlo_domain_verifies = true,
+    .sender_domain_verifies = true,
+    .receiver_timeout = 5,
+};
+
+/* ---- the stand-ins ---- */
+
+static void keep_cargo(const struct mail_commit *commit, int fd, int spool) {
+    size_t length = (size_t)(commit->message_length + commit->headers_length + commit->envelope_length);
+    int from = commit->place == CARGO_SPOOL_FILE ? spool : fd;
+
+    seen->commits++;
+    seen->commit = *commit;
+    if (length > CARGO_KEPT || (commit->place == CARGO_INLINE && commit->cargo.length != length) ||
+        (commit->place == CARGO_MEMFD && !file_is_sealed(fd)))
+        abort();
+    if (commit->place == CARGO_INLINE)
+        memcpy(seen->cargo, commit->cargo.data, length);
+    else if (file_size(from) != (int64_t)length || !file_pread_all(from, seen->cargo, length, 0))
+        abort();
+}
+
+static void answer_ledger(int fd, const struct channel_message *message) {
+    static int spool = -1;
+    const union channel_values *values = message->values;
+    const struct contact_state state = {.contact_id = 7, .verdict = CONTACT_ADMITTED};
+
+    switch (message->kind) {
+    case CONTACT_VIOLATION:
+        seen->violations++;
+        seen->broken += values->contact_violation.mercy == VIOLATION_BROKEN;
+        (void)text_copy(seen->last_rule, sizeof seen->last_rule, values->contact_violation.rule);
+        (void)channel_send(fd, CONTACT_STATE, message->serial, &state, -1);
+        break;
+    case CONTACT_OPEN:
+    case CONTACT_LOGIN:
+        (void)channel_send(fd, CONTACT_STATE, message->serial, &state, -1);
+        break;
+    case RECIPIENT_REFUSED:
+        seen->refused++;
+        break;
+    case SPOOL_OPEN:
+        spool = file_memory("spool");
+        (void)channel_send(fd, SPOOL_FILE, message->serial, &(struct spool_file){COMMIT_OK}, spool);
+        break;
+    case MAIL_COMMIT:
+        keep_cargo(&values->mail_commit, message->fd, spool);
+        (void)channel_send(fd, MAIL_COMMITTED, message->serial, &(struct mail_committed){COMMIT_OK}, -1);
+        break;
+    default:
+        abort();
+    }
+}
+
+static void answer_lookup(int fd, const struct channel_message *message) {
+    struct text address = message->values->lookup_address.address;
+    bool ours = text_ends_nocase(address, TEXT("@example.test")) || text_find(address, '@') == address.length;
+    bool member = text_starts_nocase(address, TEXT("coco@")) || text_starts_nocase(address, TEXT("mike@"));
+    struct lookup_address_answer answer = {STANDING_REMOTE, TEXT_NONE};
+
+    if (message->kind != LOOKUP_ADDRESS)
+        abort();
+    if (ours)
+        answer = (struct lookup_address_answer){member ? STANDING_MEMBER : STANDING_UNKNOWN, address};
+    (void)channel_send(fd, LOOKUP_ADDRESS_ANSWER, message->serial, &answer, -1);
+}
+
+/* Names ending in ".net" have an address and an exchanger, the others do not exist. */
+static void answer_dns(int fd, const struct channel_message *message) {
+    bool exists = text_ends_nocase(message->values->dns_ask.name, TEXT(".net"));
+    struct dns_answer answer = {.status = exists ? DNS_FOUND : DNS_NO_NAME};
+    struct dns_record record = {.preference = 10, .value = TEXT("mx.example.net")};
+    struct buffer records;
+
+    buffer_init(&records, 1024);
+    if (exists)
+        (void)list_add_record(&records, &record);
+    answer.records = buffer_text(&records);
+    (void)channel_send(fd, DNS_ANSWER, message->serial, &answer, -1);
+    buffer_free(&records);
+}
+
+static _Noreturn void run_services(const int fds[3]) {
+    static void (*const answers[])(int fd, const struct channel_message *message) = {answer_ledger, answer_lookup,
+                                                                                     answer_dns};
+    char *storage = memory_new(1, CHANNEL_MESSAGE_MAXIMUM);
+    struct pollfd polled[3] = {{fds[0], POLLIN, 0}, {fds[1], POLLIN, 0}, {fds[2], POLLIN, 0}};
+    union channel_values values;
+    struct channel_message message;
+
+    while (poll(polled, 3, -1) > 0)
+        for (size_t i = 0; i < 3; i++) {
+            if (polled[i].revents == 0)
+                continue;
+            if (channel_receive(fds[i], 0, storage, &values, &message) != CHANNEL_OK)
+                _exit(0); /* the session is over */
+            answers[i](fds[i], &message);
+            if (message.fd >= 0)
+                (void)close(message.fd);
+        }
+    _exit(1);
+}
+
+/* ---- the session's process ---- */
+
+static _Noreturn void run_session(uint32_t listener, const int fds[3], int hub, int client) {
+    const struct process_start start = {
+        .config = &config, .hub = hub, .ledger = fds[0], .lookup = fds[1], .resolver = fds[2], .signer = -1, .job = -1};
+    struct network_address peer = {.length = 0}, local = {.length = 0};
+
+    if (!network_parse_ip(TEXT("192.0.2.1"), 1025, &peer) || !network_parse_ip(TEXT("192.0.2.2"), 25, &local))
+        abort();
+    const struct hub_client hub_client = {.listener = listener,
+                                          .uid = 1000,
+                                          .peer = {(const char *)&peer, sizeof peer},
+                                          .local = {(const char *)&local, sizeof local}};
+    session_serve(&start, &hub_client, client);
+    exit(0);
+}
+
+struct talk {
+    int client, hub;
+    pid_t services, session;
+    struct buffer replies;
+};
+
+static void start_talk(struct talk *talk, uint32_t listener) {
+    int pairs[3][2], hub[2], client[2];
+
+    memset(seen, 0, offsetof(struct seen, cargo));
+    seen->last_rule[0] = '\0';
+    for (size_t i = 0; i < 3; i++)
+        assert_true(channel_pair(pairs[i]));
+    assert_true(channel_pair(hub));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, client), 0);
+    talk->services = fork();
+    if (talk->services == 0) {
+        for (size_t i = 0; i < 3; i++)
+            (void)close(pairs[i][1]);
+        run_services((const int[]){pairs[0][0], pairs[1][0], pairs[2][0]});
+    }
+    talk->session = fork();
+    if (talk->session == 0) {
+        (void)close(client[0]);
+        (void)close(hub[0]);
+        run_session(listener, (const int[]){pairs[0][1], pairs[1][1], pairs[2][1]}, hub[1], client[1]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        (void)close(pairs[i][0]);
+        (void)close(pairs[i][1]);
+    }
+    (void)close(hub[1]);
+    (void)close(client[1]);
+    talk->client = client[0];
+    talk->hub = hub[0];
+    buffer_init(&talk->replies, 1u << 20);
+}
+
+/* Reads until the replies end with `wanted`. */
+static void read_until(struct talk *talk, const char *wanted) {
+    while (!text_ends_nocase(buffer_text(&talk->replies), text_of(wanted))) {
+        char bytes[4096];
+        ssize_t got = read(talk->client, bytes, sizeof bytes);
+        if (got <= 0)
+            fail_msg("wanted %s, got:\n%s", wanted, buffer_string(&talk->replies));
+        assert_true(buffer_append(&talk->replies, bytes, (size_t)got));
+    }
+}
+
+static void read_greeting(struct talk *talk) {
+    while (strstr(buffer_string(&talk->replies), "\r\n") == NULL) {
+        char bytes[512];
+        ssize_t got = read(talk->client, bytes, sizeof bytes);
+        assert_true(got > 0 && buffer_append(&talk->replies, bytes, (size_t)got));
+    }
+    assert_true(text_starts_nocase(buffer_text(&talk->replies), TEXT("220 mail.example.test ESMTP Parcelpost ")));
+    buffer_clear(&talk->replies);
+}
+
+static void say(struct talk *talk, struct text bytes) {
+    assert_true(file_write_all(talk->client, bytes.data, bytes.length));
+}
+
+/* Everything the server still says, until it closes. */
+static const char *end_talk(struct talk *talk) {
+    char bytes[4096];
+    ssize_t got;
+    int status;
+
+    (void)shutdown(talk->client, SHUT_WR);
+    while ((got = read(talk->client, bytes, sizeof bytes)) > 0)
+        assert_true(buffer_append(&talk->replies, bytes, (size_t)got));
+    (void)close(talk->client);
+    (void)close(talk->hub);
+    assert_int_equal(waitpid(talk->session, &status, 0), talk->session);
+    assert_int_equal(status, 0);
+    assert_int_equal(waitpid(talk->services, &status, 0), talk->services);
+    assert_int_equal(status, 0);
+    return buffer_string(&talk->replies);
+}
+
+#define TRANSACTION "HELO client.example.net\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<coco@example.test>\r\nDATA\r\n"
+
+/* Sends one message from a stranger; returns the last reply's first three digits. */
+static int send_message(struct text message) {
+    struct talk talk;
+
+    start_talk(&talk, 0);
+    read_greeting(&talk);
+    say(&talk, TEXT(TRANSACTION));
+    read_until(&talk, "354 Enter message, ending with \".\" on a line by itself\r\n");
+    buffer_clear(&talk.replies);
+    say(&talk, message);
+    say(&talk, TEXT(".\r\nQUIT\r\n"));
+    int code = (int)strtol(end_talk(&talk), NULL, 10);
+    buffer_free(&talk.replies);
+    return code;
+}
+
+static struct text committed_message(void) {
+    return (struct text){seen->cargo, (size_t)seen->commit.message_length};
+}
+
+static struct text committed_headers(void) {
+    return (struct text){seen->cargo + seen->commit.message_length, (size_t)seen->commit.headers_length};
+}
+
+/* ---- the tests ---- */
+
+static void a_message_is_committed_byte_for_byte(void **state) {
+    const struct text message = TEXT("Subject: x\r\nX-Odd : \tfolded\r\n more\r\n\r\nbody \xff\xfe\x01\r\n");
+    struct header_field field;
+
+    (void)state;
+    assert_int_equal(send_message(message), 250);
+    assert_int_equal(seen->commits, 1);
+    assert_int_equal(seen->commit.place, CARGO_INLINE);
+    assert_true(text_equal(committed_message(), message));
+    assert_true(header_find(committed_headers(), "Received", &field));
+    assert_int_equal(seen->violations, 0);
+}
+
+static void the_envelope_holds_accepted_recipients_alone(void **state) {
+    struct talk talk;
+    struct envelope envelope;
+
+    (void)state;
+    start_talk(&talk, 0);
+    read_greeting(&talk);
+    say(&talk, TEXT("HELO client.example.net\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<coco@example.test>\r\n"
+                    "RCPT TO:<nobody@example.test>\r\nRCPT TO:<b@elsewhere.net>\r\nRCPT TO:<coco@EXAMPLE.test>\r\n"
+                    "RCPT TO:<PostMaster>\r\nDATA\r\n"));
+    read_until(&talk, "354 Enter message, ending with \".\" on a line by itself\r\n");
+    say(&talk, TEXT("Subject: x\r\n\r\n.\r\nQUIT\r\n"));
+    (void)end_talk(&talk);
+    const struct text text = {committed_headers().data + committed_headers().length,
+                              (size_t)seen->commit.envelope_length};
+    assert_true(envelope_parse(text, &envelope));
+    assert_int_equal(envelope.recipient_count, 2);
+    assert_string_equal(envelope.recipients[0].to_url, "coco@example.test");
+    assert_string_equal(envelope.recipients[1].to_url, "PostMaster");
+    assert_string_equal(envelope.recipients[1].target, "coco@example.test");
+    assert_string_equal(envelope.from_url, "a@example.net");
+    assert_string_equal(envelope.ehlo, "client.example.net");
+    assert_string_equal(envelope.remote_ip, "192.0.2.1");
+    assert_int_equal(envelope.contact_id, 7);
+    assert_int_equal(seen->refused, 2);
+    assert_int_equal(seen->violations, 2);
+    envelope_free(&envelope);
+    buffer_free(&talk.replies);
+}
+
+static void results_in_our_name_are_removed_and_nothing_else(void **state) {
+    (void)state;
+    assert_int_equal(send_message(TEXT("A: 1\r\nAuthentication-Results: mail.example.test;\r\n dkim=pass\r\n"
+                                       "Authentication-Results: other.test; dkim=fail\r\n"
+                                       "authentication-results: (x) MAIL.example.TEST; spf=pass\r\nB: 2\r\n\r\n"
+                                       "Authentication-Results: mail.example.test; in the body\r\n")),
+                     250);
+    assert_true(
+        text_equal(committed_message(), TEXT("A: 1\r\nAuthentication-Results: other.test; dkim=fail\r\nB: 2\r\n\r\n"
+                                             "Authentication-Results: mail.example.test; in the body\r\n")));
+}
+
+static void check_large(size_t size, enum cargo_place place) {
+    struct buffer message;
+
+    buffer_init(&message, 4u << 20);
+    assert_true(buffer_append_string(&message,
+                                     "Subject: large\r\nAuthentication-Results: mail.example.test; dkim=pass\r\n\r\n"));
+    while (message.length < size)
+        assert_true(buffer_format(&message, "line %zu of a large message, 8-bit: \xc3\xbc\r\n", message.length));
+    assert_int_equal(send_message(buffer_text(&message)), 250);
+    assert_int_equal(seen->commit.place, place);
+    struct text body = text_from(committed_message(), strlen("Subject: large\r\n"));
+    struct text sent = text_from(buffer_text(&message), message.length - body.length);
+    assert_true(text_starts_nocase(committed_message(), TEXT("Subject: large\r\n\r\nline ")));
+    assert_true(text_equal(body, sent));
+    buffer_free(&message);
+}
+
+static void large_messages_travel_as_files(void **state) {
+    (void)state;
+    check_large(60 * 1024, CARGO_INLINE);
+    check_large(64 * 1024, CARGO_MEMFD);
+    check_large(500 * 1024, CARGO_MEMFD);
+    check_large(3 << 19, CARGO_SPOOL_FILE);
+}
+
+static void too_large_messages_are_refused_in_step(void **state) {
+    struct buffer message;
+
+    (void)state;
+    buffer_init(&message, 4u << 20);
+    while (message.length <= 2u << 20)
+        assert_true(buffer_append_string(&message, "a line of a message that is too large for this server\r\n"));
+    assert_int_equal(send_message(buffer_text(&message)), 552);
+    buffer_clear(&message);
+    while (message.length <= 300u << 10)
+        assert_true(buffer_append_string(&message, "X-Field: a header section that is too large\r\n"));
+    assert_int_equal(send_message(buffer_text(&message)), 552);
+    assert_int_equal(seen->commits, 0);
+    buffer_free(&message);
+}
+
+static void smuggled_ends_are_refused(void **state) {
+    (void)state;
+    assert_int_equal(send_message(TEXT("x\n.\r\nMAIL FROM:<b@example.net>\r\n")), 550);
+    assert_int_equal(send_message(TEXT("x\r.\r\nMAIL FROM:<b@example.net>\r\n")), 550);
+    assert_int_equal(seen->commits, 0);
+    assert_int_equal(seen->violations, 1);
+}
+
+static void a_connection_cut_in_the_data_stores_nothing(void **state) {
+    struct talk talk;
+
+    (void)state;
+    start_talk(&talk, 0);
+    read_greeting(&talk);
+    say(&talk, TEXT(TRANSACTION));
+    read_until(&talk, "354 Enter message, ending with \".\" on a line by itself\r\n");
+    say(&talk, TEXT("Subject: cut\r\n\r\nno end\r\n."));
+    (void)end_talk(&talk);
+    assert_int_equal(seen->commits, 0);
+    assert_int_equal(seen->broken, 1);
+    buffer_free(&talk.replies);
+}
+
+static void the_listeners_stop_closes_with_421(void **state) {
+    struct talk talk;
+
+    (void)state;
+    start_talk(&talk, 0);
+    read_greeting(&talk);
+    (void)shutdown(talk.hub, SHUT_RDWR);
+    read_until(&talk, "421 4.3.2 mail.example.test shutting down\r\n");
+    (void)end_talk(&talk);
+    assert_int_equal(seen->violations, 0);
+    buffer_free(&talk.replies);
+}
+
+static void talking_before_the_greeting_is_refused(void **state) {
+    struct talk talk;
+
+    (void)state;
+    start_talk(&talk, 0);
+    say(&talk, TEXT("EHLO client.example.net\r\n"));
+    const char *replies = end_talk(&talk);
+    /* The session may have been quicker than the test: then it has greeted. */
+    assert_true(strncmp(replies, "554 5.5.1", 9) == 0 ? seen->violations == 1 : strncmp(replies, "220 ", 4) == 0);
+    buffer_free(&talk.replies);
+}
+
+static void a_member_on_the_internal_port_is_not_trusted_for_the_claim(void **state) {
+    struct talk talk;
+
+    (void)state;
+    start_talk(&talk, 1);
+    read_greeting(&talk);
+    say(&talk, TEXT("HELO anything\r\nMAIL FROM:<coco@example.test>\r\nQUIT\r\n"));
+    assert_non_null(strstr(end_talk(&talk), "530 5.7.0 Traffic on port"));
+    assert_string_equal(seen->last_rule, "authentication");
+    buffer_free(&talk.replies);
+}
+
+static void a_local_program_needs_no_dns_and_no_login(void **state) {
+    struct talk talk;
+
+    (void)state;
+    start_talk(&talk, 2);
+    read_greeting(&talk);
+    say(&talk, TEXT("EHLO localhost\r\nMAIL FROM:<coco@example.test>\r\nRCPT TO:<b@nowhere.example>\r\nDATA\r\n"));
+    read_until(&talk, "354 Enter message, ending with \".\" on a line by itself\r\n");
+    say(&talk, TEXT("From: coco@example.test\r\n\r\ntext\r\n.\r\nMAIL FROM:<x@foreign.net>\r\nQUIT\r\n"));
+    assert_non_null(strstr(end_talk(&talk), "250 2.0.0 OK id="));
+    assert_int_equal(seen->commits, 1);
+    assert_int_equal(header_count(committed_headers(), "Message-ID"), 1);
+    assert_int_equal(header_count(committed_headers(), "Date"), 1);
+    assert_int_equal(seen->violations, 0);
+    buffer_free(&talk.replies);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_is_committed_byte_for_byte),
+        cmocka_unit_test(the_envelope_holds_accepted_recipients_alone),
+        cmocka_unit_test(results_in_our_name_are_removed_and_nothing_else),
+        cmocka_unit_test(large_messages_travel_as_files),
+        cmocka_unit_test(too_large_messages_are_refused_in_step),
+        cmocka_unit_test(smuggled_ends_are_refused),
+        cmocka_unit_test(a_connection_cut_in_the_data_stores_nothing),
+        cmocka_unit_test(the_listeners_stop_closes_with_421),
+        cmocka_unit_test(talking_before_the_greeting_is_refused),
+        cmocka_unit_test(a_member_on_the_internal_port_is_not_trusted_for_the_claim),
+        cmocka_unit_test(a_local_program_needs_no_dns_and_no_login),
+    };
+
+    log_start(open("/dev/null", O_WRONLY | O_CLOEXEC), "test", LOG_LEVEL_FATAL);
+    seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
