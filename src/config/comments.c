@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Comments become blanks before libconfuse sees the text: release 3.3 counts their lines twice, so that every error
- * after a comment would name a wrong line, and it takes a comment that is never closed for the end of the file. Called
- * by the parser; reports what is not closed. */
+ * after a comment would name a wrong line, and it takes a comment or a block that is never closed for the end of the
+ * file. Called by the parser; reports what is not closed. */
 #include "config/comments.h"
 #include <stdbool.h>
 #include <string.h>
@@ -13,6 +13,7 @@ struct scan {
     enum place place;
     bool token_start; /* two slashes begin a comment here, not within http://x */
     unsigned line, began;
+    unsigned depth, brace; /* open braces; the line of the outermost */
 };
 
 static void blank(char *at, unsigned count) {
@@ -28,6 +29,10 @@ static unsigned scan_plain(struct scan *scan) {
 
     scan->token_start = strchr(" \t\n\r={}(),+\"'", byte) != NULL;
     scan->began = scan->line;
+    if (byte == '{' && scan->depth++ == 0)
+        scan->brace = scan->line;
+    else if (byte == '}' && scan->depth > 0)
+        scan->depth--;
     if (byte == '"')
         scan->place = PLACE_DOUBLE_QUOTED;
     else if (byte == '\'')
@@ -89,5 +94,7 @@ unsigned comments_blank(char *text) {
         scan.at += scan_one(&scan);
         scan.line += line_ends;
     }
-    return scan.place == PLACE_PLAIN || scan.place == PLACE_LINE_COMMENT ? 0 : scan.began;
+    if (scan.place != PLACE_PLAIN && scan.place != PLACE_LINE_COMMENT)
+        return scan.began;
+    return scan.depth > 0 ? scan.brace : 0;
 }

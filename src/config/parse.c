@@ -27,6 +27,7 @@ struct option_line {
 };
 struct parse {
     struct reading *reading;
+    const char *text; /* without comments */
     struct unknown unknowns[UNKNOWN_MAXIMUM];
     size_t unknown_count;
     bool again; /* an unknown key was met for the first time */
@@ -75,6 +76,19 @@ static unsigned line_of(const cfg_opt_t *option) {
     for (size_t i = 0; i < current->line_count; i++)
         if (current->lines[i].option == option)
             return current->lines[i].line;
+    return 0;
+}
+
+/* For an empty list libconfuse calls nobody: the line that begins with the key. */
+static unsigned line_beginning_with(const char *name) {
+    struct text rest = text_of(current->text), line;
+
+    for (unsigned number = 1; text_split(&rest, '\n', &line); number++) {
+        line = text_trim(line);
+        struct text key = text_trim(text_first(line, text_find(line, '=')));
+        if (text_equal(key, text_of(name)))
+            return number;
+    }
     return 0;
 }
 
@@ -227,6 +241,8 @@ static bool take_key(cfg_t *cfg, const struct config_key *key, void *field, cons
     if (option == NULL || (option->flags & CFGF_MODIFIED) == 0)
         return false;
     *line = line_of(option);
+    if (*line == 0)
+        *line = line_beginning_with(key->name);
     if (value_is_list(key->type))
         value_release(key, field);
     for (unsigned i = 0; i < cfg_opt_size(option); i++)
@@ -288,11 +304,12 @@ static void parse_once(const char *text) {
 }
 
 void config_parse_text(struct reading *reading, char *text) {
-    struct parse parse = {.reading = reading};
+    struct parse parse = {.reading = reading, .text = text};
     unsigned unclosed = comments_blank(text);
 
     if (unclosed > 0) {
-        reading_add_error(reading, unclosed, "syntax", SYNTAX, "a string or comment begins that is never closed");
+        reading_add_error(reading, unclosed, "syntax", SYNTAX,
+                          "a string, comment or brace begins that is never closed");
         return;
     }
     current = &parse;

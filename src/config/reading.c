@@ -40,6 +40,9 @@ void reading_add_error(struct reading *reading, unsigned line, const char *label
     va_end(list);
     if (accepted != NULL)
         (void)buffer_format(&text, "; accepted: %s", accepted);
+    for (size_t i = 0; i < text.length; i++) /* one error is one line */
+        if ((unsigned char)text.data[i] < 0x20)
+            text.data[i] = '?';
     reading->errors = memory_resize(reading->errors, reading->error_count + 1, sizeof reading->errors[0]);
     reading->errors[reading->error_count] =
         (struct reading_error){line, (unsigned)reading->error_count, memory_string(buffer_text(&text))};
