@@ -5,7 +5,8 @@
 #define CONTROL_CHANGE_H
 #include "control/control.h"
 /* verb: "queue hold|release|retry|remove", argument: a mail id ("all" for retry); "contacts lock" with the seconds as
- * detail, "contacts forgive"; argument: a contact's name, or "all" to forgive. Prints what was done; the exit status. */
+ * detail, "contacts forgive"; argument: a contact's name, or "all" to forgive. Prints what was done; the exit status.
+ */
 int change_ask(struct control *control, const char *verb, const char *argument, const char *detail);
 /* Makes the database anew from the spool; the server must be stopped. */
 int change_rebuild(struct control *control);

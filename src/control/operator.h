@@ -12,7 +12,8 @@ enum operator_result {
     OPERATOR_REFUSED, /* the caller may not ask */
     OPERATOR_LOST     /* the server went away before it answered */
 };
-/* socket_name: "ledger.sock" or "runner.sock". answer: the text it gave; *status: the exit status it gave. Waits as long
- * as the work takes. */
-enum operator_result operator_ask(const struct config *config, const char *socket_name, const char *verb, const char *argument, const char *detail, struct buffer *answer, int *status);
+/* socket_name: "ledger.sock" or "runner.sock". answer: the text it gave; *status: the exit status it gave. Waits as
+ * long as the work takes. */
+enum operator_result operator_ask(const struct config *config, const char *socket_name, const char *verb,
+                                  const char *argument, const char *detail, struct buffer *answer, int *status);
 #endif

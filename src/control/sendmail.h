@@ -9,9 +9,9 @@
 
 struct sendmail_draft { /* a message on its way from standard input to the server */
     const struct config *config;
-    bool dots_are_data;       /* -i: a line with a lone dot does not end the message */
-    bool recipients_from_it;  /* -t */
-    const char *full_name;    /* -F, or NULL */
+    bool dots_are_data;                   /* -i: a line with a lone dot does not end the message */
+    bool recipients_from_it;              /* -t */
+    const char *full_name;                /* -F, or NULL */
     char sender[SENDMAIL_RECIPIENT_SIZE]; /* reverse-path, "" for <> */
     char **recipients;
     size_t count, capacity;

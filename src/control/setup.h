@@ -3,7 +3,8 @@
 #ifndef CONTROL_SETUP_H
 #define CONTROL_SETUP_H
 #include "config/config.h"
-/* file: what -c names, or NULL for ./etc/parcelpost.conf if it exists (a checkout), else /etc/parcelpost/parcelpost.conf.
- * NULL when it cannot be read or is wrong: every error stands on standard error, after the program's name. */
+/* file: what -c names, or NULL for ./etc/parcelpost.conf if it exists (a checkout), else
+ * /etc/parcelpost/parcelpost.conf. NULL when it cannot be read or is wrong: every error stands on standard error, after
+ * the program's name. */
 struct config *setup_configuration(const char *program, const char *file);
 #endif

@@ -8,12 +8,12 @@
 #define SUBMISSION_RECIPIENTS_MAXIMUM 5000
 struct submission {
     const struct config *config;
-    const char *program;  /* for messages on standard error */
-    const char *from;     /* reverse-path, "" for <> */
+    const char *program; /* for messages on standard error */
+    const char *from;    /* reverse-path, "" for <> */
     char **recipients;
     size_t count;
-    struct text message;  /* with CRLF line ends */
-    bool verbose;         /* print the dialogue */
+    struct text message; /* with CRLF line ends */
+    bool verbose;        /* print the dialogue */
 };
 /* sysexits.h: 0 accepted for all; 67, 65, 69 … as the server refused; 75 when it does not run or said 4xx. What was
  * refused is told on standard error, for each recipient. */

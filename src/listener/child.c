@@ -87,9 +87,6 @@ static struct child *add_child(struct supervisor *supervisor, enum process_kind 
     child->hub = hub;
     child->watch = loop_watch(supervisor->loop, hub, EPOLLIN, hub_ready, child);
     child->next = supervisor->children;
-    if (child->next != NULL) {
-        child->next->previous = child;
-    }
     supervisor->children = child;
     supervisor->child_count[kind]++;
     return child;
@@ -122,6 +119,10 @@ struct child *child_fork(struct supervisor *supervisor, enum process_kind kind, 
 
 void child_retire(struct child *child) {
     child->retired = true;
+    child_close_hub(child);
+}
+
+void child_close_hub(struct child *child) {
     if (child->hub < 0) {
         return;
     }
@@ -144,25 +145,16 @@ bool child_send(struct child *child, uint32_t kind, const void *values, int pass
     return child->hub >= 0 && channel_send(child->hub, kind, 0, values, pass_fd) == CHANNEL_OK;
 }
 
-void child_free(struct child *child) {
-    struct supervisor *supervisor = child->supervisor;
-    child_retire(child);
-    if (child->previous != NULL) {
-        child->previous->next = child->next;
-    } else {
-        supervisor->children = child->next;
+/* Takes the child with this pid out of the list; NULL when it is none of ours. */
+static struct child *take_child(struct supervisor *supervisor, pid_t pid) {
+    struct child **place = &supervisor->children;
+    while (*place != NULL && (*place)->pid != pid) {
+        place = &(*place)->next;
     }
-    if (child->next != NULL) {
-        child->next->previous = child->previous;
-    }
-    supervisor->child_count[child->kind]--;
-    free(child);
-}
-
-static struct child *find(struct supervisor *supervisor, pid_t pid) {
-    struct child *child = supervisor->children;
-    while (child != NULL && child->pid != pid) {
-        child = child->next;
+    struct child *child = *place;
+    if (child != NULL) {
+        *place = child->next;
+        child->next = NULL;
     }
     return child;
 }
@@ -199,14 +191,16 @@ static void child_ended(struct child *child, int wait_status) {
     } else if (fault && child->kind != PROCESS_RECEIVER && !child->retired) {
         log_warn("%s[%ld] ended with %s", process_names[child->kind], (long)child->pid, how);
     }
-    child_free(child);
+    child_close_hub(child);
+    supervisor->child_count[child->kind]--;
+    free(child);
 }
 
 void children_reap(struct supervisor *supervisor) {
     int wait_status;
     pid_t pid;
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-        struct child *child = find(supervisor, pid);
+        struct child *child = take_child(supervisor, pid);
         if (child != NULL) {
             child_ended(child, wait_status);
         }

@@ -92,7 +92,7 @@ void hub_ready(void *context, int fd, uint32_t events) {
             if (slot_of(child->supervisor, child) != NULL && !child->retired) {
                 child_kill(child); /* no use without its hub; most likely it is ending already */
             }
-            child_retire(child); /* SIGCHLD tells how it ended */
+            child_close_hub(child); /* SIGCHLD tells how it ended */
         } else if (!allowed) {
             log_error("%s[%ld] sent the listener what it may not: killed", process_names[child->kind],
                       (long)child->pid);

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 struct lockout_set;
-struct lockout_rules { /* seconds */
+struct lockout_rules {  /* seconds */
     int64_t prohibited; /* a lockout ends after this long without an attempt, */
     int64_t maximum;    /* and this long after it began in any case */
 };

@@ -12,7 +12,8 @@
 void log_file_period(enum log_life life, time_t seconds, char period[LOG_PERIOD_SIZE]);
 /* True when the configuration writes to standard error. */
 bool log_file_is_standard_error(const struct config *config);
-/* Opens (or creates) the configured file for appending, mode 0640; 2 for standard error; -1 with a sentence in error. */
+/* Opens (or creates) the configured file for appending, mode 0640; 2 for standard error; -1 with a sentence in error.
+ */
 int log_file_open(const struct config *config, struct buffer *error);
 /* The period that an opened log's last line was written in (now's when it is empty): rotation compares with it. */
 void log_file_written_period(const struct config *config, int descriptor, time_t now, char period[LOG_PERIOD_SIZE]);

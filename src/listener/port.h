@@ -21,7 +21,8 @@ struct port_set {
 };
 /* Binds every address of the configuration. Sockets of addresses that `former` (may be NULL) has too are taken from it
  * (their fd there becomes -1). On failure former is whole again and error names the address. */
-enum exit_status port_set_open(struct port_set *set, const struct config *config, struct port_set *former, struct buffer *error);
+enum exit_status port_set_open(struct port_set *set, const struct config *config, struct port_set *former,
+                               struct buffer *error);
 /* Closes what is left in the set; Unix sockets' names are removed. */
 void port_set_close(struct port_set *set);
 /* "127.0.0.1:25", "[::1]:25" or the path; for log lines. Returns text. */

@@ -37,23 +37,31 @@ enum exit_status supervisor_read_certificates(const struct config *config, struc
     return *tls != NULL ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG;
 }
 
+/* A memory file with these bytes, to be read from its start. */
+static int copy_of(const struct buffer *content) {
+    int fd = file_memory("configuration");
+    if (!file_write_all(fd, content->data, content->length) || lseek(fd, 0, SEEK_SET) != 0 || !file_seal(fd)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 static bool read_configuration(const char *name, struct renewal *renewal, struct buffer *error) {
     int fd = open(name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || !file_read_into(fd, &renewal->content)) {
-        buffer_format(error, "%s cannot be read: %s", name, strerror(errno));
-        if (fd >= 0) {
-            close(fd);
-        }
-        return false;
-    }
-    close(fd);
-    if (renewal->content.length == 0) {
-        buffer_format(error, "%s is empty", name);
-        return false;
-    }
-    FILE *stream = fmemopen(renewal->content.data, renewal->content.length, "r");
+    bool was_read = fd >= 0 && file_read_into(fd, &renewal->content);
+    int copy = was_read ? copy_of(&renewal->content) : -1;
+    FILE *stream = copy >= 0 ? fdopen(copy, "r") : NULL;
     if (stream == NULL) {
-        buffer_format(error, "%s: %s", name, strerror(errno));
+        buffer_format(error, "%s cannot be read: %s", name, strerror(errno));
+    }
+    if (stream == NULL && copy >= 0) {
+        close(copy);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (stream == NULL) {
         return false;
     }
     renewal->config = config_read_stream(stream, name, error);
@@ -76,12 +84,13 @@ static void tell_service(struct child *service, const struct buffer *content) {
     if (service == NULL) {
         return;
     }
-    int fd = file_memory("configuration");
-    if (!file_write_all(fd, content->data, content->length) || lseek(fd, 0, SEEK_SET) != 0 || !file_seal(fd) ||
-        !child_send(service, HUB_RELOAD, &empty, fd)) {
+    int fd = copy_of(content);
+    if (fd < 0 || !child_send(service, HUB_RELOAD, &empty, fd)) {
         log_error("the %s does not take the new configuration", process_names[service->kind]);
     }
-    close(fd);
+    if (fd >= 0) {
+        close(fd);
+    }
 }
 
 static void adopt(struct supervisor *supervisor, struct renewal *renewal) {

@@ -4,7 +4,7 @@
 #ifndef LISTENER_RESTART_H
 #define LISTENER_RESTART_H
 #include <stdint.h>
-#define RESTART_FREE 3             /* deaths in a minute that cost no pause */
+#define RESTART_FREE 3 /* deaths in a minute that cost no pause */
 #define RESTART_WINDOW_MS 60000
 #define RESTART_PAUSE_FIRST_MS 500 /* doubles with each further death … */
 #define RESTART_PAUSE_LAST_MS 30000

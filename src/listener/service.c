@@ -31,7 +31,7 @@ struct slot *slot_of(struct supervisor *supervisor, const struct child *child) {
 
 static bool is_ready(const struct supervisor *supervisor, size_t place) {
     const struct child *child = supervisor->slots[place].child;
-    return child != NULL && child->ready && !child->retired;
+    return child != NULL && child->ready && child->hub >= 0;
 }
 
 bool services_are_ready(const struct supervisor *supervisor) {

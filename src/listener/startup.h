@@ -9,7 +9,7 @@
 #include "base/privilege.h"
 #include "config/config.h"
 #include "ipc/process.h"
-struct system_users { /* known == false in all of them: not root, everything runs as the caller */
+struct system_users {              /* known == false in all of them: not root, everything runs as the caller */
     struct privilege_user spool;   /* user_name: ledger, runner */
     struct privilege_user network; /* receivers, agents, resolver */
     struct privilege_user lookup;  /* auth_user in the spool's group: may read parcelpost.db */
@@ -18,16 +18,19 @@ struct system_users { /* known == false in all of them: not root, everything run
 /* Finds the four users (as root; all must exist). */
 enum exit_status startup_users(const struct config *config, struct system_users *users, struct buffer *error);
 /* Makes the directories that are missing, with their owners; checks that those that exist can be used. */
-enum exit_status startup_directories(const struct config *config, const struct system_users *users, struct buffer *error);
+enum exit_status startup_directories(const struct config *config, const struct system_users *users,
+                                     struct buffer *error);
 /* Takes the lock that only one daemon or parcelpost-queue may hold. who: the program's name, written into the file.
  * Waits (with a log line) while a parcelpost-queue or the last processes of a dead daemon hold it; a live daemon is
  * waited for only shortly. *lock: the descriptor that holds it. */
 enum exit_status startup_lock(const struct config *config, const char *who, int *lock, struct buffer *error);
 enum exit_status startup_pid_file(const struct config *config, struct buffer *error);
 /* A listening SOCK_SEQPACKET socket control_directory/NAME, mode 0660, of the spool's user. */
-enum exit_status startup_control_socket(const struct config *config, const struct system_users *users, const char *name, int *socket_fd, struct buffer *error);
+enum exit_status startup_control_socket(const struct config *config, const struct system_users *users, const char *name,
+                                        int *socket_fd, struct buffer *error);
 /* users.db with its tables, of the lookup's user, when there is none yet. */
-enum exit_status startup_users_database(const struct config *config, const struct system_users *users, struct buffer *error);
+enum exit_status startup_users_database(const struct config *config, const struct system_users *users,
+                                        struct buffer *error);
 /* As many descriptors as the system lets us have: a connection needs some in several processes. */
 void startup_raise_descriptor_limit(void);
 #endif

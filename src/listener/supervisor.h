@@ -33,13 +33,20 @@ struct child {
     bool retired; /* told to end: replaced by another, or the server stops */
     /* receivers */
     enum receiver_state state;
-    bool outdated;      /* knows yesterday's services or settings: gets no further client */
+    bool outdated;                 /* knows yesterday's services or settings: gets no further client */
     char contact[NETWORK_IP_SIZE]; /* of the client in hand */
-    struct child *next, *previous;
+    struct child *next;
 };
 
 /* Where a service belongs; its child dies and is replaced. */
-enum slot_place { SLOT_LEDGER, SLOT_RESOLVER, SLOT_SIGNER, SLOT_RUNNER, SLOT_LOOKUP, SLOTS = SLOT_LOOKUP + LOOKUP_WORKERS_MAXIMUM };
+enum slot_place {
+    SLOT_LEDGER,
+    SLOT_RESOLVER,
+    SLOT_SIGNER,
+    SLOT_RUNNER,
+    SLOT_LOOKUP,
+    SLOTS = SLOT_LOOKUP + LOOKUP_WORKERS_MAXIMUM
+};
 struct slot {
     struct child *child; /* NULL: to be started */
     struct restart_history history;
@@ -58,19 +65,19 @@ struct supervisor {
     struct tls_server *tls;
     char log_period[LOG_PERIOD_SIZE];
     int lock;
-    int ledger_socket, runner_socket; /* the operator's, listening */
+    int ledger_socket, runner_socket;       /* the operator's, listening */
     struct loop_watch *runner_socket_watch; /* runner = cron: a visitor makes us fork a runner */
     struct port_set ports;
     bool accepting;
     int64_t accept_pause_until; /* no descriptors left */
     struct lockout_set *lockouts;
     struct child *children;
-    size_t child_count[PROCESS_KINDS]; /* those that are alive */
+    size_t child_count[PROCESS_KINDS];          /* those that are alive */
     size_t receiver_count[RECEIVER_ACTIVE + 1]; /* by state */
     struct restart_history receiver_history;    /* deaths of receivers that had no client */
     int64_t receivers_not_before;               /* clock_now_ms */
-    unsigned arrivals, arrivals_before; /* connections in this second and the one before */
-    unsigned next_lookup;               /* round robin */
+    unsigned arrivals, arrivals_before;         /* connections in this second and the one before */
+    unsigned next_lookup;                       /* round robin */
     struct slot slots[SLOTS];
     size_t slot_count; /* SLOT_LOOKUP + lookup workers */
     int64_t stop_deadline;
@@ -100,12 +107,13 @@ struct child *child_fork(struct supervisor *supervisor, enum process_kind kind, 
 struct process_start child_start(const struct supervisor *supervisor, enum process_kind kind);
 /* Closes our end of its hub: tells it to end. */
 void child_retire(struct child *child);
+/* The child closed it, or has ended. */
+void child_close_hub(struct child *child);
 void child_kill(struct child *child);
 /* Sends on its hub; false when it cannot take it. */
 bool child_send(struct child *child, uint32_t kind, const void *values, int pass_fd);
 /* Reaps every child that has ended. */
 void children_reap(struct supervisor *supervisor);
-void child_free(struct child *child);
 
 /* ---- hub.c ---- */
 /* Reads what a child reports; a child that says what it may not is killed. */
@@ -160,7 +168,8 @@ void supervisor_reload(struct supervisor *supervisor);
 /* Opens the log again (after a rename) and tells everybody. */
 void supervisor_reopen_log(struct supervisor *supervisor);
 /* Certificates as configured into *tls (NULL when there are none). */
-enum exit_status supervisor_read_certificates(const struct config *config, struct tls_server **tls, struct buffer *error);
+enum exit_status supervisor_read_certificates(const struct config *config, struct tls_server **tls,
+                                              struct buffer *error);
 
 /* ---- stop.c ---- */
 void stop_begin(struct supervisor *supervisor);
