@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "dns/cache.h"
 #include "dns/message.h"
+#include "dns/name.h"
 #include "dns/reply.h"
 #include <ares.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Reads DNS messages: names with compression, sections, records. Called by dns.c with bytes from the network, in the
- * resolver, unprivileged. Every read is checked against the message's end; a name's pointers must lead backwards, so
- * that it ends. Anything malformed gives DNS_OUTCOME_FAILED, never a wrong "does not exist". */
+ * Reads DNS messages: sections, records, what they say about a name. Called by dns.c with bytes from the network, in
+ * the resolver, unprivileged. Anything malformed gives DNS_OUTCOME_FAILED, never a wrong "does not exist". */
 #include "dns/message.h"
+#include "dns/name.h"
 #include "dns/reply.h"
 #include <arpa/inet.h>
 #include <string.h>
@@ -16,13 +16,7 @@
 #define RCODE_NXDOMAIN 3
 #define CHAIN_MAXIMUM 16u        /* CNAMEs followed */
 #define NEGATIVE_TTL_UNKNOWN 60u /* no SOA in a negative answer */
-#define LABEL_MAXIMUM 63u
-#define NAME_TEXT_MAXIMUM 253u
 
-struct reader {
-    const unsigned char *bytes;
-    size_t length, at;
-};
 struct record {
     char owner[DNS_NAME_SIZE];
     unsigned type, class;
@@ -36,104 +30,24 @@ struct answer {          /* one message being understood */
     bool authoritative, authentic;
 };
 
-static bool take(struct reader *reader, size_t count) {
-    if (count > reader->length - reader->at) {
-        return false;
-    }
-    reader->at += count;
-    return true;
-}
-
-static unsigned number16(const struct reader *reader, size_t at) {
-    return (unsigned)reader->bytes[at] << 8 | reader->bytes[at + 1];
-}
-
-static uint32_t number32(const struct reader *reader, size_t at) {
-    return (uint32_t)number16(reader, at) << 16 | number16(reader, at + 2);
-}
-
-/* A byte that would make a label ambiguous in text form; no mail name has it. */
-static bool is_odd(unsigned char byte) {
-    return byte <= ' ' || byte > '~' || byte == '.' || byte == '\\';
-}
-
-/* Copies one label as lower or given case; false when the name gets too long. odd bytes become '?'. */
-static bool append_label(const struct reader *reader, size_t at, size_t length, char *name, size_t *used, bool *odd) {
-    if (*used + (*used > 0) + length > NAME_TEXT_MAXIMUM) {
-        return false;
-    }
-    if (*used > 0) {
-        name[(*used)++] = '.';
-    }
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = reader->bytes[at + i];
-        *odd = *odd || is_odd(byte);
-        name[(*used)++] = is_odd(byte) ? '?' : (char)byte;
-    }
-    return true;
-}
-
-/* RFC 1035 4.1.4. The reader goes past the name as it stands here; *odd is set for names that text cannot show. */
-static bool read_name(struct reader *reader, char name[DNS_NAME_SIZE], bool *odd) {
-    size_t at = reader->at, used = 0, lowest = reader->at;
-    bool jumped = false;
-    *odd = false;
-    for (;;) {
-        if (at >= reader->length) {
-            return false;
-        }
-        unsigned length = reader->bytes[at];
-        if ((length & 0xc0u) == 0xc0u) {
-            if (reader->length - at < 2) {
-                return false;
-            }
-            size_t target = number16(reader, at) & 0x3fffu;
-            reader->at = jumped ? reader->at : at + 2;
-            jumped = true;
-            if (target >= lowest) {
-                return false;
-            }
-            at = lowest = target;
-            continue;
-        }
-        if (length > LABEL_MAXIMUM || length > reader->length - at - 1) {
-            return false;
-        }
-        at++;
-        if (length == 0) {
-            break;
-        }
-        if (!append_label(reader, at, length, name, &used, odd)) {
-            return false;
-        }
-        at += length;
-    }
-    reader->at = jumped ? reader->at : at;
-    if (used == 0) {
-        name[used++] = '.';
-    }
-    name[used] = '\0';
-    return true;
-}
-
 static bool read_record(struct reader *reader, struct record *record) {
     bool odd;
-    if (!read_name(reader, record->owner, &odd)) {
+    if (!reader_name(reader, record->owner, &odd)) {
         return false;
     }
     size_t fixed = reader->at;
-    if (!take(reader, 10)) {
+    if (!reader_take(reader, 10)) {
         return false;
     }
-    record->type = number16(reader, fixed);
-    record->class = number16(reader, fixed + 2);
-    record->ttl = number32(reader, fixed + 4);
+    record->type = reader_number16(reader, fixed);
+    record->class = reader_number16(reader, fixed + 2);
+    record->ttl = reader_number32(reader, fixed + 4);
     if (record->ttl > INT32_MAX) { /* RFC 2181 8 */
         record->ttl = 0;
     }
-    record->data_length = number16(reader, fixed + 8);
+    record->data_length = reader_number16(reader, fixed + 8);
     record->data = reader->at;
-    return take(reader, record->data_length);
+    return reader_take(reader, record->data_length);
 }
 
 static bool record_is(const struct record *record, unsigned type, const char *owner) {
@@ -145,7 +59,7 @@ static bool record_is(const struct record *record, unsigned type, const char *ow
 static bool data_name(const struct answer *answer, const struct record *record, size_t skip, char name[DNS_NAME_SIZE],
                       bool *odd) {
     struct reader reader = {answer->start.bytes, answer->start.length, record->data + skip};
-    return skip < record->data_length && read_name(&reader, name, odd) &&
+    return skip < record->data_length && reader_name(&reader, name, odd) &&
            reader.at <= record->data + record->data_length;
 }
 
@@ -190,7 +104,7 @@ static bool add_name(struct dns_reply *reply, const struct answer *answer, const
     if (!data_name(answer, record, skip, name, &odd) || odd) {
         return false;
     }
-    unsigned preference = skip == 2 ? number16(&answer->start, record->data) : 0;
+    unsigned preference = skip == 2 ? reader_number16(&answer->start, record->data) : 0;
     return dns_reply_add(reply, preference, text_of(name));
 }
 
@@ -261,7 +175,7 @@ static bool read_authority(const struct answer *answer, uint32_t *ttl, bool *pro
         }
         servers = servers || record.type == TYPE_NS;
         if (record.type == TYPE_SOA && record.data_length >= 22) {
-            uint32_t minimum = number32(&reader, record.data + record.data_length - 4);
+            uint32_t minimum = reader_number32(&reader, record.data + record.data_length - 4);
             *ttl = minimum < record.ttl ? minimum : record.ttl;
             soa = true;
         }
@@ -288,17 +202,17 @@ static bool read_start(const unsigned char *bytes, size_t length, struct answer 
     struct reader reader = {bytes, length, 0};
     char name[DNS_NAME_SIZE];
     bool odd;
-    if (!take(&reader, HEADER_LENGTH)) {
+    if (!reader_take(&reader, HEADER_LENGTH)) {
         return false;
     }
     answer->rcode = dns_message_rcode(bytes, length);
     answer->authoritative = (bytes[2] & 0x04u) != 0;
     answer->authentic = (bytes[3] & 0x20u) != 0; /* RFC 6840 5.7 */
-    unsigned questions = number16(&reader, 4);
-    answer->answer_count = number16(&reader, 6);
-    answer->authority_count = number16(&reader, 8);
+    unsigned questions = reader_number16(&reader, 4);
+    answer->answer_count = reader_number16(&reader, 6);
+    answer->authority_count = reader_number16(&reader, 8);
     for (unsigned i = 0; i < questions; i++) {
-        if (!read_name(&reader, name, &odd) || !take(&reader, 4)) {
+        if (!reader_name(&reader, name, &odd) || !reader_take(&reader, 4)) {
             return false;
         }
     }
@@ -333,24 +247,4 @@ struct dns_reply *dns_message_read(const unsigned char *bytes, size_t length, co
 
 int dns_message_rcode(const unsigned char *bytes, size_t length) {
     return length < HEADER_LENGTH ? -1 : bytes[3] & 0x0f;
-}
-
-bool dns_name_prepare(struct text name, char prepared[DNS_NAME_SIZE]) {
-    if (name.length > 1 && name.data[name.length - 1] == '.') {
-        name.length--;
-    }
-    if (name.length == 0 || name.length > NAME_TEXT_MAXIMUM) {
-        return false;
-    }
-    size_t label = 0;
-    for (size_t i = 0; i < name.length; i++) {
-        label = name.data[i] == '.' ? 0 : label + 1;
-        bool empty = name.data[i] == '.' && (i == 0 || name.data[i - 1] == '.' || i + 1 == name.length);
-        if (empty || label > LABEL_MAXIMUM || (name.data[i] != '.' && is_odd((unsigned char)name.data[i]))) {
-            return false;
-        }
-    }
-    (void)text_copy(prepared, DNS_NAME_SIZE, name);
-    text_lower(prepared);
-    return true;
 }

@@ -4,9 +4,6 @@
 #ifndef DNS_MESSAGE_H
 #define DNS_MESSAGE_H
 #include "dns/dns.h"
-/* Lower case, without final dot; false when this is no name that can be asked: RFC 1035 2.3.4 lengths, an empty label,
- * a byte outside printable ASCII, a blank or a backslash. */
-bool dns_name_prepare(struct text name, char prepared[DNS_NAME_SIZE]);
 /* What the server's answer says about this (prepared) name and type. Always gives a reply (owned): bytes that are no
  * proper answer are DNS_OUTCOME_FAILED. */
 struct dns_reply *dns_message_read(const unsigned char *bytes, size_t length, const char *name,
