@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define LOOK_AHEAD 1000         /* waiting parcels looked at for more of the same mail */
-#define TRUST_MILLISECONDS 2000 /* parcels longer in memory are looked up again before they are delivered */
+#define TRUST_MILLISECONDS 3000 /* parcels longer in memory are looked up again before they are delivered */
 #define RECIPIENTS_BYTES (64u * 1024)
 #define FULL_MILLISECONDS 20 /* a channel without room */
 
@@ -194,20 +194,30 @@ static bool send_fetch(struct runner *runner, struct job *job) {
     return job->fetch_sent;
 }
 
-void job_pump(struct runner *runner) {
+/* One job's message to the ledger, if one is due; false when the channel has no room. */
+static bool pump(struct runner *runner, struct job *job) {
     int64_t now = clock_now_ms();
-    for (struct job *job = runner->jobs; job != NULL; job = job->next) {
-        bool room = true;
-        if (job->state == JOB_FETCHING && !job->fetch_sent) {
-            room = send_fetch(runner, job);
-        } else if (job->state == JOB_RECORDING && !job->record_sent && job->record_after <= now) {
-            room = record_send(runner, job);
-        } else if (job->state == JOB_RECORDING && !job->record_sent) {
-            runner_soon(runner, job->record_after - now);
-        }
-        if (!room) {
-            runner_soon(runner, FULL_MILLISECONDS);
-            return;
+    if (job->state == JOB_FETCHING && !job->fetch_sent) {
+        return send_fetch(runner, job);
+    }
+    if (job->state != JOB_RECORDING || job->record_sent) {
+        return true;
+    }
+    if (job->record_after > now) {
+        runner_soon(runner, job->record_after - now);
+        return true;
+    }
+    return record_send(runner, job);
+}
+
+/* Results first: the sooner they are recorded, the less could be delivered twice. */
+void job_pump(struct runner *runner) {
+    for (int pass = 0; pass < 2; pass++) {
+        for (struct job *job = runner->jobs; job != NULL; job = job->next) {
+            if ((job->state == JOB_RECORDING) == (pass == 0) && !pump(runner, job)) {
+                runner_soon(runner, FULL_MILLISECONDS);
+                return;
+            }
         }
     }
 }
