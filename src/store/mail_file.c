@@ -104,14 +104,14 @@ int mail_file_open(const struct mail_files *files, const char *mail_id, int flag
 
 bool mail_file_envelope(int fd, const struct cargo_lengths *lengths, struct envelope *envelope) {
     struct trailer trailer;
-    envelope_init(envelope);
     if (lengths->envelope > ENVELOPE_TEXT_MAXIMUM || !trailer_read(fd, &trailer)) {
+        envelope_init(envelope);
         return false;
     }
     char *bytes = memory_new(1, lengths->envelope + 1);
     struct text text = {bytes, lengths->envelope};
-    bool good = file_pread_all(fd, bytes, text.length, (off_t)(lengths->message + lengths->headers)) &&
-                envelope_parse(text, envelope) && envelope_sum(text, envelope) == trailer.envelope_sum;
+    bool read = file_pread_all(fd, bytes, text.length, (off_t)(lengths->message + lengths->headers));
+    bool good = envelope_parse(text, envelope) && read && envelope_sum(text, envelope) == trailer.envelope_sum;
     free(bytes);
     if (!good) {
         envelope_free(envelope);

@@ -59,7 +59,6 @@ static void align_bytes(const struct mail_status *statuses, size_t count, const 
                         char *cargo) {
     struct envelope envelope;
     char *text = cargo + lengths->message + lengths->headers;
-    envelope_init(&envelope);
     if (envelope_parse((struct text){text, lengths->envelope}, &envelope)) {
         for (size_t i = 0; i < count; i++) {
             if (statuses[i].recipient < envelope.recipient_count) {

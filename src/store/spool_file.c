@@ -51,7 +51,6 @@ static bool write_file(struct spool *spool, struct piece *piece, const struct ca
     struct envelope envelope;
     struct text text = {cargo, cargo_total(lengths)};
     size_t offset = lengths->message + lengths->headers;
-    envelope_init(&envelope);
     bool good = envelope_parse(text_from(text, offset), &envelope);
     if (good) {
         set_status_bytes(spool, piece, &envelope, cargo + offset);

@@ -49,14 +49,15 @@ static bool lengths_are_sane(const struct spool_cargo *cargo) {
     return cargo_total(lengths) == there;
 }
 
+/* The envelope is the caller's to free in any case. */
 static bool read_envelope(const struct spool_cargo *cargo, struct envelope *envelope) {
     uint64_t offset = cargo->lengths.message + cargo->lengths.headers;
     if (cargo->bytes.data != NULL) {
         return envelope_parse(text_from(cargo->bytes, offset), envelope);
     }
     char *bytes = memory_new(1, cargo->lengths.envelope + 1);
-    bool good = file_pread_all(cargo->fd, bytes, cargo->lengths.envelope, (off_t)offset) &&
-                envelope_parse((struct text){bytes, cargo->lengths.envelope}, envelope);
+    bool read = file_pread_all(cargo->fd, bytes, cargo->lengths.envelope, (off_t)offset);
+    bool good = envelope_parse((struct text){bytes, cargo->lengths.envelope}, envelope) && read;
     free(bytes);
     return good;
 }
@@ -163,9 +164,11 @@ static enum spool_outcome store(struct spool *spool, const struct spool_cargo *c
 enum spool_outcome spool_take_mail(struct spool *spool, const struct spool_cargo *cargo, enum journal_right right,
                                    void *ticket) {
     struct envelope envelope;
-    envelope_init(&envelope);
     enum spool_outcome outcome = SPOOL_INVALID;
-    if (lengths_are_sane(cargo) && read_envelope(cargo, &envelope) && envelope_is_new(&envelope)) {
+    if (!lengths_are_sane(cargo)) {
+        return outcome;
+    }
+    if (read_envelope(cargo, &envelope) && envelope_is_new(&envelope)) {
         outcome = check_id(spool, envelope.mail_id);
     }
     if (outcome != SPOOL_OK) {

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct recovery {
@@ -45,9 +46,11 @@ static bool apply_mail(struct recovery *recovery, struct journal_place place, st
     struct text cargo;
     enum place_kind kind;
     struct journal_place known;
-    envelope_init(&envelope);
-    if (!record_mail_parse(payload, &mail, &cargo) ||
-        !envelope_parse(text_from(cargo, mail.lengths.message + mail.lengths.headers), &envelope)) {
+    if (!record_mail_parse(payload, &mail, &cargo)) {
+        cargo = TEXT_NONE;
+        mail.lengths = (struct cargo_lengths){0, 0, 0};
+    }
+    if (!envelope_parse(text_from(cargo, mail.lengths.message + mail.lengths.headers), &envelope)) {
         log_error("journal segment %llu, byte %llu: a mail that cannot be read is skipped",
                   (unsigned long long)place.segment, (unsigned long long)place.offset);
         envelope_free(&envelope);

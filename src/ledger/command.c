@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ * lock_command and unlock_command: a program of the operator's, started when a lockout begins or ends. Called by
+ * contact.c with the ledger's privileges. No shell: the line is split at blanks, %i is the contact. It is never waited
+ * for (SIGCHLD is ignored, so the kernel reaps it); a program that cannot be started is logged. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "ledger/ledger_private.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARGUMENTS_MAXIMUM 32
+#define ARGUMENT_MAXIMUM 1024
+
+extern char **environ;
+
+static char *expand(struct text word, const char *contact) {
+    struct buffer argument;
+    buffer_init(&argument, ARGUMENT_MAXIMUM);
+    bool good = true;
+    while (good && word.length > 0) {
+        bool mark = word.length > 1 && word.data[0] == '%' && word.data[1] == 'i';
+        good = mark ? buffer_append_string(&argument, contact) : buffer_append_byte(&argument, word.data[0]);
+        word = text_from(word, mark ? 2 : 1);
+    }
+    char *copy = good ? memory_string(buffer_text(&argument)) : NULL;
+    buffer_free(&argument);
+    return copy;
+}
+
+static size_t split(const char *command, const char *contact, char *arguments[ARGUMENTS_MAXIMUM + 1]) {
+    struct text rest = text_of(command), word;
+    size_t count = 0;
+    while (count < ARGUMENTS_MAXIMUM && text_split(&rest, ' ', &word)) {
+        if (word.length > 0 && (arguments[count] = expand(word, contact)) != NULL) {
+            count++;
+        }
+    }
+    arguments[count] = NULL;
+    return count;
+}
+
+/* The child gets /dev/null, no descriptor of ours (all are close-on-exec), and the usual signals. */
+static int start(char *const arguments[]) {
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    pid_t pid;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    int result = posix_spawn(&pid, arguments[0], &files, &attributes, arguments, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    return result;
+}
+
+void command_run(const char *command, const char *contact) {
+    char *arguments[ARGUMENTS_MAXIMUM + 1];
+    if (command == NULL || command[0] == '\0') {
+        return;
+    }
+    size_t count = split(command, contact, arguments);
+    int result = count > 0 ? start(arguments) : 0;
+    if (result != 0) {
+        log_warn("%s cannot be started: %s", arguments[0], strerror(result));
+    }
+    for (size_t i = 0; i < count; i++) {
+        free(arguments[i]);
+    }
+}

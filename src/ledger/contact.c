@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ * Contacts: what receivers and the listener report of them, and what the listener is told. Runs in the ledger; a
+ * request that the database cannot answer admits the contact, for a broken database must not lock anybody out. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "ledger/ledger_private.h"
+#include "store/parcels.h"
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+struct contacts_policy contact_policy(const struct ledger *ledger) {
+    const struct config *config = ledger->config;
+    return (struct contacts_policy){.prohibited_seconds = config->prohibited_seconds,
+                                    .lockout_maximum = config->lockout_maximum,
+                                    .history_days = config->history_days,
+                                    .maximum = (unsigned)config->max_failed_msgs_per_period};
+}
+
+/* ---- the allow list ---- */
+
+static bool overlaps(const struct network *allowed, const struct network *contact) {
+    if (allowed->v6 != contact->v6) {
+        return false;
+    }
+    unsigned bits = allowed->bits < contact->bits ? allowed->bits : contact->bits;
+    unsigned whole = bits / 8, rest = bits % 8;
+    unsigned char mask = (unsigned char)(0xff00u >> rest);
+    return memcmp(allowed->bytes, contact->bytes, whole) == 0 &&
+           (rest == 0 || ((allowed->bytes[whole] ^ contact->bytes[whole]) & mask) == 0);
+}
+
+/* IPv6 contacts count as a whole prefix, so one allowed address in it allows them all. Who comes through the Unix
+ * socket is a program of this host. */
+static bool is_allowed(const struct ledger *ledger, struct text contact) {
+    const struct config_networks *networks = &ledger->config->allow_networks;
+    struct network network;
+    if (text_equal(contact, TEXT("unix"))) {
+        return true;
+    }
+    if (!network_parse(contact, &network)) {
+        return false;
+    }
+    for (size_t i = 0; i < networks->count; i++) {
+        if (overlaps(&networks->items[i], &network)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- telling the listener ---- */
+
+static bool tell(void *context, const struct locked_contact *item) {
+    struct ledger *ledger = context;
+    const struct hub_contact message = {text_of(item->contact), item->until, item->began};
+    enum channel_result result = service_send(
+        service_hub(ledger->service), item->news == LOCKED_TELL_END ? HUB_UNLOCKED : HUB_LOCKED, 0, &message, -1);
+    return result != CHANNEL_AGAIN; /* a listener that is gone needs to know nothing */
+}
+
+void contact_tell(struct ledger *ledger) {
+    locked_tell_all(&ledger->locked, tell, ledger);
+}
+
+static void lockout_began(struct ledger *ledger, const char *contact, int64_t until) {
+    char end[CLOCK_TEXT_SIZE];
+    clock_text((time_t)until, end);
+    log_warn("contact %s is locked out until %s", contact, end);
+    command_run(ledger->config->lock_command, contact);
+}
+
+static void lockout_ended(void *context, const char *contact) {
+    struct ledger *ledger = context;
+    log_info("contact %s is no longer locked out", contact);
+    command_run(ledger->config->unlock_command, contact);
+}
+
+void contact_report(struct ledger *ledger, const struct contacts_state *state) {
+    if (state->unlocked && locked_end(&ledger->locked, state->contact)) {
+        lockout_ended(ledger, state->contact);
+    }
+    if (state->locked && locked_put(&ledger->locked, state->contact, state->expires_at, state->locked_at)) {
+        lockout_began(ledger, state->contact, state->expires_at);
+    }
+    contact_tell(ledger);
+}
+
+static void see(void *context, const char *contact, int64_t until, int64_t began) {
+    struct ledger *ledger = context;
+    if (locked_see(&ledger->locked, contact, until, began)) {
+        lockout_began(ledger, contact, until);
+    }
+}
+
+void contact_reload(struct ledger *ledger) {
+    locked_begin(&ledger->locked);
+    if (!contacts_locked(spool_database(ledger->spool), (int64_t)time(NULL), see, ledger)) {
+        log_error("lockouts cannot be read: %s", database_error(spool_database(ledger->spool)));
+        return;
+    }
+    locked_sweep(&ledger->locked, lockout_ended, ledger);
+    contact_tell(ledger);
+}
+
+/* ---- receivers' requests ---- */
+
+static void answer(struct ledger *ledger, struct service_peer *peer, uint32_t serial, bool good,
+                   const struct contacts_state *state, bool allowed) {
+    static const uint32_t verdicts[] = {
+        [CONTACTS_ADMIT] = CONTACT_ADMITTED, [CONTACTS_WARN] = CONTACT_WARNED, [CONTACTS_CLOSE] = CONTACT_CLOSED};
+    struct contact_state message = {.verdict = CONTACT_ADMITTED, .allowed = allowed};
+    if (good) {
+        message.contact_id = state->id;
+        message.expires_at = state->expires_at;
+        message.violations = state->violations;
+        message.verdict = verdicts[state->verdict];
+    } else {
+        log_error("contacts: %s", database_error(spool_database(ledger->spool)));
+    }
+    service_answer(peer, CONTACT_STATE, serial, &message, -1);
+    if (good) {
+        contact_report(ledger, state);
+    }
+}
+
+bool on_contact_open(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct ledger *ledger = context;
+    const struct contact_open *open = &message->values->contact_open;
+    const struct contacts_policy policy = contact_policy(ledger);
+    struct contacts_state state;
+    if (open->contact.length == 0) {
+        return false;
+    }
+    bool allowed = is_allowed(ledger, open->contact);
+    bool good =
+        contacts_open(spool_database(ledger->spool), &policy, open->contact, allowed, (int64_t)time(NULL), &state);
+    answer(ledger, peer, message->serial, good, &state, allowed);
+    return true;
+}
+
+bool on_contact_violation(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct ledger *ledger = context;
+    const struct contact_violation *from = &message->values->contact_violation;
+    const struct contacts_policy policy = contact_policy(ledger);
+    static const enum contacts_mercy mercies[] = {[VIOLATION_PLAIN] = CONTACTS_PLAIN,
+                                                  [VIOLATION_UNKNOWN_RECIPIENT] = CONTACTS_UNKNOWN_RECIPIENT,
+                                                  [VIOLATION_BROKEN] = CONTACTS_BROKEN};
+    struct contacts_state state;
+    if (from->contact.length == 0 || from->mercy >= sizeof mercies / sizeof mercies[0]) {
+        return false;
+    }
+    const struct contacts_violation violation = {.contact_id = from->contact_id,
+                                                 .contact = from->contact,
+                                                 .verb = from->verb,
+                                                 .rule = from->rule,
+                                                 .reply = from->reply,
+                                                 .account = from->account,
+                                                 .mail_id = from->mail_id,
+                                                 .port = from->port,
+                                                 .mercy = mercies[from->mercy]};
+    bool allowed = is_allowed(ledger, from->contact);
+    bool good =
+        contacts_violate(spool_database(ledger->spool), &policy, &violation, allowed, (int64_t)time(NULL), &state);
+    answer(ledger, peer, message->serial, good, &state, allowed);
+    return true;
+}
+
+bool on_contact_login(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct ledger *ledger = context;
+    struct contacts_state state;
+    bool good = contacts_login(spool_database(ledger->spool), message->values->contact_login.contact_id,
+                               (int64_t)time(NULL), &state);
+    answer(ledger, peer, message->serial, good, &state, false);
+    return true;
+}
+
+bool on_recipient_refused(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct ledger *ledger = context;
+    const struct recipient_refused *from = &message->values->recipient_refused;
+    const struct parcels_refused refused = {from->contact_id, from->mail_id, from->from_url, from->to_url, from->reply};
+    (void)peer;
+    if (!parcels_add_refused(spool_database(ledger->spool), &refused, (int64_t)time(NULL))) {
+        log_error("a refused recipient cannot be recorded: %s", database_error(spool_database(ledger->spool)));
+    }
+    return true;
+}
+
+/* ---- the listener's reports ---- */
+
+bool on_hub_hits(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct ledger *ledger = context;
+    const struct hub_hits *report = &message->values->hub_hits;
+    const struct contacts_policy policy = contact_policy(ledger);
+    struct contacts_state state;
+    (void)peer;
+    if (contacts_attempts(spool_database(ledger->spool), &policy, report->contact, report->hits, report->last_at,
+                          (int64_t)time(NULL), &state)) {
+        contact_report(ledger, &state);
+    } else {
+        log_error("hits cannot be recorded: %s", database_error(spool_database(ledger->spool)));
+    }
+    return true;
+}
+
+bool on_hub_receiver_died(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct ledger *ledger = context;
+    const struct hub_receiver_died *report = &message->values->hub_receiver_died;
+    const struct contacts_policy policy = contact_policy(ledger);
+    struct contacts_state state;
+    char words[64];
+    (void)peer;
+    (void)snprintf(words, sizeof words, "the receiver ended by signal %u", report->signal);
+    const struct contacts_violation violation = {.contact = report->contact,
+                                                 .verb = TEXT_NONE,
+                                                 .rule = TEXT("receiver died"),
+                                                 .reply = text_of(words),
+                                                 .account = TEXT_NONE,
+                                                 .mail_id = TEXT_NONE};
+    if (report->contact.length > 0 &&
+        contacts_violate(spool_database(ledger->spool), &policy, &violation, is_allowed(ledger, report->contact),
+                         (int64_t)time(NULL), &state)) {
+        contact_report(ledger, &state);
+    }
+    return true;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ * What the ledger's files share. One thread and one loop (store/checkpoint.h's helper thread sees nothing of this);
+ * requests that change mail wait for the end of the round, all others are answered at once. */
+#ifndef LEDGER_LEDGER_PRIVATE_H
+#define LEDGER_LEDGER_PRIVATE_H
+#include "config/config.h"
+#include "ipc/process.h"
+#include "ipc/service.h"
+#include "ledger/locked.h"
+#include "store/checkpoint.h"
+#include "store/contacts.h"
+#include "store/spool.h"
+
+struct ledger {
+    const struct process_start *start;
+    struct config *config;
+    bool config_is_own; /* read at a reload: freed at the next */
+    struct service *service;
+    struct spool *spool;
+    struct checkpointer *checkpointer;
+    struct service_peer *runner; /* NULL while there is none */
+    bool runner_behind;          /* it missed parcels: "read the database" is due */
+    struct locked locked;
+    int64_t data_version;
+    int pages_seen, pages_folded; /* of the write-ahead log, at the last tick and checkpoint */
+    int64_t next_purge, next_sweep;
+};
+struct ledger_peer {            /* service_peer.data */
+    char file_id[MAIL_ID_SIZE]; /* queue/tmp/ID, "" for none: a receiver has one at most */
+    int file;
+    uint32_t uid; /* of an operator */
+};
+
+/* round.c: the batch */
+void *round_ticket(struct service_peer *peer, uint32_t serial, uint32_t answer_kind);
+/* For a request that did not enter the batch: answers it now. */
+void round_refuse(void *ticket, enum spool_outcome outcome);
+void round_finish(struct ledger *ledger);
+void round_retry_rows(struct ledger *ledger);
+/* Has the runner read the database, now or as soon as it takes messages. */
+void round_wake_runner(struct ledger *ledger);
+
+/* contact.c */
+bool on_contact_open(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_contact_violation(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_contact_login(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_recipient_refused(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_hub_hits(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_hub_receiver_died(void *context, struct service_peer *peer, struct channel_message *message);
+struct contacts_policy contact_policy(const struct ledger *ledger);
+/* Passes on what a call to store/contacts.h did to a lockout. */
+void contact_report(struct ledger *ledger, const struct contacts_state *state);
+/* Reads all lockouts anew and reports what differs. */
+void contact_reload(struct ledger *ledger);
+/* Tells the listener what it does not know yet. */
+void contact_tell(struct ledger *ledger);
+
+/* command.c: runs lock_command or unlock_command, detached. */
+void command_run(const char *command, const char *contact);
+
+/* mail.c */
+bool on_spool_open(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_mail_commit(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_mail_fetch(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_mail_result(void *context, struct service_peer *peer, struct channel_message *message);
+void mail_forget_file(struct ledger *ledger, struct ledger_peer *data);
+
+/* control.c */
+bool on_control_request(void *context, struct service_peer *peer, struct channel_message *message);
+void control_listen(struct ledger *ledger);
+
+/* timer.c */
+void timer_start(struct ledger *ledger);
+#endif

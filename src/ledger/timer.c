@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ * What the ledger does by the clock: ends lockouts, notices rows that were edited by hand, tries again what did not go
+ * through, asks for checkpoints, purges history. Runs in the ledger's loop, each step short; errors are logged and the
+ * step comes round again. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "ledger/ledger_private.h"
+#include "store/history.h"
+#include <sys/epoll.h>
+
+#define TICK_MILLISECONDS 1000
+#define BEHIND_MILLISECONDS 50
+#define CHECKPOINT_PAGES 1024 /* 4 MiB */
+#define PURGE_EVERY 3600000
+#define PURGE_AGAIN 1000
+#define SWEEP_EVERY 300000
+#define SECONDS_A_DAY 86400
+
+static void end_lockouts(struct ledger *ledger) {
+    bool changed;
+    if (ledger->locked.count == 0) {
+        return;
+    }
+    if (!contacts_expire(spool_database(ledger->spool), (int64_t)time(NULL), &changed)) {
+        log_error("lockouts cannot be ended: %s", database_error(spool_database(ledger->spool)));
+    } else if (changed) {
+        contact_reload(ledger);
+    }
+}
+
+/* Somebody wrote with sqlite3: a contact may be forgiven, a parcel due, a mail ended. */
+static void look_for_edits(struct ledger *ledger) {
+    int64_t version = database_data_version(spool_database(ledger->spool));
+    if (version == ledger->data_version || version < 0) {
+        return;
+    }
+    ledger->data_version = version;
+    log_info("the database was edited by another program: contacts and parcels are read anew");
+    contact_reload(ledger);
+    spool_sweep(ledger->spool);
+    round_finish(ledger);
+    round_wake_runner(ledger);
+}
+
+static void sweep(struct ledger *ledger) {
+    if (clock_now_ms() >= ledger->next_sweep) {
+        ledger->next_sweep = clock_deadline(SWEEP_EVERY);
+        spool_sweep(ledger->spool);
+    }
+    spool_unpin(ledger->spool);
+    round_finish(ledger);
+}
+
+static void purge(struct ledger *ledger) {
+    bool more = false;
+    if (clock_now_ms() < ledger->next_purge) {
+        return;
+    }
+    int64_t before = (int64_t)time(NULL) - ledger->config->history_days * SECONDS_A_DAY;
+    if (!history_purge(spool_database(ledger->spool), before, &more)) {
+        log_warn("history cannot be purged: %s", database_error(spool_database(ledger->spool)));
+    }
+    ledger->next_purge = clock_deadline(more ? PURGE_AGAIN : PURGE_EVERY);
+}
+
+/* When the log is long, or has rested since the last tick. */
+static void ask_for_checkpoint(struct ledger *ledger) {
+    int pages = database_wal_pages(spool_database(ledger->spool));
+    bool rests = pages == ledger->pages_seen;
+    ledger->pages_seen = pages;
+    if (pages != ledger->pages_folded && (rests || pages > CHECKPOINT_PAGES)) {
+        ledger->pages_folded = pages;
+        checkpointer_ask(ledger->checkpointer);
+    }
+}
+
+static void tick(void *context) {
+    struct ledger *ledger = context;
+    round_retry_rows(ledger);
+    look_for_edits(ledger);
+    end_lockouts(ledger);
+    sweep(ledger);
+    purge(ledger);
+    ask_for_checkpoint(ledger);
+    (void)loop_after(service_loop(ledger->service), TICK_MILLISECONDS, tick, ledger);
+}
+
+/* Those who could not take a message. */
+static void catch_up(void *context) {
+    struct ledger *ledger = context;
+    if (ledger->runner_behind) {
+        round_wake_runner(ledger);
+    }
+    contact_tell(ledger);
+    (void)loop_after(service_loop(ledger->service),
+                     ledger->runner_behind || ledger->locked.untold > 0 ? BEHIND_MILLISECONDS : TICK_MILLISECONDS,
+                     catch_up, ledger);
+}
+
+static void collect(void *context, int fd, uint32_t events) {
+    struct ledger *ledger = context;
+    struct checkpoint_news news;
+    (void)fd;
+    (void)events;
+    checkpointer_collect(ledger->checkpointer, &news);
+    if (news.ran && news.good) {
+        journal_set_durable(spool_journal(ledger->spool), news.durable);
+    }
+    if (news.spare) {
+        journal_spare_made(spool_journal(ledger->spool), news.spare_good);
+    }
+}
+
+void timer_start(struct ledger *ledger) {
+    struct loop *loop = service_loop(ledger->service);
+    ledger->data_version = database_data_version(spool_database(ledger->spool));
+    ledger->next_purge = clock_deadline(PURGE_AGAIN);
+    ledger->next_sweep = 0; /* a mail may have ended just before the last end of this process */
+    (void)loop_watch(loop, checkpointer_descriptor(ledger->checkpointer), EPOLLIN, collect, ledger);
+    (void)loop_after(loop, TICK_MILLISECONDS, tick, ledger);
+    (void)loop_after(loop, BEHIND_MILLISECONDS, catch_up, ledger);
+}
