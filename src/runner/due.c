@@ -55,7 +55,6 @@ void due_confirm(struct runner *runner, struct destination *destination, const c
             log_info("%s: the parcel for %s is no longer waiting", id, parcel->target);
             parcel_end(runner, parcel, PARCEL_DROPPED);
         }
-        parcel->confirmed = false;
     }
 }
 
