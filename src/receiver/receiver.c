@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "config/config.h"
+#include "dkim/dkim.h"
 #include "receiver/hub.h"
 #include "receiver/session.h"
 #include <malloc.h>
@@ -32,6 +33,8 @@ _Noreturn void receiver_main(const struct process_start *start) {
 
     log_set_program("receiver");
     keep_heap_small();
+    if (start->config->dkim_verify)
+        dkim_prepare(); /* at once when the listener has done it before the fork */
     privilege_drop(&start->user, start->chroot);
     close_others(start);
     sandbox_enter(SANDBOX_RECEIVER);
