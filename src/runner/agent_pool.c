@@ -120,7 +120,7 @@ static void agent_refused(struct runner *runner, struct agent *agent) {
     remove_agent(runner, agent);
 }
 
-bool on_hub_agent(void *context, struct service_peer *peer, struct channel_message *message) {
+bool agent_on_hub_agent(void *context, struct service_peer *peer, struct channel_message *message) {
     struct runner *runner = context;
     uint32_t token = message->values->hub_agent.token;
     struct agent *agent = runner->agents;

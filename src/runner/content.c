@@ -106,7 +106,7 @@ static void content_missing(struct runner *runner, struct job *job) {
     job_fail(runner, job, RESULT_DEFERRED, "451 4.3.0 the message is missing from the spool");
 }
 
-bool on_mail_content(void *context, struct service_peer *peer, struct channel_message *message) {
+bool content_on_mail_content(void *context, struct service_peer *peer, struct channel_message *message) {
     struct runner *runner = context;
     struct job *job = job_find(runner, message->serial);
     (void)peer;

@@ -120,7 +120,7 @@ static void take_pushed(struct runner *runner, const struct parcels_new *news, c
     parcel_add(runner, &due);
 }
 
-bool on_parcels_new(void *context, struct service_peer *peer, struct channel_message *message) {
+bool due_on_parcels_new(void *context, struct service_peer *peer, struct channel_message *message) {
     struct runner *runner = context;
     const struct parcels_new *news = &message->values->parcels_new;
     struct text list = news->recipients;

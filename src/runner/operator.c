@@ -136,7 +136,7 @@ static void start_run(struct runner *runner, size_t number, struct service_peer 
     }
 }
 
-bool on_control_request(void *context, struct service_peer *peer, struct channel_message *message) {
+bool operator_on_request(void *context, struct service_peer *peer, struct channel_message *message) {
     struct runner *runner = context;
     const struct control_request *request = &message->values->control_request;
     size_t number = 0;

@@ -131,7 +131,7 @@ bool record_send(struct runner *runner, struct job *job) {
     return job->record_sent;
 }
 
-bool on_agent_result(void *context, struct service_peer *peer, struct channel_message *message) {
+bool record_on_agent_result(void *context, struct service_peer *peer, struct channel_message *message) {
     struct runner *runner = context;
     const struct agent_result *result = &message->values->agent_result;
     struct agent *agent = peer->data;
@@ -167,7 +167,7 @@ static void record_again(struct runner *runner, struct job *job, uint32_t outcom
     runner_soon(runner, pause);
 }
 
-bool on_mail_recorded(void *context, struct service_peer *peer, struct channel_message *message) {
+bool record_on_mail_recorded(void *context, struct service_peer *peer, struct channel_message *message) {
     struct runner *runner = context;
     struct job *job = job_find(runner, message->serial);
     uint32_t outcome = message->values->mail_recorded.outcome;

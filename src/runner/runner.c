@@ -120,12 +120,12 @@ static bool on_reload(void *context, struct service_peer *peer, struct channel_m
 
 static const struct service_row rows[] = {
     {HUB_RELOAD, on_reload},
-    {HUB_AGENT, on_hub_agent},
-    {PARCELS_NEW, on_parcels_new},
-    {MAIL_CONTENT, on_mail_content},
-    {MAIL_RECORDED, on_mail_recorded},
-    {AGENT_RESULT, on_agent_result},
-    {CONTROL_REQUEST, on_control_request},
+    {HUB_AGENT, agent_on_hub_agent},
+    {PARCELS_NEW, due_on_parcels_new},
+    {MAIL_CONTENT, content_on_mail_content},
+    {MAIL_RECORDED, record_on_mail_recorded},
+    {AGENT_RESULT, record_on_agent_result},
+    {CONTROL_REQUEST, operator_on_request},
 };
 static const struct service_definition definition = {
     .kind = SERVICE_RUNNER,

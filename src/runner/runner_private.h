@@ -150,7 +150,7 @@ void agent_peer_gone(struct runner *runner, struct service_peer *peer);
 void agent_end(struct runner *runner, struct agent *agent);
 void agent_becomes_idle(struct runner *runner, struct agent *agent);
 void agent_tidy_schedule(struct runner *runner);
-bool on_hub_agent(void *context, struct service_peer *peer, struct channel_message *message);
+bool agent_on_hub_agent(void *context, struct service_peer *peer, struct channel_message *message);
 
 /* job.c */
 void job_start(struct runner *runner, struct destination *destination, struct agent *agent);
@@ -164,15 +164,15 @@ void job_fail(struct runner *runner, struct job *job, enum result_kind kind, con
 void job_abandon(struct runner *runner, struct job *job);
 void job_free(struct runner *runner, struct job *job);
 struct job *job_find(struct runner *runner, uint32_t serial);
-bool on_mail_content(void *context, struct service_peer *peer, struct channel_message *message);
+bool content_on_mail_content(void *context, struct service_peer *peer, struct channel_message *message);
 
 /* record.c */
 /* Works out what each result means and starts recording it. results: a list of struct result_item. */
 void record_result(struct runner *runner, struct job *job, const struct agent_result *result);
 /* Sends MAIL_RESULT; false when the channel has no room now. */
 bool record_send(struct runner *runner, struct job *job);
-bool on_agent_result(void *context, struct service_peer *peer, struct channel_message *message);
-bool on_mail_recorded(void *context, struct service_peer *peer, struct channel_message *message);
+bool record_on_agent_result(void *context, struct service_peer *peer, struct channel_message *message);
+bool record_on_mail_recorded(void *context, struct service_peer *peer, struct channel_message *message);
 /* record_notice.c: builds the job's notice about these results, if there is to be one. */
 struct record_failure {
     const struct parcel *parcel;
@@ -191,13 +191,13 @@ void due_confirm(struct runner *runner, struct destination *destination, const c
 void due_wake_at(struct runner *runner, int64_t when);
 /* Asks the database when the next parcel is due, and wakes up then. */
 void due_wake_next(struct runner *runner);
-bool on_parcels_new(void *context, struct service_peer *peer, struct channel_message *message);
+bool due_on_parcels_new(void *context, struct service_peer *peer, struct channel_message *message);
 
 /* operator.c */
 void operator_listen(struct runner *runner);
 void operator_peer_gone(struct runner *runner, struct service_peer *peer);
 void operator_parcel_ended(struct runner *runner, const struct parcel *parcel, enum parcel_end end);
-bool on_control_request(void *context, struct service_peer *peer, struct channel_message *message);
+bool operator_on_request(void *context, struct service_peer *peer, struct channel_message *message);
 
 /* runner.c: looks again in a moment (a channel was full, a destination paused). */
 void runner_soon(struct runner *runner, int64_t milliseconds);
