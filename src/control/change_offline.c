@@ -3,15 +3,14 @@
  * functions. Called by change.c; a held lock or a spool that cannot be opened ends it with one sentence. */
 #include "control/change_offline.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/privilege.h"
 #include "control/change.h"
+#include "store/changes.h"
 #include "store/contacts.h"
 #include "store/spool.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
@@ -21,6 +20,7 @@ struct offline {
     const struct config *config;
     struct spool *spool;
     const char *argument, *detail;
+    uint32_t uid; /* who asked, before we became the spool's user */
 };
 
 /* The lock that the server, parcelpost-queue and this share; -1 after saying why. */
@@ -68,8 +68,11 @@ static struct spool_options options_of(const struct config *config) {
 }
 
 static void take_answer(void *context, void *ticket, enum spool_outcome outcome) {
+    (void)ticket;
     (void)context;
-    *(enum spool_outcome *)ticket = outcome;
+    if (outcome != SPOOL_OK && outcome != SPOOL_NOTHING) {
+        control_fail(0, "the change could not be written");
+    }
 }
 
 static void ignore_news(void *context, const struct spool_news *news) {
@@ -77,62 +80,46 @@ static void ignore_news(void *context, const struct spool_news *news) {
     (void)news;
 }
 
-/* Ends the batch that was begun with `added`. */
-static int finish(struct offline *offline, enum spool_outcome added, enum spool_outcome *answer) {
+static int change(struct offline *offline, enum changes_kind kind, const char *words) {
     const struct spool_events events = {.answer = take_answer, .news = ignore_news};
-    if (added == SPOOL_OK) {
-        spool_finish(offline->spool, &events);
-        added = *answer;
+    size_t count = 0;
+    enum spool_outcome outcome = changes_add(offline->spool, offline->argument, kind, &count);
+    if (outcome == SPOOL_NOTHING || (outcome == SPOOL_OK && count == 0)) {
+        return control_fail(EXIT_STATUS_NO_USER, "no waiting parcel of %s", offline->argument);
     }
-    switch (added) {
-    case SPOOL_OK:
-        printf("%s: done\n", offline->argument);
-        return EXIT_STATUS_OK;
-    case SPOOL_NOTHING:
-    case SPOOL_INVALID:
-        return control_fail(EXIT_STATUS_NO_USER, "%s: no recipient of such a message waits", offline->argument);
-    default:
+    if (outcome != SPOOL_OK) {
         return control_fail(EXIT_STATUS_TEMPFAIL, "%s: the change could not be written", offline->argument);
     }
-}
-
-static int change(struct offline *offline, enum spool_change what) {
-    enum spool_outcome answer = SPOOL_FAILED;
-    return finish(offline, spool_add_change(offline->spool, offline->argument, what, &answer), &answer);
+    spool_finish(offline->spool, &events);
+    printf("%zu parcel%s %s\n", count, count == 1 ? "" : "s", words);
+    return EXIT_STATUS_OK;
 }
 
 static int hold(struct offline *offline) {
-    return change(offline, SPOOL_HOLD);
+    return change(offline, CHANGES_HOLD, "held");
 }
 
 static int release(struct offline *offline) {
-    return change(offline, SPOOL_RELEASE);
+    return change(offline, CHANGES_RELEASE, "released");
 }
 
 static int remove_mail(struct offline *offline) {
-    uint32_t *recipients = NULL;
-    size_t count = 0;
-    enum spool_outcome answer = SPOOL_FAILED;
-    if (!spool_waiting(offline->spool, offline->argument, &recipients, &count)) {
-        return control_fail(EXIT_STATUS_ERROR, "%s", database_error(spool_database(offline->spool)));
+    return change(offline, CHANGES_REMOVE, "removed");
+}
+
+static int retry(struct offline *offline) {
+    bool all = strcmp(offline->argument, "all") == 0;
+    int64_t changed = 0;
+    struct database *database = spool_database(offline->spool);
+    if (!changes_retry(database, all ? NULL : offline->argument, time(NULL), &changed)) {
+        return control_fail(EXIT_STATUS_ERROR, "%s", database_error(database));
     }
-    struct spool_ending *endings = memory_new(count + 1, sizeof(*endings));
-    for (size_t i = 0; i < count; i++) {
-        endings[i] = (struct spool_ending){recipients[i], SPOOL_ENDED_REMOVED, 0, TEXT("removed by the operator")};
+    if (changed == 0) {
+        return control_fail(EXIT_STATUS_NO_USER, "no waiting parcel of %s", offline->argument);
     }
-    const struct spool_attempt attempt = {.mail_id = offline->argument,
-                                          .endings = endings,
-                                          .count = count,
-                                          .route = TEXT_NONE,
-                                          .host = TEXT_NONE,
-                                          .address = TEXT_NONE,
-                                          .tls = TEXT_NONE,
-                                          .started_at = time(NULL)};
-    int status =
-        finish(offline, count == 0 ? SPOOL_NOTHING : spool_add_attempt(offline->spool, &attempt, &answer), &answer);
-    free(endings);
-    free(recipients);
-    return status;
+    printf("%lld parcel%s due now; the server, or parcelpost-queue, will try\n", (long long)changed,
+           changed == 1 ? " is" : "s are");
+    return EXIT_STATUS_OK;
 }
 
 static int lock_contact(struct offline *offline) {
@@ -169,25 +156,29 @@ static const struct {
     const char *verb;
     int (*run)(struct offline *offline);
 } rows[] = {
-    {"queue hold", hold},
-    {"queue release", release},
-    {"queue remove", remove_mail},
-    {"contacts lock", lock_contact},
-    {"contacts forgive", forgive_contact},
+    {"queue retry", retry},          {"queue hold", hold},
+    {"queue release", release},      {"queue remove", remove_mail},
+    {"contacts lock", lock_contact}, {"contacts forgive", forgive_contact},
 };
 
 static int run(struct offline *offline, const char *verb) {
+    struct database *database = spool_database(offline->spool);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (strcmp(rows[i].verb, verb) == 0) {
-            return rows[i].run(offline);
+        if (strcmp(rows[i].verb, verb) != 0) {
+            continue;
         }
+        int status = rows[i].run(offline);
+        if (status == EXIT_STATUS_OK && !changes_record(database, offline->uid, verb, offline->argument, time(NULL))) {
+            control_fail(0, "warning: the change is not recorded: %s", database_error(database));
+        }
+        return status;
     }
     return control_fail(EXIT_STATUS_TEMPFAIL, "\"%s\" needs the server to run", verb);
 }
 
 int change_offline(struct control *control, const char *verb, const char *argument, const char *detail) {
     struct buffer error;
-    struct offline offline = {.config = control->config, .argument = argument, .detail = detail};
+    struct offline offline = {.config = control->config, .argument = argument, .detail = detail, .uid = getuid()};
     const struct spool_options options = options_of(control->config);
     int status = EXIT_STATUS_TEMPFAIL, lock = take_lock(control->config);
     if (lock < 0 || !become_spool_user(control->config)) {
