@@ -43,11 +43,11 @@ static bool read_pair(SSL_CTX *context, const char *certificate, const char *pri
         (void)buffer_format(error, "certificate %s: %s", certificate, session_error("not a PEM certificate"));
         return false;
     }
-    if (SSL_CTX_use_PrivateKey_file(context, private_key, SSL_FILETYPE_PEM) == 1 &&
-        SSL_CTX_check_private_key(context) == 1)
+    bool is_read = SSL_CTX_use_PrivateKey_file(context, private_key, SSL_FILETYPE_PEM) == 1;
+    if (is_read && SSL_CTX_check_private_key(context) == 1)
         return true;
-    if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH ||
-        ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_TYPE_MISMATCH)
+    /* A key of the certificate's kind is compared when it is read, another kind afterwards. */
+    if (is_read || ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
         (void)buffer_format(error, "private key %s does not belong to certificate %s", private_key, certificate);
     else
         (void)buffer_format(error, "private key %s: %s", private_key, session_error("not a PEM key"));

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: MIT
+ * TLS sessions over a socket pair: what each side learns, what breaks, what a sandboxed and an idle session need. The
+ * certificates are made here, with OpenSSL's command. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "tls/tls.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LIMIT 20000
+#define IDLE_KIB_MAXIMUM 320
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
+
+static char directory[] = "/tmp/parcelpost-tls-XXXXXX";
+static char certificate[64], private_key[64], other_key[64];
+static struct buffer error;
+static struct tls_server *server;
+
+/* ---- certificates ---- */
+
+static void run(const char *const *arguments) {
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        int null = open("/dev/null", O_RDWR);
+        dup2(null, STDERR_FILENO);
+        execvp(arguments[0], (char *const *)(uintptr_t)arguments);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void make_certificate(const char *kind, const char *key, const char *file) {
+    const char *const arguments[] = {"openssl",
+                                     "req",
+                                     "-x509",
+                                     "-newkey",
+                                     kind,
+                                     "-pkeyopt",
+                                     strcmp(kind, "ec") == 0 ? "ec_paramgen_curve:P-256" : "rsa_keygen_bits:2048",
+                                     "-nodes",
+                                     "-days",
+                                     "2",
+                                     "-subj",
+                                     "/CN=mail.example.test",
+                                     "-addext",
+                                     "subjectAltName=DNS:mail.example.test,IP:192.0.2.1",
+                                     "-keyout",
+                                     key,
+                                     "-out",
+                                     file,
+                                     NULL};
+    run(arguments);
+}
+
+static int make_files(void **state) {
+    char unused[64];
+
+    (void)state;
+    if (mkdtemp(directory) == NULL)
+        return -1;
+    snprintf(certificate, sizeof certificate, "%s/certificate.pem", directory);
+    snprintf(private_key, sizeof private_key, "%s/key.pem", directory);
+    snprintf(other_key, sizeof other_key, "%s/other.pem", directory);
+    snprintf(unused, sizeof unused, "%s/unused.pem", directory);
+    make_certificate("rsa", private_key, certificate);
+    make_certificate("ec", other_key, unused);
+    buffer_init(&error, 4096);
+    server = tls_server_new(certificate, private_key, &error);
+    return server != NULL ? 0 : -1;
+}
+
+static int remove_files(void **state) {
+    static const char *const names[] = {"certificate.pem", "key.pem", "other.pem", "unused.pem", "garbage.pem"};
+    char path[96];
+
+    (void)state;
+    tls_server_free(server);
+    buffer_free(&error);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        (void)unlink(path);
+    }
+    return rmdir(directory);
+}
+
+/* ---- the client, in a child ---- */
+
+typedef void client_script(int fd);
+static pid_t child;
+
+static int start_client(client_script *script) {
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        script(ends[1]);
+        _exit(0);
+    }
+    close(ends[1]);
+    return ends[0];
+}
+
+/* Ends with 0 when the script was content. */
+static int client_status(void) {
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+static void expect(bool condition, int status) {
+    if (!condition)
+        _exit(status);
+}
+
+static void connect_as(int fd, const char *host, struct stream *stream, struct tls_facts *facts) {
+    char reason[128];
+
+    setenv("SSL_CERT_FILE", certificate, 1);
+    stream_init(stream, fd, 65536, 65536);
+    struct tls_client *client = tls_client_new();
+    expect(tls_connect(stream, client, host, clock_deadline(LIMIT), facts, reason, sizeof reason) == STREAM_OK, 1);
+}
+
+static void expect_echo(struct stream *stream) {
+    struct text line;
+
+    expect(stream_write(stream, "hello\r\n", 7, clock_deadline(LIMIT)) == STREAM_OK, 10);
+    expect(stream_flush(stream, clock_deadline(LIMIT)) == STREAM_OK, 11);
+    expect(stream_read_line(stream, 1000, clock_deadline(LIMIT), &line) == STREAM_OK, 12);
+    expect(text_equal(line, TEXT("hello")), 13);
+}
+
+static void well_behaved(int fd) {
+    struct stream stream;
+    struct tls_facts facts;
+
+    connect_as(fd, "mail.example.test", &stream, &facts);
+    expect(facts.verified && facts.verify_error[0] == '\0', 2);
+    expect_echo(&stream);
+    stream_close(&stream);
+}
+
+static void connects_to_an_address(int fd) {
+    struct stream stream;
+    struct tls_facts facts;
+
+    connect_as(fd, "[192.0.2.1]", &stream, &facts);
+    expect(facts.verified, 2);
+    expect_echo(&stream);
+    stream_close(&stream);
+}
+
+static void expects_another_name(int fd) {
+    struct stream stream;
+    struct tls_facts facts;
+
+    connect_as(fd, "other.example.test", &stream, &facts);
+    expect(!facts.verified && strstr(facts.verify_error, "ostname mismatch") != NULL, 2);
+    expect_echo(&stream); /* never a reason not to talk */
+    stream_close(&stream);
+}
+
+static void expects_no_name(int fd) {
+    struct stream stream;
+    struct tls_facts facts;
+
+    connect_as(fd, "", &stream, &facts);
+    expect(!facts.verified && facts.verify_error[0] != '\0', 2);
+    expect_echo(&stream);
+    stream_close(&stream);
+}
+
+static void knows_no_authority(int fd) {
+    struct stream stream;
+    struct tls_facts facts;
+    char reason[128];
+
+    setenv("SSL_CERT_FILE", "/dev/null", 1);
+    setenv("SSL_CERT_DIR", "/nonexistent", 1);
+    stream_init(&stream, fd, 65536, 65536);
+    expect(tls_connect(&stream, tls_client_new(), "mail.example.test", clock_deadline(LIMIT), &facts, reason,
+                       sizeof reason) == STREAM_OK,
+           1);
+    expect(!facts.verified && facts.verify_error[0] != '\0', 2);
+    expect_echo(&stream);
+    stream_close(&stream);
+}
+
+static void closes_without_goodbye(int fd) {
+    struct stream stream;
+    struct tls_facts facts;
+
+    connect_as(fd, "mail.example.test", &stream, &facts);
+    expect_echo(&stream);
+    close(fd);
+    _exit(0);
+}
+
+static void talks_plain(int fd) {
+    char byte;
+
+    expect(write(fd, "EHLO client.example\r\n", 21) == 21, 1);
+    while (read(fd, &byte, 1) > 0)
+        ;
+}
+
+static void goes_away(int fd) {
+    close(fd);
+}
+
+static void says_nothing(int fd) {
+    char byte;
+
+    (void)!read(fd, &byte, 1);
+}
+
+static void sends_much(int fd) {
+    static char bytes[1 << 20];
+    struct stream stream;
+    struct tls_facts facts;
+    char end;
+
+    connect_as(fd, "mail.example.test", &stream, &facts);
+    memset(bytes, 'x', sizeof bytes);
+    expect(stream_write(&stream, bytes, sizeof bytes, clock_deadline(LIMIT)) == STREAM_OK, 2);
+    expect(stream_flush(&stream, clock_deadline(LIMIT)) == STREAM_OK, 3);
+    expect(stream_fill(&stream, clock_deadline(LIMIT)) == STREAM_OK, 4);
+    end = stream_pending(&stream).data[0];
+    expect(end == '!', 5);
+    stream_close(&stream);
+}
+
+static void stays_idle(int fd) {
+    struct stream stream;
+    struct tls_facts facts;
+
+    connect_as(fd, "mail.example.test", &stream, &facts);
+    expect_echo(&stream);
+    (void)stream_fill(&stream, clock_deadline(LIMIT));
+    stream_close(&stream);
+}
+
+/* ---- the server, here ---- */
+
+static enum stream_result accept_client(struct stream *stream, int fd, struct tls_facts *facts, char *reason,
+                                        size_t size) {
+    stream_init(stream, fd, 65536, 65536);
+    return tls_accept(stream, server, clock_deadline(LIMIT), facts, reason, size);
+}
+
+static void echo(struct stream *stream) {
+    struct text line;
+
+    assert_int_equal(stream_read_line(stream, 1000, clock_deadline(LIMIT), &line), STREAM_OK);
+    assert_true(text_equal(line, TEXT("hello")));
+    assert_int_equal(stream_write(stream, "hello\r\n", 7, clock_deadline(LIMIT)), STREAM_OK);
+    assert_int_equal(stream_flush(stream, clock_deadline(LIMIT)), STREAM_OK);
+}
+
+static void serve(client_script *script, struct tls_facts *facts) {
+    struct stream stream;
+    char reason[128];
+    int fd = start_client(script);
+
+    assert_int_equal(accept_client(&stream, fd, facts, reason, sizeof reason), STREAM_OK);
+    assert_string_equal(reason, "");
+    echo(&stream);
+    assert_int_equal(stream_fill(&stream, clock_deadline(LIMIT)), STREAM_CLOSED);
+    stream_close(&stream);
+    assert_int_equal(client_status(), 0);
+}
+
+static void both_sides_talk_and_know_the_facts(void **state) {
+    struct tls_facts facts;
+
+    (void)state;
+    serve(well_behaved, &facts);
+    assert_string_equal(facts.version, "TLSv1.3");
+    assert_true(strncmp(facts.cipher, "TLS_", 4) == 0);
+    assert_string_equal(facts.server_name, "mail.example.test");
+    assert_false(facts.verified);
+}
+
+static void an_address_literal_is_verified_and_not_sent_as_a_name(void **state) {
+    struct tls_facts facts;
+
+    (void)state;
+    serve(connects_to_an_address, &facts);
+    assert_string_equal(facts.server_name, "");
+}
+
+static void an_unverified_server_is_talked_to_and_recorded(void **state) {
+    struct tls_facts facts;
+
+    (void)state;
+    serve(expects_another_name, &facts);
+    serve(expects_no_name, &facts);
+    serve(knows_no_authority, &facts);
+}
+
+static void a_close_without_goodbye_is_an_end(void **state) {
+    struct tls_facts facts;
+
+    (void)state;
+    serve(closes_without_goodbye, &facts);
+}
+
+static void a_handshake_that_cannot_be_is_told_in_words(void **state) {
+    static const struct {
+        const char *sentence;
+        client_script *script;
+        enum stream_result result;
+        const char *reason;
+    } rows[] = {
+        {"SMTP in place of TLS", talks_plain, STREAM_BROKEN, "wrong version number"},
+        {"nobody there any more", goes_away, STREAM_CLOSED, "the peer closed the connection"},
+        {"silence", says_nothing, STREAM_TIMEOUT, "the peer is too slow"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct stream stream;
+        struct tls_facts facts;
+        char reason[128] = "";
+        stream_init(&stream, start_client(rows[i].script), 65536, 65536);
+        int64_t deadline = clock_deadline(rows[i].result == STREAM_TIMEOUT ? 200 : LIMIT);
+        enum stream_result result = tls_accept(&stream, server, deadline, &facts, reason, sizeof reason);
+        if (result != rows[i].result || strcmp(reason, rows[i].reason) != 0)
+            fail_msg("%s: %d %s", rows[i].sentence, (int)result, reason);
+        stream_close(&stream);
+        (void)client_status();
+    }
+}
+
+static void bytes_before_the_handshake_are_refused(void **state) {
+    struct stream stream;
+    struct tls_facts facts;
+    char reason[128];
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(write(ends[1], "RSET\r\n", 6), 6);
+    stream_init(&stream, ends[0], 65536, 65536);
+    assert_int_equal(stream_fill(&stream, clock_deadline(LIMIT)), STREAM_OK);
+    assert_int_equal(tls_accept(&stream, server, clock_deadline(LIMIT), &facts, reason, sizeof reason), STREAM_BROKEN);
+    assert_string_equal(reason, "bytes were sent before the handshake");
+    stream_close(&stream);
+    close(ends[1]);
+}
+
+static void much_data_comes_through_whole(void **state) {
+    struct stream stream;
+    struct tls_facts facts;
+    char reason[128];
+    size_t total = 0;
+    int fd = start_client(sends_much);
+
+    (void)state;
+    assert_int_equal(accept_client(&stream, fd, &facts, reason, sizeof reason), STREAM_OK);
+    while (total < 1 << 20) {
+        assert_int_equal(stream_fill(&stream, clock_deadline(LIMIT)), STREAM_OK);
+        struct text got = stream_pending(&stream);
+        for (size_t i = 0; i < got.length; i++)
+            assert_int_equal(got.data[i], 'x');
+        total += got.length;
+        stream_consume(&stream, got.length);
+    }
+    assert_int_equal(total, 1 << 20);
+    assert_int_equal(stream_write(&stream, "!", 1, clock_deadline(LIMIT)), STREAM_OK);
+    assert_int_equal(stream_flush(&stream, clock_deadline(LIMIT)), STREAM_OK);
+    stream_close(&stream);
+    assert_int_equal(client_status(), 0);
+}
+
+/* ---- versions, with OpenSSL's own client ---- */
+
+static int openssl_client(const char *version, bool renegotiate, struct tls_facts *facts, enum stream_result *result) {
+    char connect[64], reason[128];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct stream stream;
+
+    assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &length), 0);
+    snprintf(connect, sizeof connect, "127.0.0.1:%u", ntohs(address.sin_port));
+    child = fork();
+    if (child == 0) {
+        int null = open("/dev/null", O_RDWR), in = memfd_create("in", 0);
+        expect(write(in, renegotiate ? "R\nhello\n" : "hello\n", renegotiate ? 8 : 6) > 0, 1);
+        lseek(in, 0, SEEK_SET);
+        dup2(in, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+        dup2(null, STDERR_FILENO);
+        execlp("openssl", "openssl", "s_client", "-connect", connect, version, "-crlf", "-cipher", "DEFAULT@SECLEVEL=0",
+               (char *)NULL);
+        _exit(127);
+    }
+    int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    *result = accept_client(&stream, fd, facts, reason, sizeof reason);
+    struct text line;
+    int status = *result == STREAM_OK ? (int)stream_read_line(&stream, 1000, clock_deadline(LIMIT), &line) : -1;
+    stream_close(&stream);
+    close(listening);
+    (void)client_status();
+    return status;
+}
+
+static void versions_from_1_2_on_are_spoken(void **state) {
+    struct tls_facts facts;
+    enum stream_result result;
+
+    (void)state;
+    assert_int_equal(openssl_client("-tls1_2", false, &facts, &result), STREAM_OK);
+    assert_string_equal(facts.version, "TLSv1.2");
+    assert_int_equal(openssl_client("-tls1_3", false, &facts, &result), STREAM_OK);
+    assert_string_equal(facts.version, "TLSv1.3");
+    (void)openssl_client("-tls1_1", false, &facts, &result);
+    assert_int_not_equal(result, STREAM_OK);
+}
+
+static void renegotiation_is_refused(void **state) {
+    struct tls_facts facts;
+    enum stream_result result;
+
+    (void)state;
+    assert_int_not_equal(openssl_client("-tls1_2", true, &facts, &result), STREAM_OK);
+    assert_int_equal(result, STREAM_OK);
+}
+
+/* ---- files that are wrong ---- */
+
+static void wrong_files_are_one_sentence(void **state) {
+    char garbage[64], expected[256];
+    static const char text[] = "-----BEGIN CERTIFICATE-----\nAAAA\n";
+
+    (void)state;
+    snprintf(garbage, sizeof garbage, "%s/garbage.pem", directory);
+    int fd = open(garbage, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    buffer_clear(&error);
+    assert_null(tls_server_new("/nonexistent.pem", private_key, &error));
+    assert_string_equal(buffer_string(&error), "certificate /nonexistent.pem: No such file or directory");
+    buffer_clear(&error);
+    assert_null(tls_server_new(certificate, "/nonexistent.pem", &error));
+    assert_string_equal(buffer_string(&error), "private key /nonexistent.pem: No such file or directory");
+    buffer_clear(&error);
+    assert_null(tls_server_new(certificate, other_key, &error));
+    snprintf(expected, sizeof expected, "private key %s does not belong to certificate %s", other_key, certificate);
+    assert_string_equal(buffer_string(&error), expected);
+    buffer_clear(&error);
+    assert_null(tls_server_new(garbage, private_key, &error));
+    assert_non_null(strstr(buffer_string(&error), "certificate "));
+    buffer_clear(&error);
+    assert_null(tls_server_new(certificate, garbage, &error));
+    assert_non_null(strstr(buffer_string(&error), "private key "));
+}
+
+/* ---- in a receiver ---- */
+
+static size_t private_kib(void) {
+    char text[4096];
+    size_t kib = 0;
+    int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+    ssize_t got = read(fd, text, sizeof text - 1);
+
+    close(fd);
+    if (got <= 0)
+        return 0;
+    text[got] = '\0';
+    for (const char *at = strstr(text, "\nPrivate_"); at != NULL; at = strstr(at + 1, "\nPrivate_"))
+        if (strchr(at, ':') != NULL)
+            kib += strtoul(strchr(at, ':') + 1, NULL, 10);
+    return kib;
+}
+
+/* A receiver: forked, then the session, then idle. Reports what is private to it before and after. */
+static void hold_session(int fd, int report, bool sandboxed) {
+    struct stream stream;
+    struct tls_facts facts;
+    char reason[128];
+    struct text line;
+    size_t kib[2] = {private_kib(), 0};
+
+    if (sandboxed)
+        sandbox_enter(SANDBOX_RECEIVER);
+    stream_init(&stream, fd, 65536, 65536);
+    expect(tls_accept(&stream, server, clock_deadline(LIMIT), &facts, reason, sizeof reason) == STREAM_OK, 21);
+    expect(stream_read_line(&stream, 1000, clock_deadline(LIMIT), &line) == STREAM_OK, 22);
+    expect(stream_write(&stream, "hello\r\n", 7, clock_deadline(LIMIT)) == STREAM_OK, 23);
+    expect(stream_flush(&stream, clock_deadline(LIMIT)) == STREAM_OK, 24);
+    if (!sandboxed)
+        kib[1] = private_kib();
+    expect(write(report, kib, sizeof kib) == sizeof kib, 25);
+    stream_close(&stream);
+    _exit(0);
+}
+
+static int in_a_receiver(bool sandboxed, size_t kib[2]) {
+    int report[2], status;
+    int fd = start_client(stays_idle);
+    pid_t client = child;
+
+    assert_int_equal(pipe2(report, O_CLOEXEC), 0);
+    pid_t receiver = fork();
+    if (receiver == 0)
+        hold_session(fd, report[1], sandboxed);
+    close(fd);
+    close(report[1]);
+    kib[0] = kib[1] = 0;
+    (void)!read(report[0], kib, 2 * sizeof kib[0]);
+    close(report[0]);
+    assert_int_equal(waitpid(receiver, &status, 0), receiver);
+    child = client;
+    (void)client_status();
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+static void a_handshake_needs_nothing_that_the_sandbox_forbids(void **state) {
+    size_t kib[2];
+
+    (void)state;
+    sandbox_prepare(SANDBOX_RECEIVER);
+    assert_int_equal(in_a_receiver(true, kib), 0);
+}
+
+static void an_idle_session_stays_small(void **state) {
+    size_t kib[2];
+
+    (void)state;
+    if (SANITIZED)
+        skip();
+    assert_int_equal(in_a_receiver(false, kib), 0);
+    print_message("private memory of a process with an idle session: %zu KiB, before it %zu KiB\n", kib[1], kib[0]);
+    assert_in_range(kib[1], 1, IDLE_KIB_MAXIMUM);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_sides_talk_and_know_the_facts),
+        cmocka_unit_test(an_address_literal_is_verified_and_not_sent_as_a_name),
+        cmocka_unit_test(an_unverified_server_is_talked_to_and_recorded),
+        cmocka_unit_test(a_close_without_goodbye_is_an_end),
+        cmocka_unit_test(a_handshake_that_cannot_be_is_told_in_words),
+        cmocka_unit_test(bytes_before_the_handshake_are_refused),
+        cmocka_unit_test(much_data_comes_through_whole),
+        cmocka_unit_test(versions_from_1_2_on_are_spoken),
+        cmocka_unit_test(renegotiation_is_refused),
+        cmocka_unit_test(wrong_files_are_one_sentence),
+        cmocka_unit_test(a_handshake_needs_nothing_that_the_sandbox_forbids),
+        cmocka_unit_test(an_idle_session_stays_small),
+    };
+    int silent = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    log_start(silent, "test", LOG_LEVEL_INFO);
+    signal(SIGPIPE, SIG_DFL);
+    return cmocka_run_group_tests(tests, make_files, remove_files);
+}
