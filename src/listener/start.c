@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ static enum exit_status open_log(struct supervisor *supervisor, struct buffer *e
     log_start(fd, program_name(supervisor), (enum log_level)supervisor->config->log_level);
     log_file_written_period(supervisor->config, fd, time(NULL), supervisor->log_period);
     startup_raise_descriptor_limit();
+    umask(0027); /* databases and mail are nobody else's to read */
     return EXIT_STATUS_OK;
 }
 

@@ -26,7 +26,7 @@ enum exit_status startup_users(const struct config *config, struct system_users 
     } wanted[] = {
         {"user_name", config->user_name, config->group_name, &users->spool},
         {"network_user", config->network_user, "", &users->network},
-        {"auth_user", config->auth_user, config->group_name, &users->lookup},
+        {"auth_user", config->auth_user, "", &users->lookup},
         {"key_user", config->key_user, "", &users->key},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
@@ -45,6 +45,7 @@ enum exit_status startup_users(const struct config *config, struct system_users 
             return EXIT_STATUS_NO_USER;
         }
     }
+    users->lookup.gid = users->spool.gid; /* it reads parcelpost.db */
     return EXIT_STATUS_OK;
 }
 

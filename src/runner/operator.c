@@ -2,6 +2,7 @@
  * The operator's channel: `parcelpost-queue` asks the resident runner to run what is due, or the mails it names
  * whatever their time, and gets the exit status when all of that has been tried once. Root and the runner's own user
  * may ask; whoever else connects is closed. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "mail/mail_id.h"
 #include "runner/runner_private.h"
@@ -14,6 +15,7 @@
 #define ANSWER_OK 0
 #define ANSWER_ERROR 1
 #define ANSWER_DEFERRED 75
+#define REQUEST_MS 3000 /* whoever connects asks at once */
 
 static void answer(struct service_peer *peer, uint32_t serial, uint32_t exit_status, const char *words) {
     struct control_answer reply = {.exit_status = exit_status, .text = text_of(words)};
@@ -39,8 +41,13 @@ static void accept_operator(void *context, int fd, uint32_t events) {
 }
 
 void operator_listen(struct runner *runner) {
-    if (runner->start->control >= 0) {
-        loop_watch(service_loop(runner->service), runner->start->control, EPOLLIN, accept_operator, runner);
+    if (runner->start->control < 0) {
+        return;
+    }
+    loop_watch(service_loop(runner->service), runner->start->control, EPOLLIN, accept_operator, runner);
+    if (runner->start->cron) {
+        runner->request_until = clock_deadline(REQUEST_MS);
+        runner_soon(runner, REQUEST_MS);
     }
 }
 
@@ -119,6 +126,7 @@ static void start_run(struct runner *runner, size_t number, struct service_peer 
                       struct text ids) {
     struct run *run = &runner->runs[number];
     struct run_choice choice = {.run = number, .mail_id = NULL};
+    runner->request_until = 0;
     *run = (struct run){.used = true, .peer = peer, .serial = serial};
     if (ids.length > 0 && !join_mails(runner, number, ids)) {
         parcel_each(runner, leave_run, &choice);

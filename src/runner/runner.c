@@ -45,7 +45,8 @@ void runner_soon(struct runner *runner, int64_t milliseconds) {
 }
 
 static bool is_idle(const struct runner *runner) {
-    return runner->parcel_count == 0 && runner->job_count == 0 && !runner->overflow && !runner->reload_wanted;
+    bool expects_request = runner->request_until != 0 && clock_now_ms() < runner->request_until;
+    return !expects_request && runner->parcel_count == 0 && runner->job_count == 0 && !runner->overflow && !runner->reload_wanted;
 }
 
 static void end_of_round(void *context) {
