@@ -9,7 +9,7 @@
 
 #define WAKE_SHORTEST 1
 #define WAKE_LONGEST 60 /* look at least so often: somebody may have changed a row by hand */
-#define WAKE_BUSY 5     /* while due parcels are in hand, which hide later ones from schedule_next */
+#define WAKE_ERROR 5    /* the database could not be read */
 
 static int64_t now_seconds(void) {
     return (int64_t)time(NULL);
@@ -72,7 +72,7 @@ void due_wake_at(struct runner *runner, int64_t when) {
     if (runner->wake != NULL) {
         loop_cancel(runner->wake);
     }
-    int64_t seconds = when - now;
+    int64_t seconds = when > now ? when - now : 0;
     seconds = seconds < WAKE_SHORTEST ? WAKE_SHORTEST : seconds > WAKE_LONGEST ? WAKE_LONGEST : seconds;
     runner->wake_at = now + seconds;
     runner->wake = loop_after(service_loop(runner->service), seconds * 1000, woken, runner);
@@ -80,11 +80,11 @@ void due_wake_at(struct runner *runner, int64_t when) {
 
 void due_wake_next(struct runner *runner) {
     int64_t next = CLOCK_NEVER, now = now_seconds();
-    if (!schedule_next(runner->database, &next)) {
+    if (!schedule_next(runner->database, now, &next)) {
         log_error("the schedule cannot be read: %s", database_error(runner->database));
-        next = now;
+        next = now + WAKE_ERROR;
     }
-    due_wake_at(runner, next <= now ? now + WAKE_BUSY : next);
+    due_wake_at(runner, next);
 }
 
 static void take_pushed(struct runner *runner, const struct parcels_new *news, const struct parcel_item *item) {

@@ -53,8 +53,8 @@ bool schedule_due(struct database *database, int64_t now, const char *mail_id, s
     return result == STATEMENT_DONE;
 }
 
-bool schedule_next(struct database *database, int64_t *next) {
-    struct sqlite3_stmt *row = statement_query(database, STATEMENT_SCHEDULE_NEXT, BINDS_NONE);
+bool schedule_next(struct database *database, int64_t after, int64_t *next) {
+    struct sqlite3_stmt *row = statement_query(database, STATEMENT_SCHEDULE_NEXT, BINDS(bind_time(after)));
     bool good = statement_step(row) == STATEMENT_ROW;
     *next = CLOCK_NEVER;
     if (good) {

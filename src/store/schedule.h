@@ -14,6 +14,6 @@ typedef bool schedule_visit(void *context, const struct schedule_parcel *parcel)
  * its retry_at (NULL for all). False on a database error. */
 bool schedule_due(struct database *database, int64_t now, const char *mail_id, size_t limit, schedule_visit *visit,
                   void *context);
-/* The earliest retry_at of a waiting parcel; CLOCK_NEVER when nothing waits. */
-bool schedule_next(struct database *database, int64_t *next);
+/* The earliest retry_at of a waiting parcel that lies after this time; CLOCK_NEVER when there is none. */
+bool schedule_next(struct database *database, int64_t after, int64_t *next);
 #endif

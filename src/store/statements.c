@@ -80,7 +80,8 @@ static const char *const statements[STATEMENTS] = {
                                " AND p.retry_at <= ?1 ORDER BY p.retry_at, p.id LIMIT ?2",
     [STATEMENT_SCHEDULE_MAIL] = "SELECT " SCHEDULE_COLUMNS " WHERE p.state IN ('queued','deferred')"
                                 " AND p.mail_id = ?1 ORDER BY p.id LIMIT ?2",
-    [STATEMENT_SCHEDULE_NEXT] = "SELECT min(retry_at) FROM parcels WHERE state IN ('queued','deferred')",
+    [STATEMENT_SCHEDULE_NEXT] = "SELECT min(retry_at) FROM parcels WHERE state IN ('queued','deferred')"
+                                " AND retry_at > ?1",
     [STATEMENT_PURGE_VIOLATIONS] = "DELETE FROM violations WHERE id IN (SELECT id FROM violations"
                                    " WHERE created_at < ?1 LIMIT ?2)",
     [STATEMENT_PURGE_ATTEMPTS] = "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts"
