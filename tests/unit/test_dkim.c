@@ -174,6 +174,8 @@ struct change_row {
 static const struct change_row change_rows[] = {
     {"a changed subject is noticed", "caf", "cafe", NULL, "fail"},
     {"a second From is noticed", "Date: Sun", "From: mallory@evil.test\r\nDate: Sun", NULL, "fail"},
+    {"a second From above the first is noticed", "Received: from", "From: mallory@evil.test\r\nReceived: from", NULL,
+     "fail"},
     {"a changed body is noticed", NULL, NULL, "Hello,\r\n\r\n  it is not me.\r\n", "fail"},
     {"an emptied body is noticed", NULL, NULL, "", "fail"},
     {"folding and blanks may change", "To: mike@example.test,\r\n\tnobody", "to:  mike@example.test, nobody", NULL,
@@ -212,6 +214,17 @@ static void changes_are_noticed_where_they_matter(void **state) {
         }
         buffer_free(&headers);
     }
+}
+
+static void a_second_from_breaks_ed25519_signatures_too(void **state) {
+    struct fixture *f = *state;
+    struct buffer headers;
+    char results[1024];
+    sign(f->ed25519, &headers);
+    replace(&headers, "Received: from", "From: mallory@evil.test\r\nReceived: from");
+    verify(f, &headers, text_of(body_text), results, sizeof results);
+    assert_true(strncmp(results, "dkim=fail ", 10) == 0);
+    buffer_free(&headers);
 }
 
 static void dns_answers_are_told_apart(void **state) {
@@ -280,6 +293,9 @@ static void tags_of_strangers_cannot_forge_results(void **state) {
     assert_true(strncmp(results, "dkim=permerror ", 15) == 0);
     assert_non_null(strstr(results, "header.s=\"x\\\"dkim=pass\\\\(\""));
     assert_non_null(strstr(results, "header.b=\"abcd/+=e\""));
+    replace(&headers, "s=x\" dkim=pass\\(;", "s=(x);");
+    verify(f, &headers, text_of(body_text), results, sizeof results);
+    assert_non_null(strstr(results, "header.s=\"(x)\""));
     buffer_free(&headers);
 }
 
@@ -409,6 +425,7 @@ int main(void) {
         cmocka_unit_test(what_is_signed_verifies_with_both_kinds_of_keys),
         cmocka_unit_test(the_signature_field_is_well_formed),
         cmocka_unit_test(changes_are_noticed_where_they_matter),
+        cmocka_unit_test(a_second_from_breaks_ed25519_signatures_too),
         cmocka_unit_test(dns_answers_are_told_apart),
         cmocka_unit_test(every_signature_gets_its_result_and_the_eleventh_is_ignored),
         cmocka_unit_test(a_message_without_signature_is_none),

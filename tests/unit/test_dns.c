@@ -238,6 +238,22 @@ static void same_questions_share_one_query_and_then_the_cache(void **state) {
     loop_free(loop);
 }
 
+/* The first refusal is c-ares' own matter; it then forgets about EDNS, and the next one is ours. */
+static void a_server_without_edns_is_asked_plainly_each_time(void **state) {
+    struct peer *peer = *state;
+    struct waiting first = {0}, second = {0};
+    struct loop *loop = loop_new();
+    struct dns *dns = channel_new(loop, peer->port, 10);
+    dns_resolve(dns, TEXT("noedns.test"), DNS_ASK_A, remember, &first);
+    wait_for(loop, &first, 1);
+    dns_resolve(dns, TEXT("noedns.other.test"), DNS_ASK_A, remember, &second);
+    wait_for(loop, &second, 1);
+    assert_int_equal(first.outcome, DNS_OUTCOME_FOUND);
+    assert_int_equal(second.outcome, DNS_OUTCOME_FOUND);
+    dns_free(dns);
+    loop_free(loop);
+}
+
 static void different_questions_overlap(void **state) {
     struct peer *peer = *state;
     struct waiting silent = {0}, found = {0};
@@ -269,6 +285,7 @@ int main(void) {
         cmocka_unit_test(every_outcome_arrives_as_itself),
         cmocka_unit_test(the_ad_bit_is_asked_for_and_given),
         cmocka_unit_test(same_questions_share_one_query_and_then_the_cache),
+        cmocka_unit_test(a_server_without_edns_is_asked_plainly_each_time),
         cmocka_unit_test(different_questions_overlap),
         cmocka_unit_test(a_server_that_is_not_there_is_silence),
     };

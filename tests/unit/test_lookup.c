@@ -150,6 +150,7 @@ static const struct login_row login_rows[] = {
     {"a domain is compared without case", "COCO@Example.TEST", "my-password", LOGIN_OK, "coco@example.test"},
     {"a local part alone is enough when one local domain has it", "coco", "my-password", LOGIN_OK, "coco@example.test"},
     {"but not when two have it", "mike", "other", LOGIN_REFUSED, ""},
+    {"nor with the other's password", "mike", "second", LOGIN_REFUSED, ""},
     {"a pattern is no name", "%", "my-password", LOGIN_REFUSED, ""},
     {"SHA-512 hashes work", "mike@example.test", "other", LOGIN_OK, "mike@example.test"},
     {"bcrypt hashes work", "bcrypt@example.test", "blow", LOGIN_OK, "bcrypt@example.test"},
@@ -262,6 +263,23 @@ static void the_process_answers_over_its_channel(void **state) {
     assert_int_equal(service_child_end(&child), 0);
 }
 
+/* Puts a freshly made users.db in the place of the one there is, by its name. */
+static void replace_users(struct fixture *f) {
+    char name[sizeof f->users_path], aside[sizeof f->users_path + 8];
+    (void)snprintf(name, sizeof name, "%s", f->users_path);
+    (void)snprintf(aside, sizeof aside, "%s.aside", name);
+    database_close(f->users);
+    assert_int_equal(rename(name, aside), 0);
+    open_users(f);
+    database_close(f->users);
+    char newer[sizeof aside];
+    (void)snprintf(newer, sizeof newer, "%s.newer", name);
+    assert_int_equal(rename(name, newer), 0);
+    assert_int_equal(rename(aside, name), 0);
+    assert_int_equal(rename(newer, name), 0); /* in one step, as an operator would */
+    f->users = open_or_fail(f->users_path, DATABASE_USERS);
+}
+
 static void what_changes_while_the_process_runs_is_seen_at_once(void **state) {
     struct fixture *f = *state;
     struct service_child child;
@@ -276,6 +294,10 @@ static void what_changes_while_the_process_runs_is_seen_at_once(void **state) {
     assert_int_equal(unlink(f->users_path), 0);
     assert_int_equal(ask_address(child.channel, "late@late.test", canonical, sizeof canonical), STANDING_UNKNOWN);
     open_users(f);
+    assert_int_equal(ask_address(child.channel, "coco@example.test", canonical, sizeof canonical), STANDING_MEMBER);
+    add_user(f, "gone@example.test", "x", CHEAP);
+    replace_users(f);
+    assert_int_equal(ask_address(child.channel, "gone@example.test", canonical, sizeof canonical), STANDING_UNKNOWN);
     assert_int_equal(ask_address(child.channel, "coco@example.test", canonical, sizeof canonical), STANDING_MEMBER);
     database_close(f->main); /* the ledger starts anew */
     f->main = open_or_fail(f->main_path, DATABASE_MAIN);
