@@ -47,7 +47,6 @@ void operator_listen(struct runner *runner) {
     loop_watch(service_loop(runner->service), runner->start->control, EPOLLIN, accept_operator, runner);
     if (runner->start->cron) {
         runner->request_until = clock_deadline(REQUEST_MS);
-        runner_soon(runner, REQUEST_MS);
     }
 }
 

@@ -45,8 +45,16 @@ void runner_soon(struct runner *runner, int64_t milliseconds) {
 }
 
 static bool is_idle(const struct runner *runner) {
-    bool expects_request = runner->request_until != 0 && clock_now_ms() < runner->request_until;
-    return !expects_request && runner->parcel_count == 0 && runner->job_count == 0 && !runner->overflow && !runner->reload_wanted;
+    return runner->parcel_count == 0 && runner->job_count == 0 && !runner->overflow && !runner->reload_wanted;
+}
+
+/* Whoever connected and so had this run started is still to say what for; looks again when that is overdue. */
+static bool expects_request(struct runner *runner) {
+    int64_t left = runner->request_until != 0 ? runner->request_until - clock_now_ms() : 0;
+    if (left > 0) {
+        runner_soon(runner, left);
+    }
+    return left > 0;
 }
 
 static void end_of_round(void *context) {
@@ -62,7 +70,7 @@ static void end_of_round(void *context) {
     if (runner->stopping && runner->job_count == 0) {
         end_runner(runner, runner->start->cron ? run_status(runner) : EXIT_STATUS_OK);
     }
-    if (runner->start->cron && is_idle(runner)) {
+    if (runner->start->cron && is_idle(runner) && !expects_request(runner)) {
         struct empty_message finished = {.unused = (uint32_t)run_status(runner)};
         service_send(service_hub(runner->service), HUB_FINISHED, 0, &finished, -1);
         end_runner(runner, run_status(runner));

@@ -61,7 +61,7 @@ static void run_child(struct stage *stage, int hub, int ledger, bool cron) {
                                   .resolver = -1,
                                   .signer = -1,
                                   .job = -1,
-                                  .control = stage->control,
+                                  .control = cron ? -1 : stage->control,
                                   .lock = -1,
                                   .cron = cron};
     if (privilege_is_root()) { /* it does not go on as root */
