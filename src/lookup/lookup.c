@@ -4,11 +4,10 @@
  * ends the process by SIGALRM, and the listener starts another.
  *
  * Why it opens after the drop, and without a chroot: the listener keeps no capability that lets root read what is
- * somebody else's, and users.db may appear or be replaced while we run. So the files say who may read: users.db is
- * parcelpost-auth's own, with a rollback journal; parcelpost.db is the ledger's, in a directory of mode 2750 whose
- * group is parcelpost-auth, so that the database, its -wal and its -shm can be read. SQLite 3.40 reads a WAL database
- * through a -shm that it may only read, as long as the ledger has it open; without a ledger we answer "temporary
- * failure". */
+ * somebody else's, and users.db may appear or be replaced while we run. So owners and modes say who may read: users.db
+ * is parcelpost-auth's own, with a rollback journal; parcelpost.db, its -wal and its -shm are the ledger's, made with
+ * umask 027, and the listener gives us the spool's group. SQLite 3.40 reads a WAL database through a -shm that it may
+ * only read, as long as the ledger has it open; without a ledger we answer "temporary failure". */
 #include "lookup/lookup.h"
 #include "base/log.h"
 #include "config/config.h"
