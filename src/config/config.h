@@ -20,19 +20,35 @@ enum listen_role {
 enum log_life { LOG_LIFE_NONE, LOG_LIFE_DAILY, LOG_LIFE_WEEKLY, LOG_LIFE_MONTHLY };
 enum runner_mode { RUNNER_RESIDENT, RUNNER_CRON };
 
-struct config_strings { char **items; size_t count; };
-struct config_networks { struct network *items; size_t count; };
+struct config_strings {
+    char **items;
+    size_t count;
+};
+struct config_networks {
+    struct network *items;
+    size_t count;
+};
 struct config_listen { /* listen "ADDRESS" { role = … } */
-    char *address;        /* as written */
+    char *address;     /* as written */
     enum listen_role role;
-    long mode;            /* of a Unix socket, octal in the file */
+    long mode;                        /* of a Unix socket, octal in the file */
     struct network_address parsed[2]; /* "port" alone gives v4 and v6 */
     size_t parsed_count;
 };
-struct config_dkim { char *domain, *selector, *private_key_file; };           /* dkim "domain" {…} */
-struct config_route { char *domain, *host; bool lmtp; };                       /* route "domain|*" { host = "h:port" } */
-struct config_transport { char *name, *kind, *target, *user; };                /* transport "name" { kind = maildir, target = path or endpoint, user = … } */
-struct config_dnsbl { char *zone; bool allow; };                               /* dnsbl "zone" { allow = yes|no } */
+struct config_dkim {
+    char *domain, *selector, *private_key_file;
+}; /* dkim "domain" {…} */
+struct config_route {
+    char *domain, *host;
+    bool lmtp;
+}; /* route "domain|*" { host = "h:port" } */
+struct config_transport {
+    char *name, *kind, *target, *user;
+}; /* transport "name" { kind = maildir, target = path or endpoint, user = … } */
+struct config_dnsbl {
+    char *zone;
+    bool allow;
+}; /* dnsbl "zone" { allow = yes|no } */
 
 struct config {
     char *file; /* where it was read */
@@ -40,40 +56,45 @@ struct config {
     char *server_title, *server_name, *postmaster;
     struct config_strings local_domains;
     /* ports and listeners */
-    struct config_listen *listens; size_t listen_count;
+    struct config_listen *listens;
+    size_t listen_count;
     long standard_mail_port, internal_submit_port, submission_port, remote_smtp_port;
-    char *lmtp;             /* where local mail goes by LMTP: host:port or /path; "" for local_transport's own */
-    char *local_transport;  /* a transport row's name: "lmtp", "maildir", "null" or a transport block */
-    char *maildir;          /* for the maildir transport: pattern with %u local part, %d domain */
+    char *lmtp;            /* where local mail goes by LMTP: host:port or /path; "" for local_transport's own */
+    char *local_transport; /* a transport row's name: "lmtp", "maildir", "null" or a transport block */
+    char *maildir;         /* for the maildir transport: pattern with %u local part, %d domain */
     char *maildir_user;
     struct config_networks trusted_networks, allow_networks;
     /* processes */
     char *user_name, *group_name, *network_user, *auth_user, *key_user;
     char *chroot_directory;
     char *lock_file_path, *pid_path, *control_directory;
-    long receiver_sessions, receiver_spare, connection_limit, contact_connection_limit, listen_backlog, lookup_workers, lookup_timeout;
+    long receiver_sessions, receiver_spare, connection_limit, contact_connection_limit, listen_backlog, lookup_workers,
+        lookup_timeout;
     long stop_timeout;
     enum runner_mode runner;
     /* files */
     char *database, *users_database, *queue;
     char *certificate, *private_key;
     char *dkim_private_key_file, *dkim_selector;
-    struct config_dkim *dkims; size_t dkim_count;
+    struct config_dkim *dkims;
+    size_t dkim_count;
     /* log */
     char *log_path_and_file; /* "" or "-": standard error */
     enum log_life log_file_life;
     int log_level; /* enum log_level */
-    bool show_incoming_data, dump_mail_into_log, display_receiver_dialog, log_receiver_conversation, display_queue_runner_dialog, log_queue_runner_conversation;
+    bool show_incoming_data, dump_mail_into_log, display_receiver_dialog, log_receiver_conversation,
+        display_queue_runner_dialog, log_queue_runner_conversation;
     /* DNS */
     struct config_strings dns_servers; /* empty: those of resolv.conf */
     long dns_timeout_ms, dns_tries, dns_cache_size;
-    struct config_dnsbl *dnsbls; size_t dnsbl_count;
+    struct config_dnsbl *dnsbls;
+    size_t dnsbl_count;
     bool reverse_lookup;
     /* session */
-    long receiver_timeout;      /* seconds: 0 = the RFC 5321 minima per phase, else at most this for each */
+    long receiver_timeout; /* seconds: 0 = the RFC 5321 minima per phase, else at most this for each */
     bool ehlo_domain_required, ehlo_domain_verifies, sender_domain_verifies;
     long line_maximum, recipient_maximum, message_maximum, received_maximum;
-    long mail_id_base;          /* message_id_base */
+    long mail_id_base; /* message_id_base */
     bool dkim_verify;
     /* contacts */
     long prohibited_seconds, max_failed_msgs_per_period, lockout_maximum, contact_prefix_v6, history_days;
@@ -81,13 +102,16 @@ struct config {
     /* spool */
     long journal_segment_size, journal_max_message, queue_maximum_size, queue_minimum_free;
     /* queue runner */
-    long queue_runner_timeout;  /* as receiver_timeout, for agents */
+    long queue_runner_timeout;            /* as receiver_timeout, for agents */
     struct config_strings retry_schedule; /* seconds, the last repeats; default 300 */
-    long *retry_seconds; size_t retry_count;
-    long queue_lifetime;        /* seconds until a deferred parcel expires */
+    long *retry_seconds;
+    size_t retry_count;
+    long queue_lifetime; /* seconds until a deferred parcel expires */
     long agent_limit, destination_limit, agent_recipients;
-    struct config_route *routes; size_t route_count;
-    struct config_transport *transports; size_t transport_count;
+    struct config_route *routes;
+    size_t route_count;
+    struct config_transport *transports;
+    size_t transport_count;
     bool outbound_tls;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Private to config/: one reading of a configuration: the struct being filled, where each value stood, what is wrong. */
+ * Private to config/: one reading of a configuration: the struct being filled, where each value stood, what is wrong.
+ */
 #ifndef CONFIG_READING_H
 #define CONFIG_READING_H
 #include "config/keys.h"
@@ -8,7 +9,7 @@ struct reading_error {
     unsigned line, order;
     char *text;
 };
-struct reading_place { /* where a key, or a block's title, was written */
+struct reading_place {                /* where a key, or a block's title, was written */
     const struct config_block *block; /* NULL outside blocks */
     size_t element;
     const struct config_key *key; /* NULL: the block itself */

@@ -27,15 +27,15 @@ struct channel_type { /* one kind of message */
 };
 enum channel_result {
     CHANNEL_OK,
-    CHANNEL_AGAIN,   /* nothing there (non-blocking) or no room */
+    CHANNEL_AGAIN, /* nothing there (non-blocking) or no room */
     CHANNEL_TIMEOUT,
-    CHANNEL_GONE,    /* the other side closed or died */
-    CHANNEL_BAD      /* malformed: end the peer */
+    CHANNEL_GONE, /* the other side closed or died */
+    CHANNEL_BAD   /* malformed: end the peer */
 };
 struct channel_message {
-    uint32_t kind;   /* index into the channel_types table */
-    uint32_t serial; /* repeated in the answer */
-    int fd;          /* -1, or a received descriptor, now owned by the receiver */
+    uint32_t kind;                /* index into the channel_types table */
+    uint32_t serial;              /* repeated in the answer */
+    int fd;                       /* -1, or a received descriptor, now owned by the receiver */
     union channel_values *values; /* points into the caller's storage */
 };
 /* A connected pair, both close-on-exec; false with errno. ends[] */
@@ -46,8 +46,10 @@ enum channel_result channel_send(int fd, uint32_t kind, uint32_t serial, const v
 /* Receives one message. storage (CHANNEL_MESSAGE_MAXIMUM bytes, shared scratch of the process) holds the bytes that
  * text fields point to; values (at least the largest struct: sizeof(union channel_values)) gets the struct. deadline:
  * clock_now_ms scale, or 0 not to wait. */
-enum channel_result channel_receive(int fd, int64_t deadline, char *storage, void *values, struct channel_message *message);
+enum channel_result channel_receive(int fd, int64_t deadline, char *storage, void *values,
+                                    struct channel_message *message);
 /* Asks and waits for the answer of exactly this kind and serial: CHANNEL_BAD on another. Text fields of the answer
  * point into a per-process scratch that lasts until the next call. answer_fd may be NULL (a descriptor is closed). */
-enum channel_result channel_ask(int fd, uint32_t kind, const void *values, int pass_fd, uint32_t answer_kind, void *answer, int *answer_fd, int64_t deadline);
+enum channel_result channel_ask(int fd, uint32_t kind, const void *values, int pass_fd, uint32_t answer_kind,
+                                void *answer, int *answer_fd, int64_t deadline);
 #endif

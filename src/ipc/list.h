@@ -6,11 +6,11 @@
 #include "ipc/messages.h"
 
 enum result_kind { RESULT_DELIVERED, RESULT_DEFERRED, RESULT_FAILED };
-struct result_item { /* of MAIL_RESULT and AGENT_RESULT */
+struct result_item {    /* of MAIL_RESULT and AGENT_RESULT */
     uint32_t recipient; /* index in the envelope */
     uint32_t kind;      /* enum result_kind; MAIL_RESULT also carries retry_at for deferred ones */
     int64_t retry_at;
-    struct text reply;  /* one line: "250 2.0.0 …", or our own words with code */
+    struct text reply; /* one line: "250 2.0.0 …", or our own words with code */
 };
 struct parcel_item { /* of PARCELS_NEW */
     uint32_t recipient;
@@ -23,7 +23,10 @@ struct dns_record { /* of DNS_ANSWER. A, AAAA: value is the address text; PTR, M
     uint32_t preference; /* MX */
     struct text value;
 };
-struct job_recipient { uint32_t recipient; struct text target, to_url, notify, orcpt; };
+struct job_recipient {
+    uint32_t recipient;
+    struct text target, to_url, notify, orcpt;
+};
 
 bool list_add_result(struct buffer *list, const struct result_item *item);
 bool list_next_result(struct text *list, struct result_item *item, bool *bad);

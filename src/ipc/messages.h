@@ -8,125 +8,222 @@
 
 enum message_kind {
     /* hub: between the listener and each service it started (first channel of every process) */
-    HUB_PEER = 1,       /* listener → service: a new asker; fd: its channel */
-    HUB_RELOAD,         /* listener → ledger, runner: fd: the new configuration file, already checked */
-    HUB_LOG,            /* listener → service: fd: the reopened log */
-    HUB_LOCKED,         /* ledger → listener: this contact is locked out until … */
-    HUB_UNLOCKED,       /* ledger → listener */
-    HUB_HITS,           /* listener → ledger: connections of locked-out contacts, in batches */
-    HUB_RECEIVER_DIED,  /* listener → ledger: by a signal */
-    HUB_AGENT_WANTED,   /* runner → listener: fork an agent for this transport */
-    HUB_AGENT,          /* listener → runner: fd: the new agent's job channel, or none when it could not be forked */
-    HUB_CLIENT,         /* listener → receiver: a client; fd: its connection */
-    HUB_READY,          /* service → listener: started, recovered, ready to be asked */
-    HUB_FINISHED,       /* runner → listener: cron mode, nothing left to do */
+    HUB_PEER = 1,      /* listener → service: a new asker; fd: its channel */
+    HUB_RELOAD,        /* listener → ledger, runner: fd: the new configuration file, already checked */
+    HUB_LOG,           /* listener → service: fd: the reopened log */
+    HUB_LOCKED,        /* ledger → listener: this contact is locked out until … */
+    HUB_UNLOCKED,      /* ledger → listener */
+    HUB_HITS,          /* listener → ledger: connections of locked-out contacts, in batches */
+    HUB_RECEIVER_DIED, /* listener → ledger: by a signal */
+    HUB_AGENT_WANTED,  /* runner → listener: fork an agent for this transport */
+    HUB_AGENT,         /* listener → runner: fd: the new agent's job channel, or none when it could not be forked */
+    HUB_CLIENT,        /* listener → receiver: a client; fd: its connection */
+    HUB_READY,         /* service → listener: started, recovered, ready to be asked */
+    HUB_FINISHED,      /* runner → listener: cron mode, nothing left to do */
     /* ledger */
-    CONTACT_OPEN,       /* receiver: a contact connected; answered by CONTACT_STATE */
-    CONTACT_VIOLATION,  /* receiver: a violation; answered by CONTACT_STATE */
-    CONTACT_LOGIN,      /* receiver: a successful login clears; answered by CONTACT_STATE */
+    CONTACT_OPEN,      /* receiver: a contact connected; answered by CONTACT_STATE */
+    CONTACT_VIOLATION, /* receiver: a violation; answered by CONTACT_STATE */
+    CONTACT_LOGIN,     /* receiver: a successful login clears; answered by CONTACT_STATE */
     CONTACT_STATE,
-    RECIPIENT_REFUSED,  /* receiver: a row with delivery none; no answer */
-    SPOOL_OPEN,         /* receiver: a file for a large message; answered by SPOOL_FILE */
+    RECIPIENT_REFUSED, /* receiver: a row with delivery none; no answer */
+    SPOOL_OPEN,        /* receiver: a file for a large message; answered by SPOOL_FILE */
     SPOOL_FILE,
-    MAIL_COMMIT,        /* receiver: store this message; answered by MAIL_COMMITTED */
+    MAIL_COMMIT, /* receiver: store this message; answered by MAIL_COMMITTED */
     MAIL_COMMITTED,
-    MAIL_FETCH,         /* runner: a message's content; answered by MAIL_CONTENT */
+    MAIL_FETCH, /* runner: a message's content; answered by MAIL_CONTENT */
     MAIL_CONTENT,
-    MAIL_RESULT,        /* runner: what became of recipients, perhaps with a notice; answered by MAIL_RECORDED */
+    MAIL_RESULT, /* runner: what became of recipients, perhaps with a notice; answered by MAIL_RECORDED */
     MAIL_RECORDED,
-    PARCELS_NEW,        /* ledger → runner: parcels just committed or changed (retry, release) */
-    CONTROL_REQUEST,    /* operator: a change (queue retry, contacts forgive, …); answered by CONTROL_ANSWER */
+    PARCELS_NEW,     /* ledger → runner: parcels just committed or changed (retry, release) */
+    CONTROL_REQUEST, /* operator: a change (queue retry, contacts forgive, …); answered by CONTROL_ANSWER */
     CONTROL_ANSWER,
     /* lookup */
-    LOOKUP_ADDRESS,     /* receiver: what is this recipient or sender to us; answered by LOOKUP_ADDRESS_ANSWER */
+    LOOKUP_ADDRESS, /* receiver: what is this recipient or sender to us; answered by LOOKUP_ADDRESS_ANSWER */
     LOOKUP_ADDRESS_ANSWER,
-    LOOKUP_LOGIN,       /* receiver: check a password; answered by LOOKUP_LOGIN_ANSWER */
+    LOOKUP_LOGIN, /* receiver: check a password; answered by LOOKUP_LOGIN_ANSWER */
     LOOKUP_LOGIN_ANSWER,
-    LOOKUP_MAY_SEND,    /* receiver: may this login send as this address; answered by LOOKUP_LOGIN_ANSWER */
+    LOOKUP_MAY_SEND, /* receiver: may this login send as this address; answered by LOOKUP_LOGIN_ANSWER */
     /* resolver */
-    DNS_ASK,            /* receiver, agent: one question; answered by DNS_ANSWER (any order) */
+    DNS_ASK, /* receiver, agent: one question; answered by DNS_ANSWER (any order) */
     DNS_ANSWER,
     /* signer */
-    SIGN_MAIL,          /* receiver: DKIM-Sign; fd when not inline; answered by SIGN_ANSWER */
+    SIGN_MAIL, /* receiver: DKIM-Sign; fd when not inline; answered by SIGN_ANSWER */
     SIGN_ANSWER,
     /* agent */
-    AGENT_JOB,          /* runner → agent: deliver one message to some recipients; fd: content unless inline */
-    AGENT_RESULT,       /* agent → runner: the job is done, every recipient's result */
+    AGENT_JOB,    /* runner → agent: deliver one message to some recipients; fd: content unless inline */
+    AGENT_RESULT, /* agent → runner: the job is done, every recipient's result */
     MESSAGE_KINDS
 };
 
-struct hub_peer { uint32_t peer; /* enum peer_kind */ uint32_t pid; };
-struct hub_contact { struct text contact; /* network_contact form */ int64_t until; int64_t began; };
-struct hub_hits { struct text contact; uint32_t hits; int64_t last_at; };
-struct hub_receiver_died { struct text contact; uint32_t signal; };
-struct hub_agent { struct text transport; /* a row's name: lmtp, smtp, maildir … */ uint32_t token; /* the runner's */ };
-struct hub_client { uint32_t listener; /* index of config->listens */ struct text peer, local; /* struct network_address bytes */ uint32_t over_limit; uint32_t uid; /* unix peers */ };
-struct empty_message { uint32_t unused; };
+struct hub_peer {
+    uint32_t peer; /* enum peer_kind */
+    uint32_t pid;
+};
+struct hub_contact {
+    struct text contact; /* network_contact form */
+    int64_t until;
+    int64_t began;
+};
+struct hub_hits {
+    struct text contact;
+    uint32_t hits;
+    int64_t last_at;
+};
+struct hub_receiver_died {
+    struct text contact;
+    uint32_t signal;
+};
+struct hub_agent {
+    struct text transport; /* a row's name: lmtp, smtp, maildir … */
+    uint32_t token;        /* the runner's */
+};
+struct hub_client {
+    uint32_t listener;       /* index of config->listens */
+    struct text peer, local; /* struct network_address bytes */
+    uint32_t over_limit;
+    uint32_t uid; /* unix peers */
+};
+struct empty_message {
+    uint32_t unused;
+};
 
-struct contact_open { struct text contact; uint32_t port; };
+struct contact_open {
+    struct text contact;
+    uint32_t port;
+};
 enum violation_mercy { VIOLATION_PLAIN, VIOLATION_UNKNOWN_RECIPIENT, VIOLATION_BROKEN /* timeout, lost connection */ };
 struct contact_violation {
     int64_t contact_id;
     struct text contact, verb, rule, reply, account, mail_id;
     uint32_t port, mercy;
 };
-struct contact_login { int64_t contact_id; struct text account; };
+struct contact_login {
+    int64_t contact_id;
+    struct text account;
+};
 enum contact_verdict { CONTACT_ADMITTED, CONTACT_WARNED /* 421 and close */, CONTACT_CLOSED /* silently */ };
-struct contact_state { int64_t contact_id, expires_at; uint32_t violations, verdict, allowed /* on the allow list */; };
-struct recipient_refused { int64_t contact_id; struct text mail_id, from_url, to_url, reply; };
+struct contact_state {
+    int64_t contact_id, expires_at;
+    uint32_t violations, verdict, allowed /* on the allow list */;
+};
+struct recipient_refused {
+    int64_t contact_id;
+    struct text mail_id, from_url, to_url, reply;
+};
 
-/* Cargo: message, added headers, envelope text, one behind the other; inline, or in fd (a sealed memfd, or the spool file). */
+/* Cargo: message, added headers, envelope text, one behind the other; inline, or in fd (a sealed memfd, or the spool
+ * file). */
 enum cargo_place { CARGO_INLINE, CARGO_MEMFD, CARGO_SPOOL_FILE };
-struct spool_open { struct text mail_id; };
-struct spool_file { uint32_t outcome; /* enum commit_outcome */ };
-struct mail_commit { uint32_t place; int64_t message_length, headers_length, envelope_length; struct text cargo; };
-enum commit_outcome { COMMIT_OK, COMMIT_FAILED /* 451 4.3.0 */, COMMIT_FULL /* 452 4.3.1 */, COMMIT_INVALID /* a bug of the asker */ };
-struct mail_committed { uint32_t outcome; };
+struct spool_open {
+    struct text mail_id;
+};
+struct spool_file {
+    uint32_t outcome; /* enum commit_outcome */
+};
+struct mail_commit {
+    uint32_t place;
+    int64_t message_length, headers_length, envelope_length;
+    struct text cargo;
+};
+enum commit_outcome {
+    COMMIT_OK,
+    COMMIT_FAILED /* 451 4.3.0 */,
+    COMMIT_FULL /* 452 4.3.1 */,
+    COMMIT_INVALID /* a bug of the asker */
+};
+struct mail_committed {
+    uint32_t outcome;
+};
 
-struct mail_fetch { struct text mail_id; };
-struct mail_content { uint32_t found; int64_t offset /* in fd */, message_length, headers_length, envelope_length; struct text cargo; };
+struct mail_fetch {
+    struct text mail_id;
+};
+struct mail_content {
+    uint32_t found;
+    int64_t offset /* in fd */, message_length, headers_length, envelope_length;
+    struct text cargo;
+};
 /* One attempt for some recipients of one mail. results: a list of struct result_item. */
 struct mail_result {
     struct text mail_id, results, route, host, address, tls;
     int64_t started_at, milliseconds;
     int64_t notice_message_length, notice_headers_length, notice_envelope_length; /* 0: no notice */
-    struct text notice; /* its cargo, inline */
+    struct text notice;                                                           /* its cargo, inline */
 };
-struct mail_recorded { uint32_t outcome; /* enum commit_outcome */ };
+struct mail_recorded {
+    uint32_t outcome; /* enum commit_outcome */
+};
 /* recipients: a list of struct parcel_item. */
-struct parcels_new { struct text mail_id, from_url, account; int64_t size, received_at, expires_at; uint32_t auto_generated; struct text recipients; };
-struct control_request { struct text verb, argument, detail; uint32_t uid; };
-struct control_answer { uint32_t exit_status; struct text text; };
+struct parcels_new {
+    struct text mail_id, from_url, account;
+    int64_t size, received_at, expires_at;
+    uint32_t auto_generated;
+    struct text recipients;
+};
+struct control_request {
+    struct text verb, argument, detail;
+    uint32_t uid;
+};
+struct control_answer {
+    uint32_t exit_status;
+    struct text text;
+};
 
 enum address_standing {
-    STANDING_REMOTE,         /* not in a domain of ours */
-    STANDING_MEMBER,         /* a user of ours; canonical says where it goes */
-    STANDING_UNKNOWN,        /* our domain, no such user */
-    STANDING_TEMPFAIL        /* the lookup could not be made */
+    STANDING_REMOTE,  /* not in a domain of ours */
+    STANDING_MEMBER,  /* a user of ours; canonical says where it goes */
+    STANDING_UNKNOWN, /* our domain, no such user */
+    STANDING_TEMPFAIL /* the lookup could not be made */
 };
-struct lookup_address { struct text address; };
-struct lookup_address_answer { uint32_t standing; struct text canonical; };
+struct lookup_address {
+    struct text address;
+};
+struct lookup_address_answer {
+    uint32_t standing;
+    struct text canonical;
+};
 enum login_outcome { LOGIN_OK, LOGIN_REFUSED, LOGIN_TEMPFAIL };
-struct lookup_login { struct text user, password; };
-struct lookup_may_send { struct text account, address; };
-struct lookup_login_answer { uint32_t outcome; struct text account; /* canonical login */ };
+struct lookup_login {
+    struct text user, password;
+};
+struct lookup_may_send {
+    struct text account, address;
+};
+struct lookup_login_answer {
+    uint32_t outcome;
+    struct text account; /* canonical login */
+};
 
 /* RFC 1035 types that may be asked. */
 enum dns_type { DNS_TYPE_A = 1, DNS_TYPE_PTR = 12, DNS_TYPE_MX = 15, DNS_TYPE_TXT = 16, DNS_TYPE_AAAA = 28 };
 enum dns_status {
     DNS_FOUND,
-    DNS_NO_DATA,   /* the name exists, this type does not */
-    DNS_NO_NAME,   /* NXDOMAIN */
-    DNS_SERVFAIL,  /* a server said it failed, or refused */
-    DNS_TIMEOUT,   /* nobody answered */
-    DNS_BAD_NAME   /* not a name that can be asked */
+    DNS_NO_DATA,  /* the name exists, this type does not */
+    DNS_NO_NAME,  /* NXDOMAIN */
+    DNS_SERVFAIL, /* a server said it failed, or refused */
+    DNS_TIMEOUT,  /* nobody answered */
+    DNS_BAD_NAME  /* not a name that can be asked */
 };
-struct dns_ask { struct text name; uint32_t type; };
-struct dns_answer { uint32_t status, ttl, authentic /* AD bit */; struct text records; /* a list of struct dns_record */ };
+struct dns_ask {
+    struct text name;
+    uint32_t type;
+};
+struct dns_answer {
+    uint32_t status, ttl, authentic /* AD bit */;
+    struct text records; /* a list of struct dns_record */
+};
 
-struct sign_mail { uint32_t place; int64_t message_length, headers_length; struct text domain, cargo; };
-/* headers: complete DKIM-Signature fields with CRLF, "" when no key is for the domain. outcome 0: could not (tempfail). */
-struct sign_answer { uint32_t outcome; struct text headers; };
+struct sign_mail {
+    uint32_t place;
+    int64_t message_length, headers_length;
+    struct text domain, cargo;
+};
+/* headers: complete DKIM-Signature fields with CRLF, "" when no key is for the domain. outcome 0: could not (tempfail).
+ */
+struct sign_answer {
+    uint32_t outcome;
+    struct text headers;
+};
 
 /* recipients: a list of struct job_recipient. The agent decides the route at the attempt. */
 struct agent_job {
@@ -135,20 +232,47 @@ struct agent_job {
     int64_t offset, message_length, headers_length;
     struct text ret, envid;
 };
-struct agent_result { struct text mail_id, results, route, host, address, tls; int64_t started_at, milliseconds; uint32_t reusable; };
+struct agent_result {
+    struct text mail_id, results, route, host, address, tls;
+    int64_t started_at, milliseconds;
+    uint32_t reusable;
+};
 
 union channel_values {
-    struct hub_peer hub_peer; struct hub_contact hub_contact; struct hub_hits hub_hits; struct hub_receiver_died hub_receiver_died;
-    struct hub_agent hub_agent; struct hub_client hub_client; struct empty_message empty;
-    struct contact_open contact_open; struct contact_violation contact_violation; struct contact_login contact_login;
-    struct contact_state contact_state; struct recipient_refused recipient_refused; struct spool_open spool_open; struct spool_file spool_file;
-    struct mail_commit mail_commit; struct mail_committed mail_committed; struct mail_fetch mail_fetch; struct mail_content mail_content;
-    struct mail_result mail_result; struct mail_recorded mail_recorded; struct parcels_new parcels_new;
-    struct control_request control_request; struct control_answer control_answer;
-    struct lookup_address lookup_address; struct lookup_address_answer lookup_address_answer; struct lookup_login lookup_login;
-    struct lookup_may_send lookup_may_send; struct lookup_login_answer lookup_login_answer;
-    struct dns_ask dns_ask; struct dns_answer dns_answer; struct sign_mail sign_mail; struct sign_answer sign_answer;
-    struct agent_job agent_job; struct agent_result agent_result;
+    struct hub_peer hub_peer;
+    struct hub_contact hub_contact;
+    struct hub_hits hub_hits;
+    struct hub_receiver_died hub_receiver_died;
+    struct hub_agent hub_agent;
+    struct hub_client hub_client;
+    struct empty_message empty;
+    struct contact_open contact_open;
+    struct contact_violation contact_violation;
+    struct contact_login contact_login;
+    struct contact_state contact_state;
+    struct recipient_refused recipient_refused;
+    struct spool_open spool_open;
+    struct spool_file spool_file;
+    struct mail_commit mail_commit;
+    struct mail_committed mail_committed;
+    struct mail_fetch mail_fetch;
+    struct mail_content mail_content;
+    struct mail_result mail_result;
+    struct mail_recorded mail_recorded;
+    struct parcels_new parcels_new;
+    struct control_request control_request;
+    struct control_answer control_answer;
+    struct lookup_address lookup_address;
+    struct lookup_address_answer lookup_address_answer;
+    struct lookup_login lookup_login;
+    struct lookup_may_send lookup_may_send;
+    struct lookup_login_answer lookup_login_answer;
+    struct dns_ask dns_ask;
+    struct dns_answer dns_answer;
+    struct sign_mail sign_mail;
+    struct sign_answer sign_answer;
+    struct agent_job agent_job;
+    struct agent_result agent_result;
 };
 /* Indexed by kind; name == NULL where there is no such kind. */
 extern const struct channel_type channel_types[MESSAGE_KINDS];

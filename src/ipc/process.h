@@ -7,20 +7,29 @@
 #include <stdbool.h>
 struct config;
 struct tls_server;
-enum process_kind { PROCESS_LEDGER, PROCESS_LOOKUP, PROCESS_RESOLVER, PROCESS_SIGNER, PROCESS_RUNNER, PROCESS_RECEIVER, PROCESS_AGENT, PROCESS_KINDS };
+enum process_kind {
+    PROCESS_LEDGER,
+    PROCESS_LOOKUP,
+    PROCESS_RESOLVER,
+    PROCESS_SIGNER,
+    PROCESS_RUNNER,
+    PROCESS_RECEIVER,
+    PROCESS_AGENT,
+    PROCESS_KINDS
+};
 struct process_start { /* descriptors are -1 when the process does not get one */
     struct config *config;
-    int hub;       /* channel to the listener */
+    int hub;                              /* channel to the listener */
     int ledger, lookup, resolver, signer; /* channels to the services */
-    int job;       /* agent: its channel to the runner */
-    int control;   /* ledger, runner: a listening Unix socket for the operator */
-    int lock;      /* ledger: keeps the spool's lock */
-    bool cron;     /* runner: end when nothing is due (parcelpost-queue without a daemon) */
-    struct privilege_user user;  /* whom to become */
-    const char *chroot;          /* empty directory to lock into, or NULL */
-    struct tls_server *tls;      /* receiver: certificates, or NULL */
-    const char *transport;       /* agent: the transport row's name */
-    const char *const *arguments; /* runner in cron mode: mail ids, NULL-terminated; or NULL */
+    int job;                              /* agent: its channel to the runner */
+    int control;                          /* ledger, runner: a listening Unix socket for the operator */
+    int lock;                             /* ledger: keeps the spool's lock */
+    bool cron;                            /* runner: end when nothing is due (parcelpost-queue without a daemon) */
+    struct privilege_user user;           /* whom to become */
+    const char *chroot;                   /* empty directory to lock into, or NULL */
+    struct tls_server *tls;               /* receiver: certificates, or NULL */
+    const char *transport;                /* agent: the transport row's name */
+    const char *const *arguments;         /* runner in cron mode: mail ids, NULL-terminated; or NULL */
 };
 /* Never returns: ends with an exit status of base/exit_status.h. The first thing it does is drop privileges. */
 typedef void process_main(const struct process_start *start);

@@ -7,8 +7,8 @@
 
 struct tls_session;
 /* Shakes hands on the stream's descriptor and becomes its transport; ssl is owned from now on, freed on failure. */
-enum stream_result session_start(struct stream *stream, SSL *ssl, int64_t deadline, struct tls_facts *facts, char *reason,
-                                 size_t size);
+enum stream_result session_start(struct stream *stream, SSL *ssl, int64_t deadline, struct tls_facts *facts,
+                                 char *reason, size_t size);
 /* Settings that both sides share: protocol versions, memory, no renegotiation. False on failure. */
 bool session_prepare_context(SSL_CTX *context);
 /* The last OpenSSL error in words, or words for none. */

@@ -19,10 +19,12 @@ struct tls_server *tls_server_new(const char *certificate, const char *private_k
 void tls_server_free(struct tls_server *server);
 /* Server handshake on the stream; its input must be empty (RFC 3207 4.2: the caller discards or refuses what came
  * before). On success the stream's transport is TLS. reason gets words for the log. */
-enum stream_result tls_accept(struct stream *stream, struct tls_server *server, int64_t deadline, struct tls_facts *facts, char *reason, size_t size);
+enum stream_result tls_accept(struct stream *stream, struct tls_server *server, int64_t deadline,
+                              struct tls_facts *facts, char *reason, size_t size);
 /* A client context with the system's CA certificates (loaded now, before any chroot). Dies on failure. */
 struct tls_client *tls_client_new(void);
 /* Client handshake with SNI for host (none for address literals). Never fails for a certificate that cannot be
  * verified: facts->verified tells. */
-enum stream_result tls_connect(struct stream *stream, struct tls_client *client, const char *host, int64_t deadline, struct tls_facts *facts, char *reason, size_t size);
+enum stream_result tls_connect(struct stream *stream, struct tls_client *client, const char *host, int64_t deadline,
+                               struct tls_facts *facts, char *reason, size_t size);
 #endif

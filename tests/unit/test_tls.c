@@ -1,166 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * TLS sessions over a socket pair: what each side learns, what breaks, what a sandboxed and an idle session need. The
- * certificates are made here, with OpenSSL's command. */
-#include "base/clock.h"
-#include "base/file.h"
+ * TLS sessions over a socket pair: what each side learns, what breaks. Certificates and clients: tls_peers.h. */
 #include "base/log.h"
-#include "base/sandbox.h"
-#include "tls/tls.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#define LIMIT 20000
-#define IDLE_KIB_MAXIMUM 320
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
-
-static char directory[] = "/tmp/parcelpost-tls-XXXXXX";
-static char certificate[64], private_key[64], other_key[64];
-static struct buffer error;
-static struct tls_server *server;
-
-/* ---- certificates ---- */
-
-static void run(const char *const *arguments) {
-    pid_t child = fork();
-    int status;
-
-    if (child == 0) {
-        int null = open("/dev/null", O_RDWR);
-        dup2(null, STDERR_FILENO);
-        execvp(arguments[0], (char *const *)(uintptr_t)arguments);
-        _exit(127);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static void make_certificate(const char *kind, const char *key, const char *file) {
-    const char *const arguments[] = {"openssl",
-                                     "req",
-                                     "-x509",
-                                     "-newkey",
-                                     kind,
-                                     "-pkeyopt",
-                                     strcmp(kind, "ec") == 0 ? "ec_paramgen_curve:P-256" : "rsa_keygen_bits:2048",
-                                     "-nodes",
-                                     "-days",
-                                     "2",
-                                     "-subj",
-                                     "/CN=mail.example.test",
-                                     "-addext",
-                                     "subjectAltName=DNS:mail.example.test,IP:192.0.2.1",
-                                     "-keyout",
-                                     key,
-                                     "-out",
-                                     file,
-                                     NULL};
-    run(arguments);
-}
-
-static int make_files(void **state) {
-    char unused[64];
-
-    (void)state;
-    if (mkdtemp(directory) == NULL)
-        return -1;
-    snprintf(certificate, sizeof certificate, "%s/certificate.pem", directory);
-    snprintf(private_key, sizeof private_key, "%s/key.pem", directory);
-    snprintf(other_key, sizeof other_key, "%s/other.pem", directory);
-    snprintf(unused, sizeof unused, "%s/unused.pem", directory);
-    make_certificate("rsa", private_key, certificate);
-    make_certificate("ec", other_key, unused);
-    buffer_init(&error, 4096);
-    server = tls_server_new(certificate, private_key, &error);
-    return server != NULL ? 0 : -1;
-}
-
-static int remove_files(void **state) {
-    static const char *const names[] = {"certificate.pem", "key.pem", "other.pem", "unused.pem", "garbage.pem"};
-    char path[96];
-
-    (void)state;
-    tls_server_free(server);
-    buffer_free(&error);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-        (void)unlink(path);
-    }
-    return rmdir(directory);
-}
-
-/* ---- the client, in a child ---- */
-
-typedef void client_script(int fd);
-static pid_t child;
-
-static int start_client(client_script *script) {
-    int ends[2];
-
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    child = fork();
-    if (child == 0) {
-        close(ends[0]);
-        script(ends[1]);
-        _exit(0);
-    }
-    close(ends[1]);
-    return ends[0];
-}
-
-/* Ends with 0 when the script was content. */
-static int client_status(void) {
-    int status;
-
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
-}
-
-static void expect(bool condition, int status) {
-    if (!condition)
-        _exit(status);
-}
-
-static void connect_as(int fd, const char *host, struct stream *stream, struct tls_facts *facts) {
-    char reason[128];
-
-    setenv("SSL_CERT_FILE", certificate, 1);
-    stream_init(stream, fd, 65536, 65536);
-    struct tls_client *client = tls_client_new();
-    expect(tls_connect(stream, client, host, clock_deadline(LIMIT), facts, reason, sizeof reason) == STREAM_OK, 1);
-}
-
-static void expect_echo(struct stream *stream) {
-    struct text line;
-
-    expect(stream_write(stream, "hello\r\n", 7, clock_deadline(LIMIT)) == STREAM_OK, 10);
-    expect(stream_flush(stream, clock_deadline(LIMIT)) == STREAM_OK, 11);
-    expect(stream_read_line(stream, 1000, clock_deadline(LIMIT), &line) == STREAM_OK, 12);
-    expect(text_equal(line, TEXT("hello")), 13);
-}
+#include "tls_peers.h"
 
 static void well_behaved(int fd) {
     struct stream stream;
@@ -259,16 +110,6 @@ static void sends_much(int fd) {
     expect(stream_fill(&stream, clock_deadline(LIMIT)) == STREAM_OK, 4);
     end = stream_pending(&stream).data[0];
     expect(end == '!', 5);
-    stream_close(&stream);
-}
-
-static void stays_idle(int fd) {
-    struct stream stream;
-    struct tls_facts facts;
-
-    connect_as(fd, "mail.example.test", &stream, &facts);
-    expect_echo(&stream);
-    (void)stream_fill(&stream, clock_deadline(LIMIT));
     stream_close(&stream);
 }
 
@@ -491,85 +332,6 @@ static void wrong_files_are_one_sentence(void **state) {
     assert_non_null(strstr(buffer_string(&error), "private key "));
 }
 
-/* ---- in a receiver ---- */
-
-static size_t private_kib(void) {
-    char text[4096];
-    size_t kib = 0;
-    int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
-    ssize_t got = read(fd, text, sizeof text - 1);
-
-    close(fd);
-    if (got <= 0)
-        return 0;
-    text[got] = '\0';
-    for (const char *at = strstr(text, "\nPrivate_"); at != NULL; at = strstr(at + 1, "\nPrivate_"))
-        if (strchr(at, ':') != NULL)
-            kib += strtoul(strchr(at, ':') + 1, NULL, 10);
-    return kib;
-}
-
-/* A receiver: forked, then the session, then idle. Reports what is private to it before and after. */
-static void hold_session(int fd, int report, bool sandboxed) {
-    struct stream stream;
-    struct tls_facts facts;
-    char reason[128];
-    struct text line;
-    size_t kib[2] = {private_kib(), 0};
-
-    if (sandboxed)
-        sandbox_enter(SANDBOX_RECEIVER);
-    stream_init(&stream, fd, 65536, 65536);
-    expect(tls_accept(&stream, server, clock_deadline(LIMIT), &facts, reason, sizeof reason) == STREAM_OK, 21);
-    expect(stream_read_line(&stream, 1000, clock_deadline(LIMIT), &line) == STREAM_OK, 22);
-    expect(stream_write(&stream, "hello\r\n", 7, clock_deadline(LIMIT)) == STREAM_OK, 23);
-    expect(stream_flush(&stream, clock_deadline(LIMIT)) == STREAM_OK, 24);
-    if (!sandboxed)
-        kib[1] = private_kib();
-    expect(write(report, kib, sizeof kib) == sizeof kib, 25);
-    stream_close(&stream);
-    _exit(0);
-}
-
-static int in_a_receiver(bool sandboxed, size_t kib[2]) {
-    int report[2], status;
-    int fd = start_client(stays_idle);
-    pid_t client = child;
-
-    assert_int_equal(pipe2(report, O_CLOEXEC), 0);
-    pid_t receiver = fork();
-    if (receiver == 0)
-        hold_session(fd, report[1], sandboxed);
-    close(fd);
-    close(report[1]);
-    kib[0] = kib[1] = 0;
-    (void)!read(report[0], kib, 2 * sizeof kib[0]);
-    close(report[0]);
-    assert_int_equal(waitpid(receiver, &status, 0), receiver);
-    child = client;
-    (void)client_status();
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
-}
-
-static void a_handshake_needs_nothing_that_the_sandbox_forbids(void **state) {
-    size_t kib[2];
-
-    (void)state;
-    sandbox_prepare(SANDBOX_RECEIVER);
-    assert_int_equal(in_a_receiver(true, kib), 0);
-}
-
-static void an_idle_session_stays_small(void **state) {
-    size_t kib[2];
-
-    (void)state;
-    if (SANITIZED)
-        skip();
-    assert_int_equal(in_a_receiver(false, kib), 0);
-    print_message("private memory of a process with an idle session: %zu KiB, before it %zu KiB\n", kib[1], kib[0]);
-    assert_in_range(kib[1], 1, IDLE_KIB_MAXIMUM);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_sides_talk_and_know_the_facts),
@@ -582,8 +344,6 @@ int main(void) {
         cmocka_unit_test(versions_from_1_2_on_are_spoken),
         cmocka_unit_test(renegotiation_is_refused),
         cmocka_unit_test(wrong_files_are_one_sentence),
-        cmocka_unit_test(a_handshake_needs_nothing_that_the_sandbox_forbids),
-        cmocka_unit_test(an_idle_session_stays_small),
     };
     int silent = open("/dev/null", O_WRONLY | O_CLOEXEC);
     log_start(silent, "test", LOG_LEVEL_INFO);
