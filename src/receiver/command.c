@@ -108,6 +108,7 @@ static void refuse_unknown(struct session *session, struct text line, struct tex
     char shown[64];
 
     session->verb = "(unknown)";
+    session->line_secret = session->login_tried;
     (void)text_printable(shown, sizeof shown, text_first(verb, 40));
     if (session->login_tried)
         (void)text_copy(shown, sizeof shown, TEXT("(not shown)"));
@@ -149,7 +150,7 @@ static void dispatch(struct session *session, struct text line) {
     session->verb = command->verb;
     show_command(session, command, line, argument);
     if (command->handle == command_auth)
-        session->login_tried = true;
+        session->login_tried = session->line_secret = true;
     if (command_is_refused(session, command, argument, &reply))
         session_send(session, &reply, "order", VIOLATION_PLAIN);
     else

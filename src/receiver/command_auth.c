@@ -128,7 +128,6 @@ static void authenticate(struct session *session, const struct mechanism *mechan
 void command_auth(struct session *session, struct text argument) {
     struct text name, initial;
 
-    session->line_secret = true;
     command_line_split(argument, &name, &initial);
     if (name.length == 0) {
         session_reply(session, 501, "5.5.4", "AUTH needs a mechanism");
