@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -184,6 +185,7 @@ int change_offline(struct control *control, const char *verb, const char *argume
     if (lock < 0 || !become_spool_user(control->config)) {
         return status;
     }
+    umask(0027);
     log_start(STDERR_FILENO, "parcelpost", LOG_LEVEL_WARN);
     buffer_init(&error, 16384);
     offline.spool = spool_open(&options, &error);
@@ -209,6 +211,7 @@ int change_rebuild(struct control *control) {
         close(lock);
         return EXIT_STATUS_NO_USER;
     }
+    umask(0027);
     log_start(STDERR_FILENO, "parcelpost", LOG_LEVEL_WARN);
     buffer_init(&report, 65536);
     bool good = spool_rebuild(&options, &report);

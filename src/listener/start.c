@@ -3,6 +3,7 @@
  * one clear sentence. Runs with the caller's full privileges and ends with the listener's reduced ones. */
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "dkim/dkim.h"
 #include "listener/supervisor.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -77,13 +78,16 @@ static enum exit_status read_certificates(struct supervisor *supervisor, struct 
     return supervisor_read_certificates(supervisor->config, &supervisor->tls, error);
 }
 
-/* Once for all children: building a filter costs more than forking. */
+/* Once for all children: building a filter costs more than forking, and what libraries make ready here is shared. */
 static enum exit_status prepare_sandboxes(struct supervisor *supervisor, struct buffer *error) {
     (void)error;
     tzset();
     if (!supervisor->options.queue_run) {
         sandbox_prepare(SANDBOX_RECEIVER);
         sandbox_prepare(SANDBOX_SIGNER);
+    }
+    if (!supervisor->options.queue_run && supervisor->config->dkim_verify) {
+        dkim_prepare();
     }
     return EXIT_STATUS_OK;
 }
