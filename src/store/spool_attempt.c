@@ -8,11 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RETRY_FURTHEST (366 * 86400)
+
 static const enum recipient_status statuses[] = {
     [SPOOL_DELIVERED] = RECIPIENT_DELIVERED,   [SPOOL_DEFERRED] = RECIPIENT_QUEUED,
     [SPOOL_ENDED_FAILED] = RECIPIENT_FAILED,   [SPOOL_ENDED_EXPIRED] = RECIPIENT_EXPIRED,
     [SPOOL_ENDED_REMOVED] = RECIPIENT_REMOVED,
 };
+
+/* Rows must take what comes: an absurd time becomes the nearest that is none. 0 is "not told". */
+static int64_t clamp_time(int64_t at, int64_t earliest, int64_t latest) {
+    return at == 0 || at > latest ? latest : at < earliest ? earliest : at;
+}
 
 static bool ends_in_batch(const struct spool *spool, const char *mail_id, uint32_t recipient) {
     for (const struct piece *piece = spool->first; piece != NULL; piece = piece->next) {
@@ -45,11 +52,12 @@ static bool take_endings(struct spool *spool, const struct spool_attempt *attemp
         if (found == PARCELS_NO || !row.waiting || ends_in_batch(spool, piece->mail_id, ending->recipient)) {
             continue;
         }
-        piece->endings[piece->ending_count++] = (struct piece_ending){.recipient = ending->recipient,
-                                                                      .status = status_of(ending),
-                                                                      .retry_at = ending->retry_at,
-                                                                      .parcel_id = row.id,
-                                                                      .reply = memory_string(ending->reply)};
+        piece->endings[piece->ending_count++] =
+            (struct piece_ending){.recipient = ending->recipient,
+                                  .status = status_of(ending),
+                                  .retry_at = clamp_time(ending->retry_at, piece->at, piece->at + RETRY_FURTHEST),
+                                  .parcel_id = row.id,
+                                  .reply = memory_string(ending->reply)};
     }
     return true;
 }
@@ -152,7 +160,7 @@ static void copy_attempt(const struct spool_attempt *attempt, struct piece *piec
                                               .host = memory_string(attempt->host),
                                               .address = memory_string(attempt->address),
                                               .tls = memory_string(attempt->tls),
-                                              .started_at = attempt->started_at,
+                                              .started_at = clamp_time(attempt->started_at, 1, piece->at),
                                               .milliseconds = attempt->milliseconds};
 }
 

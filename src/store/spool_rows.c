@@ -67,6 +67,11 @@ bool spool_rows_write(struct spool *spool, struct journal_place end) {
     bool good = true;
     for (struct piece *piece = spool->first; good && piece != NULL; piece = piece->next) {
         good = write_piece(spool, piece);
+        if (!good && database_refused_value(spool->database)) {
+            /* it would be refused for ever, and everything behind it with it; the journal still has the message */
+            log_error("%s: a bug: its rows are not accepted: %s", piece->mail_id, database_error(spool->database));
+            good = true;
+        }
     }
     if (good && position_write(spool->database, end) && database_commit(spool->database)) {
         return true;

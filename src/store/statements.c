@@ -221,6 +221,11 @@ int64_t statement_changes(const struct database *database) {
     return sqlite3_changes(database->handle);
 }
 
+bool database_refused_value(const struct database *database) {
+    return sqlite3_errcode(database->handle) == SQLITE_CONSTRAINT ||
+           (sqlite3_extended_errcode(database->handle) & 0xff) == SQLITE_CONSTRAINT;
+}
+
 int64_t statement_row_id(const struct database *database) {
     return sqlite3_last_insert_rowid(database->handle);
 }

@@ -107,6 +107,8 @@ bool statement_run(struct database *database, enum statement_name name, const st
 /* Rows that the last statement_run changed, and the last row's id. */
 int64_t statement_changes(const struct database *database);
 int64_t statement_row_id(const struct database *database);
+/* True when the last error was the value's fault (a constraint), so that trying again would not help. */
+bool database_refused_value(const struct database *database);
 /* Starts a query; take rows with statement_step and end it with statement_end. NULL on an error: the functions below
  * accept that. A query of the same name must not be under way. */
 struct sqlite3_stmt *statement_query(struct database *database, enum statement_name name, const struct bind *binds,

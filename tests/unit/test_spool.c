@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: MIT
+ * The spool: what becomes of a message between its commit and its end, through crashes at every step, failed flushes, a
+ * database that refuses rows, a full queue, and a rebuild. */
+#include "store_fixture.h"
+
+static struct fixture fixture;
+
+static int start(void **state) {
+    (void)state;
+    fixture_start(&fixture);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    fixture_end(&fixture);
+    return 0;
+}
+
+/* ---- the commit ---- */
+
+static void a_message_is_answered_after_one_flush_and_its_rows_are_in(void **state) {
+    (void)state;
+    fixture_flushes = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(fixture_add(&fixture, i, 2, 1000), SPOOL_OK);
+        assert_int_equal(fixture.answers[i], SPOOL_NOTHING);
+    }
+    assert_string_equal(fixture_states(&fixture, 3), "");
+    fixture_finish(&fixture);
+    assert_int_equal(fixture_flushes, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(fixture.answers[i], SPOOL_OK);
+        assert_string_equal(fixture_states(&fixture, i), "queued,queued");
+        assert_string_equal(fixture_place(&fixture, i), "journal");
+        fixture_same_bytes(&fixture, i, 2, 1000);
+    }
+    assert_int_equal(fixture.news, 40);
+}
+
+static void a_second_message_under_the_same_id_is_refused(void **state) {
+    (void)state;
+    assert_int_equal(fixture_add(&fixture, 1, 1, 100), SPOOL_OK);
+    assert_int_equal(fixture_add(&fixture, 1, 1, 100), SPOOL_INVALID);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture_add(&fixture, 1, 1, 100), SPOOL_INVALID);
+}
+
+static void lengths_that_do_not_add_up_are_refused(void **state) {
+    static const struct {
+        const char *what;
+        int64_t message, headers, envelope;
+    } rows[] = {
+        {"message longer than the cargo", 1, 0, 0},   {"headers longer than the cargo", 0, 1, 0},
+        {"envelope shorter than the rest", 0, 0, -1}, {"lengths that overflow together", INT64_MAX, INT64_MAX, 0},
+        {"a message that begins later", -7, 7, 0},
+    };
+    struct buffer bytes;
+    struct spool_cargo cargo;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fixture_cargo(1, 1, 100, &bytes, &cargo);
+        cargo.lengths.message += (uint64_t)rows[i].message;
+        cargo.lengths.headers += (uint64_t)rows[i].headers;
+        cargo.lengths.envelope += (uint64_t)rows[i].envelope;
+        enum spool_outcome outcome = spool_add_mail(fixture.spool, &cargo, NULL);
+        if (strcmp(rows[i].what, "a message that begins later") != 0 && outcome != SPOOL_INVALID) {
+            fail_msg("%s was taken", rows[i].what);
+        }
+        buffer_free(&bytes);
+    }
+}
+
+static void a_message_above_the_journal_maximum_becomes_a_file_at_once(void **state) {
+    (void)state;
+    assert_int_equal(fixture_add(&fixture, 1, 1, 200000), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[1], SPOOL_OK);
+    assert_string_equal(fixture_place(&fixture, 1), "file");
+    assert_true(fixture_has_file(&fixture, 1));
+    fixture_same_bytes(&fixture, 1, 1, 200000);
+}
+
+static void commit_large(unsigned number, size_t size, enum spool_outcome wanted) {
+    struct buffer bytes;
+    struct spool_cargo cargo;
+    char id[MAIL_ID_SIZE];
+    int fd;
+    fixture_id(number, id);
+    fixture_cargo(number, 1, size, &bytes, &cargo);
+    assert_int_equal(spool_new_file(fixture.spool, id, &fd), SPOOL_OK);
+    assert_true(file_write_all(fd, bytes.data, bytes.length));
+    cargo.bytes = (struct text){NULL, 0};
+    cargo.fd = fd;
+    cargo.file_id = id;
+    assert_int_equal(spool_add_mail(fixture.spool, &cargo, &fixture.answers[number]), wanted);
+    (void)close(fd);
+    buffer_free(&bytes);
+}
+
+static void a_large_message_is_renamed_into_place(void **state) {
+    (void)state;
+    commit_large(5, 3000000, SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[5], SPOOL_OK);
+    assert_true(fixture_has_file(&fixture, 5));
+    fixture_same_bytes(&fixture, 5, 1, 3000000);
+}
+
+/* ---- failed flushes, refused rows ---- */
+
+static void a_failed_flush_answers_every_waiting_commit_as_failed(void **state) {
+    (void)state;
+    assert_int_equal(fixture_add(&fixture, 1, 1, 500), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture_add(&fixture, 2, 1, 500), SPOOL_OK);
+    assert_int_equal(fixture_add(&fixture, 3, 1, 500), SPOOL_OK);
+    fixture_failures = 1;
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[2], SPOOL_FAILED);
+    assert_int_equal(fixture.answers[3], SPOOL_FAILED);
+    assert_string_equal(fixture_states(&fixture, 2), "");
+    assert_int_equal(fixture_add(&fixture, 4, 1, 500), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[4], SPOOL_OK);
+    fixture_same_bytes(&fixture, 1, 1, 500);
+    fixture_same_bytes(&fixture, 4, 1, 500);
+}
+
+static void records_of_a_failed_flush_never_happen_after_a_crash(void **state) {
+    struct fixture after;
+    (void)state;
+    assert_int_equal(fixture_add(&fixture, 1, 1, 500), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture_add(&fixture, 2, 1, 500), SPOOL_OK);
+    fixture_failures = 1;
+    fixture_finish(&fixture);
+    fixture_crash(&fixture, &after);
+    (void)unlink(after.database); /* even a rebuild from nothing must not find it */
+    fixture_open(&after);
+    assert_string_equal(fixture_states(&after, 1), "queued");
+    assert_string_equal(fixture_states(&after, 2), "");
+    fixture_end(&after);
+}
+
+static void while_no_segment_can_be_written_commits_fail_and_then_go_on(void **state) {
+    (void)state;
+    assert_int_equal(fixture_add(&fixture, 1, 1, 500), SPOOL_OK);
+    fixture_failures = 2; /* the batch, and the next segment's first flush */
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[1], SPOOL_FAILED);
+    assert_int_equal(fixture_add(&fixture, 2, 1, 500), SPOOL_FAILED);
+    struct timespec pause = {1, 50000000};
+    nanosleep(&pause, NULL);
+    assert_int_equal(fixture_add(&fixture, 3, 1, 500), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[3], SPOOL_OK);
+}
+
+static void rows_that_sqlite_refuses_wait_and_new_mail_is_told_to_come_later(void **state) {
+    struct buffer error;
+    const struct spool_events events = {&fixture, fixture_answered, fixture_news};
+    (void)state;
+    buffer_init(&error, 1024);
+    assert_int_equal(fixture_add(&fixture, 1, 1, 500), SPOOL_OK);
+    assert_true(statement_run(fixture.spool->database, STATEMENT_USERS_LOCAL_DOMAIN, BINDS(bind_string("x"))));
+    struct database *other = database_open(fixture.database, DATABASE_MAIN, DATABASE_WRITE, &error);
+    assert_non_null(other);
+    assert_true(database_begin(other)); /* longer than the busy timeout */
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[1], SPOOL_OK);
+    assert_true(spool_has_waiting_rows(fixture.spool));
+    assert_int_equal(fixture.news, 0);
+    assert_int_equal(fixture_add(&fixture, 2, 1, 500), SPOOL_FULL);
+    database_rollback(other);
+    database_close(other);
+    spool_retry_rows(fixture.spool, &events);
+    assert_false(spool_has_waiting_rows(fixture.spool));
+    assert_string_equal(fixture_states(&fixture, 1), "queued");
+    assert_int_equal(fixture.news, 1);
+    assert_int_equal(fixture_add(&fixture, 2, 1, 500), SPOOL_OK);
+    buffer_free(&error);
+}
+
+/* ---- results ---- */
+
+static void a_message_delivered_at_once_never_becomes_a_file(void **state) {
+    (void)state;
+    fixture_add(&fixture, 1, 2, 500);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_OK);
+    assert_string_equal(fixture_states(&fixture, 1), "delivered,queued");
+    assert_string_equal(fixture_place(&fixture, 1), "journal");
+    assert_int_equal(fixture_result(&fixture, 1, 1, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_OK);
+    assert_string_equal(fixture_states(&fixture, 1), "delivered,delivered");
+    assert_string_equal(fixture_place(&fixture, 1), "gone");
+    assert_false(fixture_has_file(&fixture, 1));
+}
+
+static void a_second_result_for_a_finished_recipient_changes_nothing(void **state) {
+    (void)state;
+    fixture_add(&fixture, 1, 2, 500);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK"), SPOOL_OK);
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_ENDED_FAILED, "550 no"), SPOOL_NOTHING);
+    assert_string_equal(fixture_states(&fixture, 1), "delivered,queued");
+}
+
+static void a_deferral_brings_the_message_to_rest_in_a_file(void **state) {
+    struct cargo_lengths lengths;
+    struct envelope envelope;
+    char id[MAIL_ID_SIZE];
+    (void)state;
+    fixture_add(&fixture, 1, 3, 500);
+    fixture_finish(&fixture);
+    fixture_result(&fixture, 1, 1, SPOOL_DELIVERED, "250 OK");
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DEFERRED, "451 later"), SPOOL_OK);
+    assert_string_equal(fixture_states(&fixture, 1), "deferred,delivered,queued");
+    assert_string_equal(fixture_place(&fixture, 1), "file");
+    fixture_id(1, id);
+    int fd = mail_file_open(&fixture.spool->files, id, O_RDONLY, &lengths);
+    assert_true(fd >= 0 && mail_file_envelope(fd, &lengths, &envelope));
+    assert_int_equal(envelope.recipients[0].status, RECIPIENT_QUEUED);
+    assert_int_equal(envelope.recipients[1].status, RECIPIENT_DELIVERED);
+    envelope_free(&envelope);
+    (void)close(fd);
+    fixture_result(&fixture, 1, 0, SPOOL_ENDED_FAILED, "550 5.1.1 no");
+    fd = mail_file_open(&fixture.spool->files, id, O_RDONLY, &lengths);
+    assert_true(fd >= 0 && mail_file_envelope(fd, &lengths, &envelope));
+    assert_int_equal(envelope.recipients[0].status, RECIPIENT_FAILED);
+    envelope_free(&envelope);
+    (void)close(fd);
+    fixture_result(&fixture, 1, 2, SPOOL_ENDED_FAILED, "554 4.4.7 delivery time expired; last: 451 later");
+    assert_string_equal(fixture_states(&fixture, 1), "failed,delivered,expired");
+    assert_string_equal(fixture_place(&fixture, 1), "gone");
+    assert_false(fixture_has_file(&fixture, 1));
+}
+
+static void several_results_of_one_message_in_one_batch_end_it(void **state) {
+    char id[MAIL_ID_SIZE];
+    enum spool_outcome answers[3];
+    static const enum spool_result results[] = {SPOOL_ENDED_FAILED, SPOOL_DEFERRED, SPOOL_DELIVERED};
+    (void)state;
+    fixture_add(&fixture, 1, 3, 500);
+    fixture_finish(&fixture);
+    fixture_id(1, id);
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct spool_ending ending = {i, results[i], time(NULL) + 60, TEXT("250 words")};
+        const struct spool_attempt attempt = {.mail_id = id,
+                                              .endings = &ending,
+                                              .count = 1,
+                                              .tried = true,
+                                              .route = TEXT_NONE,
+                                              .host = TEXT_NONE,
+                                              .address = TEXT_NONE,
+                                              .tls = TEXT_NONE};
+        assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answers[i]), SPOOL_OK);
+    }
+    fixture_finish(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "failed,deferred,delivered");
+    struct cargo_lengths lengths;
+    struct envelope envelope;
+    int fd = mail_file_open(&fixture.spool->files, id, O_RDONLY, &lengths);
+    assert_true(fd >= 0 && mail_file_envelope(fd, &lengths, &envelope));
+    assert_int_equal(envelope.recipients[0].status, RECIPIENT_FAILED);
+    assert_int_equal(envelope.recipients[1].status, RECIPIENT_QUEUED);
+    assert_int_equal(envelope.recipients[2].status, RECIPIENT_DELIVERED);
+    envelope_free(&envelope);
+    (void)close(fd);
+    assert_int_equal(fixture_result(&fixture, 1, 1, SPOOL_DELIVERED, "250 OK"), SPOOL_OK);
+    assert_string_equal(fixture_place(&fixture, 1), "gone");
+}
+
+static void a_failure_and_its_notice_are_one_batch_and_repeating_it_adds_nothing(void **state) {
+    struct buffer bytes;
+    struct spool_cargo notice;
+    char id[MAIL_ID_SIZE];
+    enum spool_outcome answer = SPOOL_NOTHING;
+    const struct spool_ending ending = {0, SPOOL_ENDED_FAILED, 0, TEXT("550 5.1.1 no")};
+    (void)state;
+    fixture_add(&fixture, 1, 1, 500);
+    fixture_finish(&fixture);
+    fixture_id(1, id);
+    fixture_cargo(900, 1, 300, &bytes, &notice);
+    const struct spool_attempt attempt = {.mail_id = id,
+                                          .endings = &ending,
+                                          .count = 1,
+                                          .tried = true,
+                                          .notice = &notice,
+                                          .route = TEXT_NONE,
+                                          .host = TEXT_NONE,
+                                          .address = TEXT_NONE,
+                                          .tls = TEXT_NONE};
+    fixture_failures = 1;
+    assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(answer, SPOOL_FAILED);
+    assert_string_equal(fixture_states(&fixture, 1), "queued");
+    assert_string_equal(fixture_states(&fixture, 900), "");
+    assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "failed");
+    assert_string_equal(fixture_states(&fixture, 900), "queued");
+    assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_NOTHING);
+    fixture_finish(&fixture);
+    assert_string_equal(fixture_states(&fixture, 900), "queued");
+    buffer_free(&bytes);
+}
+
+/* ---- hold, release, remove ---- */
+
+static void a_held_message_lies_in_a_file_and_can_be_released(void **state) {
+    char id[MAIL_ID_SIZE];
+    (void)state;
+    fixture_add(&fixture, 1, 2, 500);
+    fixture_finish(&fixture);
+    fixture_id(1, id);
+    assert_int_equal(spool_add_change(fixture.spool, id, SPOOL_HOLD, NULL), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "held,held");
+    assert_string_equal(fixture_place(&fixture, 1), "file");
+    fixture_close(&fixture);
+    fixture_open(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "held,held");
+    assert_int_equal(spool_add_change(fixture.spool, id, SPOOL_RELEASE, NULL), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "queued,queued");
+    fixture_same_bytes(&fixture, 1, 2, 500);
+}
+
+/* ---- crashes ---- */
+
+/* After a crash at this moment: open, and give back the states of message 1. */
+static void expect_after_crash(const char *what, const char *states, bool without_database) {
+    struct fixture after;
+    fixture_crash(&fixture, &after);
+    if (without_database) {
+        char path[PATH_MAX];
+        (void)unlink(after.database);
+        (void)snprintf(path, sizeof path, "%s-wal", after.database);
+        (void)unlink(path);
+        (void)snprintf(path, sizeof path, "%s-shm", after.database);
+        (void)unlink(path);
+    }
+    fixture_open(&after);
+    if (strcmp(fixture_states(&after, 1), states) != 0) {
+        fail_msg("%s%s: \"%s\" instead of \"%s\"", what, without_database ? ", rebuilt" : "", fixture_states(&after, 1),
+                 states);
+    }
+    if (strstr(states, "queued") != NULL || strstr(states, "deferred") != NULL) {
+        fixture_same_bytes(&after, 1, 2, 500);
+    } else if (states[0] != '\0') {
+        assert_string_equal(fixture_place(&after, 1), "gone");
+        assert_false(fixture_has_file(&after, 1));
+    }
+    fixture_end(&after);
+    log_start(STDERR_FILENO, "test", LOG_LEVEL_FATAL);
+}
+
+static const char *crash_what;
+static const char *crash_after;
+
+/* A crash just after the flush: the records are there, their rows are not. */
+static int crashing_flush(int fd) {
+    int result = fdatasync(fd);
+    journal_flush = fixture_flush;
+    expect_after_crash(crash_what, crash_after, false);
+    expect_after_crash(crash_what, crash_after, true);
+    journal_flush = crashing_flush;
+    return result;
+}
+
+static void a_crash_between_flush_and_rows_loses_nothing(void **state) {
+    (void)state;
+    crash_what = "between flush and rows of the commit";
+    crash_after = "queued,queued";
+    fixture_add(&fixture, 1, 2, 500);
+    journal_flush = crashing_flush;
+    fixture_finish(&fixture);
+    journal_flush = fixture_flush;
+    expect_after_crash("after the commit", "queued,queued", false);
+    expect_after_crash("after the commit", "queued,queued", true);
+
+    journal_flush = crashing_flush;
+    crash_what = "between flush and rows of a delivery";
+    crash_after = "delivered,queued";
+    fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK");
+    journal_flush = fixture_flush;
+    expect_after_crash("after the delivery", "delivered,queued", false);
+    expect_after_crash("after the delivery", "delivered,queued", true);
+
+    journal_flush = crashing_flush;
+    crash_what = "between flush and rows of a deferral";
+    crash_after = "delivered,queued";
+    fixture_result(&fixture, 1, 1, SPOOL_DEFERRED, "451 later");
+    journal_flush = fixture_flush;
+    expect_after_crash("after the deferral", "delivered,deferred", false);
+    expect_after_crash("after the deferral", "delivered,queued", true);
+
+    journal_flush = crashing_flush;
+    crash_what = "between flush and rows of the last delivery";
+    crash_after = "delivered,delivered";
+    fixture_result(&fixture, 1, 1, SPOOL_DELIVERED, "250 OK");
+    journal_flush = fixture_flush;
+    expect_after_crash("after the last delivery", "delivered,delivered", false);
+    expect_after_crash("after the last delivery", "delivered,delivered", true);
+    journal_flush = fixture_flush;
+}
+
+static void a_file_without_rows_gets_them_at_start(void **state) {
+    struct fixture after;
+    (void)state;
+    commit_large(1, 500, SPOOL_OK); /* renamed and flushed; the crash comes before the rows */
+    fixture_crash(&fixture, &after);
+    fixture_open(&after);
+    assert_string_equal(fixture_states(&after, 1), "queued");
+    fixture_same_bytes(&after, 1, 1, 500);
+    fixture_end(&after);
+}
+
+static void one_unreadable_file_does_not_stop_the_start(void **state) {
+    char path[PATH_MAX], id[MAIL_ID_SIZE];
+    (void)state;
+    commit_large(1, 500, SPOOL_OK);
+    fixture_finish(&fixture);
+    fixture_id(77, id);
+    (void)snprintf(path, sizeof path, "%s/mail/%s", fixture.queue, id);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && file_write_all(fd, "#{exec('rm')}\n", 14));
+    (void)close(fd);
+    fixture_close(&fixture);
+    fixture_open(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "queued");
+    assert_string_equal(fixture_states(&fixture, 77), "");
+    assert_true(fixture_has_file(&fixture, 77));
+}
+
+static void left_overs_of_queue_tmp_are_removed_at_start(void **state) {
+    char path[PATH_MAX], id[MAIL_ID_SIZE];
+    int fd;
+    (void)state;
+    fixture_id(5, id);
+    assert_int_equal(spool_new_file(fixture.spool, id, &fd), SPOOL_OK);
+    (void)close(fd);
+    (void)snprintf(path, sizeof path, "%s/tmp/%s", fixture.queue, id);
+    assert_int_equal(access(path, F_OK), 0);
+    fixture_close(&fixture);
+    fixture_open(&fixture);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+/* ---- space ---- */
+
+static void segments_are_reused_when_their_mail_has_left(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 400; i++) {
+        assert_int_equal(fixture_add(&fixture, i, 1, 8000), SPOOL_OK);
+        fixture_finish(&fixture);
+        assert_int_equal(fixture_result(&fixture, i, 0, SPOOL_DELIVERED, "250 OK"), SPOOL_OK);
+        journal_set_durable(fixture.spool->journal, fixture.spool->end); /* as after a checkpoint */
+    }
+    assert_true(journal_segments(fixture.spool->journal) <= 3);
+    fixture_close(&fixture);
+    fixture_open(&fixture);
+    assert_string_equal(fixture_place(&fixture, 399), "gone");
+}
+
+static void a_segment_with_open_mail_or_without_a_checkpoint_is_not_reused(void **state) {
+    (void)state;
+    fixture_add(&fixture, 9999, 1, 8000);
+    fixture_finish(&fixture);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(fixture_add(&fixture, i, 1, 8000), SPOOL_OK);
+        fixture_finish(&fixture);
+        fixture_result(&fixture, i, 0, SPOOL_DELIVERED, "250 OK");
+        journal_set_durable(fixture.spool->journal, fixture.spool->end);
+    }
+    assert_true(journal_segments(fixture.spool->journal) >= 4);
+    fixture_same_bytes(&fixture, 9999, 1, 8000);
+    /* what keeps it is moved to rest, and then it is reused */
+    spool_unpin(fixture.spool);
+    fixture_finish(&fixture);
+    assert_string_equal(fixture_place(&fixture, 9999), "file");
+    fixture_same_bytes(&fixture, 9999, 1, 8000);
+}
+
+static void a_full_queue_refuses_mail_and_still_records_results(void **state) {
+    unsigned taken = 0;
+    (void)state;
+    fixture.options.limits.maximum_size = 3 * FIXTURE_SEGMENT;
+    spool_set_options(fixture.spool, &fixture.options);
+    while (taken < 1000 && fixture_add(&fixture, taken, 1, 8000) == SPOOL_OK) {
+        taken++;
+    }
+    fixture_finish(&fixture);
+    assert_in_range(taken, 50, 200);
+    assert_int_equal(fixture_add(&fixture, 1001, 1, 8000), SPOOL_FULL);
+    for (unsigned i = 0; i < taken; i++) {
+        assert_int_equal(fixture_result(&fixture, i, 0, SPOOL_DELIVERED, "250 OK"), SPOOL_OK);
+    }
+    journal_set_durable(fixture.spool->journal, fixture.spool->end);
+    assert_int_equal(fixture_add(&fixture, 1002, 1, 8000), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[1002 % 64], SPOOL_OK);
+}
+
+/* ---- rebuild ---- */
+
+static void a_rebuild_never_repeats_a_finished_recipient(void **state) {
+    struct buffer report;
+    (void)state;
+    fixture_add(&fixture, 1, 2, 500);
+    fixture_add(&fixture, 2, 2, 500);
+    fixture_add(&fixture, 3, 1, 500);
+    commit_large(4, 100000, SPOOL_OK);
+    fixture_finish(&fixture);
+    fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK");
+    fixture_result(&fixture, 2, 0, SPOOL_DEFERRED, "451 later");
+    fixture_result(&fixture, 2, 1, SPOOL_ENDED_FAILED, "550 no");
+    fixture_result(&fixture, 3, 0, SPOOL_DELIVERED, "250 OK");
+    fixture_close(&fixture);
+    buffer_init(&report, 4096);
+    if (!spool_rebuild(&fixture.options, &report)) {
+        fail_msg("%s", buffer_string(&report));
+    }
+    buffer_free(&report);
+    fixture_open(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "delivered,queued");
+    assert_string_equal(fixture_states(&fixture, 2), "queued,failed");
+    assert_string_equal(fixture_states(&fixture, 3), "delivered");
+    assert_string_equal(fixture_states(&fixture, 4), "queued");
+    assert_string_equal(fixture_place(&fixture, 3), "gone");
+    fixture_same_bytes(&fixture, 2, 2, 500);
+}
+
+static void mail_whose_parcels_ended_by_hand_leaves(void **state) {
+    char id[MAIL_ID_SIZE];
+    (void)state;
+    fixture_add(&fixture, 1, 1, 500);
+    fixture_finish(&fixture);
+    fixture_id(1, id);
+    assert_true(parcels_end(fixture.spool->database, id, 0, RECIPIENT_REMOVED, time(NULL), TEXT_NONE, false));
+    spool_sweep(fixture.spool);
+    fixture_finish(&fixture);
+    assert_string_equal(fixture_place(&fixture, 1), "gone");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_message_is_answered_after_one_flush_and_its_rows_are_in),
+        TEST(a_second_message_under_the_same_id_is_refused),
+        TEST(lengths_that_do_not_add_up_are_refused),
+        TEST(a_message_above_the_journal_maximum_becomes_a_file_at_once),
+        TEST(a_large_message_is_renamed_into_place),
+        TEST(a_failed_flush_answers_every_waiting_commit_as_failed),
+        TEST(records_of_a_failed_flush_never_happen_after_a_crash),
+        TEST(while_no_segment_can_be_written_commits_fail_and_then_go_on),
+        TEST(rows_that_sqlite_refuses_wait_and_new_mail_is_told_to_come_later),
+        TEST(a_message_delivered_at_once_never_becomes_a_file),
+        TEST(a_second_result_for_a_finished_recipient_changes_nothing),
+        TEST(a_deferral_brings_the_message_to_rest_in_a_file),
+        TEST(several_results_of_one_message_in_one_batch_end_it),
+        TEST(a_failure_and_its_notice_are_one_batch_and_repeating_it_adds_nothing),
+        TEST(a_held_message_lies_in_a_file_and_can_be_released),
+        TEST(a_crash_between_flush_and_rows_loses_nothing),
+        TEST(a_file_without_rows_gets_them_at_start),
+        TEST(one_unreadable_file_does_not_stop_the_start),
+        TEST(left_overs_of_queue_tmp_are_removed_at_start),
+        TEST(segments_are_reused_when_their_mail_has_left),
+        TEST(a_segment_with_open_mail_or_without_a_checkpoint_is_not_reused),
+        TEST(a_full_queue_refuses_mail_and_still_records_results),
+        TEST(a_rebuild_never_repeats_a_finished_recipient),
+        TEST(mail_whose_parcels_ended_by_hand_leaves),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
