@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * The receiver process. Started by the listener as root (or as the caller, without root); drops everything before it
- * reads a byte, then waits, sandboxed, for a client. Ends after receiver_sessions clients, or when the listener is
- * gone. */
+ * reads a byte, then waits, sandboxed, for a client. OpenSSL and libopendkim were made ready before the fork
+ * (dkim_prepare). Ends after receiver_sessions clients, or when the listener is gone. */
 #include "receiver/receiver.h"
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "config/config.h"
-#include "dkim/dkim.h"
 #include "receiver/hub.h"
 #include "receiver/session.h"
 #include <malloc.h>
@@ -19,22 +18,11 @@ static void close_others(const struct process_start *start) {
     privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
 }
 
-/* A thousand of these processes wait at once: the heap gives back what it does not use. */
-static void keep_heap_small(void) {
-    (void)mallopt(M_ARENA_MAX, 1);
-    (void)mallopt(M_TOP_PAD, 0);
-    (void)mallopt(M_TRIM_THRESHOLD, 64 * 1024);
-    (void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-}
-
 _Noreturn void receiver_main(const struct process_start *start) {
     struct hub_client client;
     int fd;
 
     log_set_program("receiver");
-    keep_heap_small();
-    if (start->config->dkim_verify)
-        dkim_prepare(); /* at once when the listener has done it before the fork */
     privilege_drop(&start->user, start->chroot);
     close_others(start);
     sandbox_enter(SANDBOX_RECEIVER);
