@@ -46,8 +46,11 @@ static int open_spool_file(struct message *message) {
     enum commit_outcome outcome;
     int fd = ask_spool_file(message->ledger, message->mail_id, &outcome);
 
-    if (fd < 0)
+    if (fd < 0) {
+        log_error("no file for a large message: %s",
+                  outcome == COMMIT_FULL ? "the spool is full" : "the ledger has none");
         fail(message, outcome == COMMIT_FULL ? MESSAGE_FULL : MESSAGE_NOT_SAVED);
+    }
     return fd;
 }
 
