@@ -236,6 +236,18 @@ static void who_breaks_the_rules_is_closed_and_others_go_on(void **state) {
     close(good);
 }
 
+static void only_the_hub_may_introduce_askers(void **state) {
+    struct hub_peer peer = {.peer = PEER_OPERATOR, .pid = 1};
+    int asker = new_asker(), ends[2];
+
+    (void)state;
+    assert_true(channel_pair(ends));
+    assert_int_equal(channel_send(asker, HUB_PEER, 0, &peer, ends[1]), CHANNEL_OK);
+    close(ends[1]);
+    assert_closed(asker);
+    assert_closed(ends[0]);
+}
+
 static void who_does_not_read_answers_is_closed_and_others_go_on(void **state) {
     struct dns_ask question = {.name = TEXT("flood-me"), .type = DNS_TYPE_A};
     int good = new_asker(), deaf = new_asker();
@@ -398,6 +410,7 @@ int main(void) {
         TEST(what_arrived_together_is_one_batch),
         TEST(one_talker_gets_a_bounded_share_of_a_round),
         TEST(who_breaks_the_rules_is_closed_and_others_go_on),
+        TEST(only_the_hub_may_introduce_askers),
         TEST(who_does_not_read_answers_is_closed_and_others_go_on),
         TEST(a_passed_descriptor_that_no_handler_takes_is_closed),
         TEST(signals_from_a_terminal_do_not_end_a_service),

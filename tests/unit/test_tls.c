@@ -303,6 +303,55 @@ static void renegotiation_is_refused(void **state) {
     assert_int_equal(result, STREAM_OK);
 }
 
+/* A server that speaks nothing newer than this version, for the client here. */
+static enum stream_result connect_to(const char *version, struct tls_facts *facts, char *reason, size_t size) {
+    char port[8];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = -1;
+    struct stream stream;
+
+    assert_int_equal(bind(probe, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(getsockname(probe, (struct sockaddr *)&address, &length), 0);
+    snprintf(port, sizeof port, "%u", ntohs(address.sin_port));
+    close(probe);
+    child = fork();
+    if (child == 0) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        dup2(null, STDOUT_FILENO);
+        dup2(null, STDERR_FILENO);
+        execlp("openssl", "openssl", "s_server", "-4", "-accept", port, version, "-cert", certificate, "-key",
+               private_key, "-cipher", "DEFAULT@SECLEVEL=0", "-naccept", "1", (char *)NULL);
+        _exit(127);
+    }
+    for (int i = 0; i < 500; i++) {
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+            break;
+        close(fd);
+        usleep(20000);
+    }
+    stream_init(&stream, fd, 65536, 65536);
+    struct tls_client *client = tls_client_new();
+    enum stream_result result =
+        tls_connect(&stream, client, "mail.example.test", clock_deadline(LIMIT), facts, reason, size);
+    stream_close(&stream);
+    kill(child, SIGTERM);
+    (void)client_status();
+    return result;
+}
+
+static void a_server_older_than_1_2_is_not_talked_to(void **state) {
+    struct tls_facts facts;
+    char reason[128];
+
+    (void)state;
+    assert_int_equal(connect_to("-tls1_2", &facts, reason, sizeof reason), STREAM_OK);
+    assert_string_equal(facts.version, "TLSv1.2");
+    assert_int_not_equal(connect_to("-tls1_1", &facts, reason, sizeof reason), STREAM_OK);
+    assert_true(reason[0] != '\0');
+}
+
 /* ---- files that are wrong ---- */
 
 static void wrong_files_are_one_sentence(void **state) {
@@ -342,6 +391,7 @@ int main(void) {
         cmocka_unit_test(bytes_before_the_handshake_are_refused),
         cmocka_unit_test(much_data_comes_through_whole),
         cmocka_unit_test(versions_from_1_2_on_are_spoken),
+        cmocka_unit_test(a_server_older_than_1_2_is_not_talked_to),
         cmocka_unit_test(renegotiation_is_refused),
         cmocka_unit_test(wrong_files_are_one_sentence),
     };
