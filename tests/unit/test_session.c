@@ -137,7 +137,7 @@ static void answer_dns(int fd, const struct channel_message *message) {
 static _Noreturn void run_services(const int fds[3]) {
     static void (*const answers[])(int fd, const struct channel_message *message) = {answer_ledger, answer_lookup,
                                                                                      answer_dns};
-    char *storage = memory_new(1, CHANNEL_MESSAGE_MAXIMUM);
+    static char storage[CHANNEL_MESSAGE_MAXIMUM];
     struct pollfd polled[3] = {{fds[0], POLLIN, 0}, {fds[1], POLLIN, 0}, {fds[2], POLLIN, 0}};
     union channel_values values;
     struct channel_message message;
