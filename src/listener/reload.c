@@ -3,6 +3,7 @@
  * SIGUSR1 and the end of a log period: a new log file. Runs in the listener with its reduced capabilities. */
 #include "base/file.h"
 #include "base/log.h"
+#include "listener/heap.h"
 #include "listener/supervisor.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -116,6 +117,7 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
     } else {
         tell_service(supervisor->slots[SLOT_RUNNER].child, &renewal->content);
     }
+    heap_settle();
     services_renew(supervisor);
     receivers_replace(supervisor);
 }

@@ -4,7 +4,7 @@
 #include "listener/supervisor.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include <malloc.h>
+#include "listener/heap.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ void supervisor_settle(void *context) {
     services_settle(supervisor);
     if (supervisor->phase == PHASE_STARTING && has_started(supervisor)) {
         supervisor->phase = PHASE_RUNNING;
-        malloc_trim(0); /* every receiver is forked from this heap */
+        heap_settle();
         start_report(supervisor);
     }
     receivers_settle(supervisor);
