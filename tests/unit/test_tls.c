@@ -321,7 +321,7 @@ static enum stream_result connect_to(const char *version, struct tls_facts *fact
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
         execlp("openssl", "openssl", "s_server", "-4", "-accept", port, version, "-cert", certificate, "-key",
-               private_key, "-cipher", "DEFAULT@SECLEVEL=0", "-naccept", "1", (char *)NULL);
+               private_key, "-cipher", "DEFAULT@SECLEVEL=0", "-www", "-naccept", "1", (char *)NULL);
         _exit(127);
     }
     for (int i = 0; i < 500; i++) {
