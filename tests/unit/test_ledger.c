@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT
+ * The ledger's conversations: this test is its listener, a receiver, the queue runner, an operator, and somebody with
+ * sqlite3. */
+#include "base/clock.h"
+#include "config/config.h"
+#include "ipc/ask.h"
+#include "ipc/list.h"
+#include "ledger/ledger.h"
+#include "store_fixture.h"
+
+#include "service_child.h"
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static struct service_child child;
+static struct fixture place; /* names only; the ledger has the spool */
+static char storage[CHANNEL_MESSAGE_MAXIMUM];
+static union channel_values values;
+static int listening, runner;
+static struct config config;
+
+static void make_config(void) {
+    static char file[] = "test.conf", empty[] = "", domain[] = "example.test";
+    static char *domains[] = {domain};
+    config = (struct config){.file = file,
+                             .database = place.database,
+                             .queue = place.queue,
+                             .local_domains = {domains, 1},
+                             .lock_command = empty,
+                             .unlock_command = empty,
+                             .journal_segment_size = 4 << 20,
+                             .journal_max_message = 1 << 20,
+                             .queue_maximum_size = 256 << 20,
+                             .queue_lifetime = 86400,
+                             .prohibited_seconds = 3600,
+                             .lockout_maximum = 86400,
+                             .max_failed_msgs_per_period = 3,
+                             .history_days = 30};
+}
+
+static int listen_at(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 5), 0);
+    assert_int_equal(chmod(path, 0666), 0);
+    return fd;
+}
+
+static void connect_runner(void) {
+    const struct hub_peer peer = {.peer = PEER_RUNNER, .pid = 2};
+    int ends[2];
+    assert_true(channel_pair(ends));
+    assert_int_equal(channel_send(child.hub, HUB_PEER, 0, &peer, ends[1]), CHANNEL_OK);
+    (void)close(ends[1]);
+    runner = ends[0];
+}
+
+static void start_ledger(void) {
+    struct process_start process = {.config = &config,
+                                    .hub = -1,
+                                    .ledger = -1,
+                                    .lookup = -1,
+                                    .resolver = -1,
+                                    .signer = -1,
+                                    .job = -1,
+                                    .control = listening,
+                                    .lock = -1};
+    service_child_start(&child, ledger_main, process);
+    connect_runner();
+}
+
+static int start(void **state) {
+    char directory[] = "/tmp/parcelpost-ledger-XXXXXX", path[96];
+    (void)state;
+    log_start(open("/dev/null", O_WRONLY | O_CLOEXEC), "test", LOG_LEVEL_FATAL);
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(chmod(directory, 0777), 0);
+    fixture_name(&place, directory);
+    (void)snprintf(path, sizeof path, "%s/ledger.sock", directory);
+    listening = listen_at(path);
+    make_config();
+    start_ledger();
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    (void)close(runner);
+    (void)close(listening);
+    assert_int_equal(service_child_end(&child), 0);
+    (void)close(log_descriptor());
+    remove_tree(place.directory);
+    return 0;
+}
+
+/* ---- speaking ---- */
+
+static void receive(int fd, uint32_t kind, struct channel_message *message) {
+    assert_int_equal(channel_receive(fd, clock_deadline(5000), storage, &values, message), CHANNEL_OK);
+    assert_int_equal(message->kind, kind);
+}
+
+static struct contact_state violate(void) {
+    const struct contact_violation violation = {.contact = TEXT("192.0.2.7"),
+                                                .verb = TEXT("RCPT"),
+                                                .rule = TEXT("relay"),
+                                                .reply = TEXT("550 5.7.1 no"),
+                                                .account = TEXT_NONE,
+                                                .mail_id = TEXT_NONE,
+                                                .port = 25};
+    struct contact_state answer;
+    assert_true(ask_contact_violation(child.channel, &violation, &answer));
+    return answer;
+}
+
+static enum commit_outcome commit(unsigned number, unsigned recipients, size_t size, bool in_memory_file, bool sealed) {
+    struct buffer bytes;
+    struct spool_cargo cargo;
+    fixture_cargo(number, recipients, size, &bytes, &cargo);
+    struct mail_commit request = {.place = in_memory_file ? CARGO_MEMFD : CARGO_INLINE,
+                                  .message_length = (int64_t)cargo.lengths.message,
+                                  .headers_length = (int64_t)cargo.lengths.headers,
+                                  .envelope_length = (int64_t)cargo.lengths.envelope,
+                                  .cargo = in_memory_file ? TEXT_NONE : cargo.bytes};
+    int fd = in_memory_file ? file_memory("mail") : -1;
+    if (in_memory_file) {
+        assert_true(file_write_all(fd, bytes.data, bytes.length));
+        assert_true(!sealed || file_seal(fd));
+    }
+    enum commit_outcome outcome = ask_commit(child.channel, &request, fd);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    buffer_free(&bytes);
+    return outcome;
+}
+
+static void run_sql(const char *sql) {
+    sqlite3 *handle;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open(place.database, &handle), SQLITE_OK);
+    sqlite3_busy_timeout(handle, 5000);
+    assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    sqlite3_close(handle);
+}
+
+/* The first column of the first row, as text. */
+static const char *read_sql(const char *sql) {
+    static char text[512];
+    sqlite3 *handle;
+    sqlite3_stmt *statement;
+    text[0] = '\0';
+    assert_int_equal(sqlite3_open(place.database, &handle), SQLITE_OK);
+    sqlite3_busy_timeout(handle, 5000);
+    assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &statement, NULL), SQLITE_OK);
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        (void)snprintf(text, sizeof text, "%s", column_string(statement, 0));
+    }
+    sqlite3_finalize(statement);
+    sqlite3_close(handle);
+    return text;
+}
+
+/* ---- contacts ---- */
+
+static void the_listener_is_told_of_a_lockout_and_of_its_end_by_hand(void **state) {
+    struct contact_state contact;
+    struct channel_message message;
+    (void)state;
+    assert_true(ask_contact_open(child.channel, "192.0.2.7", 25, &contact));
+    assert_int_equal(contact.verdict, CONTACT_ADMITTED);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(violate().verdict, CONTACT_ADMITTED);
+    }
+    assert_true(ask_contact_open(child.channel, "192.0.2.7", 25, &contact));
+    assert_int_equal(contact.verdict, CONTACT_WARNED);
+    receive(child.hub, HUB_LOCKED, &message);
+    assert_true(text_equal(values.hub_contact.contact, TEXT("192.0.2.7")));
+    assert_int_equal(values.hub_contact.until, contact.expires_at);
+    assert_string_equal(read_sql("SELECT violations || ' ' || locks FROM contacts"), "4 1");
+    run_sql("UPDATE contacts SET violations = 0");
+    receive(child.hub, HUB_UNLOCKED, &message);
+    assert_true(ask_contact_open(child.channel, "192.0.2.7", 25, &contact));
+    assert_int_equal(contact.verdict, CONTACT_ADMITTED);
+}
+
+static void hits_reported_by_the_listener_move_the_end(void **state) {
+    struct channel_message message;
+    const struct hub_hits hits = {TEXT("192.0.2.7"), 7, time(NULL)};
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        (void)violate();
+    }
+    receive(child.hub, HUB_LOCKED, &message);
+    run_sql("UPDATE contacts SET expires_at = datetime(expires_at, '-100 seconds')");
+    receive(child.hub, HUB_LOCKED, &message);
+    int64_t former = values.hub_contact.until;
+    assert_int_equal(channel_send(child.hub, HUB_HITS, 0, &hits, -1), CHANNEL_OK);
+    receive(child.hub, HUB_LOCKED, &message);
+    assert_true(values.hub_contact.until > former);
+    assert_string_equal(read_sql("SELECT hits FROM contacts"), "7");
+}
+
+/* ---- mail ---- */
+
+static void a_commit_is_in_the_rows_before_it_is_answered_and_goes_to_the_runner(void **state) {
+    struct channel_message message;
+    struct parcel_item item;
+    bool bad = false;
+    (void)state;
+    assert_int_equal(commit(1, 2, 1000, false, false), COMMIT_OK);
+    assert_string_equal(read_sql("SELECT group_concat(state) FROM parcels"), "queued,queued");
+    receive(runner, PARCELS_NEW, &message);
+    struct text list = values.parcels_new.recipients;
+    assert_true(text_equal(values.parcels_new.mail_id, TEXT("1aBcDe-000001-Zz")));
+    assert_true(list_next_parcel(&list, &item, &bad) && item.parcel_id > 0 && item.recipient == 0);
+    assert_true(text_equal(item.domain, TEXT("example.test")));
+    assert_true(list_next_parcel(&list, &item, &bad) && item.recipient == 1);
+    assert_false(list_next_parcel(&list, &item, &bad) || bad);
+}
+
+static void a_memory_file_must_be_sealed(void **state) {
+    (void)state;
+    assert_int_equal(commit(1, 1, 100000, true, false), COMMIT_INVALID);
+    assert_int_equal(commit(1, 1, 100000, true, true), COMMIT_OK);
+    assert_int_equal(commit(1, 1, 100000, true, true), COMMIT_INVALID);
+    assert_string_equal(read_sql("SELECT count(*) FROM mails"), "1");
+}
+
+static void a_large_message_goes_through_a_file_of_queue_tmp(void **state) {
+    struct buffer bytes;
+    struct spool_cargo cargo;
+    enum commit_outcome outcome;
+    (void)state;
+    fixture_cargo(5, 1, 3000000, &bytes, &cargo);
+    int fd = ask_spool_file(child.channel, "1aBcDe-000005-Zz", &outcome);
+    assert_true(fd >= 0 && file_write_all(fd, bytes.data, bytes.length));
+    (void)close(fd);
+    struct mail_commit request = {.place = CARGO_SPOOL_FILE,
+                                  .message_length = (int64_t)cargo.lengths.message,
+                                  .headers_length = (int64_t)cargo.lengths.headers,
+                                  .envelope_length = (int64_t)cargo.lengths.envelope,
+                                  .cargo = TEXT_NONE};
+    assert_int_equal(ask_commit(child.channel, &request, -1), COMMIT_OK);
+    assert_true(fixture_has_file(&place, 5));
+    assert_string_equal(read_sql("SELECT place FROM mails"), "file");
+    assert_int_equal(ask_commit(child.channel, &request, -1), COMMIT_INVALID); /* without a file */
+    buffer_free(&bytes);
+}
+
+static void a_file_that_is_given_up_is_removed(void **state) {
+    char path[PATH_MAX];
+    enum commit_outcome outcome;
+    (void)state;
+    int fd = ask_spool_file(child.channel, "1aBcDe-000005-Zz", &outcome);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    (void)snprintf(path, sizeof path, "%s/tmp/1aBcDe-000005-Zz", place.queue);
+    assert_int_equal(access(path, F_OK), 0);
+    fd = ask_spool_file(child.channel, "1aBcDe-000006-Zz", &outcome);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void fetch_and_compare(unsigned number, size_t size) {
+    struct channel_message message;
+    struct buffer bytes;
+    struct spool_cargo cargo;
+    char id[MAIL_ID_SIZE];
+    fixture_id(number, id);
+    const struct mail_fetch fetch = {text_of(id)};
+    fixture_cargo(number, 1, size, &bytes, &cargo);
+    assert_int_equal(channel_send(runner, MAIL_FETCH, number, &fetch, -1), CHANNEL_OK);
+    receive(runner, MAIL_CONTENT, &message);
+    assert_int_equal(message.serial, number);
+    assert_int_equal(values.mail_content.found, 1);
+    assert_int_equal(values.mail_content.message_length, cargo.lengths.message);
+    if (message.fd >= 0) {
+        char *there = memory_new(1, cargo.lengths.message);
+        assert_true(file_pread_all(message.fd, there, cargo.lengths.message, (off_t)values.mail_content.offset));
+        assert_memory_equal(there, bytes.data, cargo.lengths.message);
+        assert_int_equal(write(message.fd, "x", 1), -1); /* sealed, or read-only */
+        free(there);
+        (void)close(message.fd);
+    } else {
+        assert_memory_equal(values.mail_content.cargo.data, bytes.data, cargo.lengths.message);
+    }
+    buffer_free(&bytes);
+}
+
+static enum commit_outcome report(unsigned number, enum result_kind kind, const char *reply) {
+    struct channel_message message;
+    struct buffer list;
+    char id[MAIL_ID_SIZE];
+    const struct result_item item = {0, kind, time(NULL) + 60, text_of(reply)};
+    fixture_id(number, id);
+    buffer_init(&list, 1024);
+    assert_true(list_add_result(&list, &item));
+    const struct mail_result result = {.mail_id = text_of(id),
+                                       .results = buffer_text(&list),
+                                       .route = TEXT("lmtp"),
+                                       .host = TEXT("h"),
+                                       .address = TEXT("a"),
+                                       .tls = TEXT_NONE,
+                                       .started_at = time(NULL),
+                                       .notice = TEXT_NONE};
+    assert_int_equal(channel_send(runner, MAIL_RESULT, 7, &result, -1), CHANNEL_OK);
+    receive(runner, MAIL_RECORDED, &message);
+    buffer_free(&list);
+    return (enum commit_outcome)values.mail_recorded.outcome;
+}
+
+static void the_runner_fetches_and_reports(void **state) {
+    struct channel_message message;
+    static const size_t sizes[] = {500, 200000, 2000000};
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(commit(i, 1, sizes[i], sizes[i] > 60000, true), COMMIT_OK);
+        receive(runner, PARCELS_NEW, &message);
+        fetch_and_compare(i, sizes[i]);
+    }
+    assert_int_equal(report(0, RESULT_DELIVERED, "250 OK"), COMMIT_OK);
+    assert_int_equal(report(1, RESULT_DEFERRED, "451 later"), COMMIT_OK);
+    assert_int_equal(report(2, RESULT_FAILED, "550 no"), COMMIT_OK);
+    assert_int_equal(report(0, RESULT_FAILED, "550 again"), COMMIT_OK); /* and changes nothing */
+    assert_string_equal(read_sql("SELECT group_concat(state) FROM parcels"), "delivered,deferred,failed");
+    assert_string_equal(read_sql("SELECT group_concat(place) FROM mails"), "gone,file,gone");
+    fetch_and_compare(1, sizes[1]);
+}
+
+static void a_parcel_set_to_retry_by_hand_wakes_the_runner(void **state) {
+    struct channel_message message;
+    (void)state;
+    assert_int_equal(commit(1, 1, 500, false, false), COMMIT_OK);
+    receive(runner, PARCELS_NEW, &message);
+    assert_int_equal(report(1, RESULT_DEFERRED, "451 later"), COMMIT_OK);
+    run_sql("UPDATE parcels SET retry_at = datetime('now')");
+    receive(runner, PARCELS_NEW, &message);
+    assert_int_equal(values.parcels_new.mail_id.length, 0);
+}
+
+/* ---- deaths ---- */
+
+static void a_killed_ledger_forgets_nothing_that_it_answered(void **state) {
+    struct contact_state contact;
+    (void)state;
+    assert_int_equal(commit(1, 1, 500, false, false), COMMIT_OK);
+    assert_int_equal(commit(2, 1, 100000, true, true), COMMIT_OK);
+    assert_int_equal(kill(child.pid, SIGKILL), 0);
+    assert_int_equal(waitpid(child.pid, NULL, 0), child.pid);
+    assert_false(ask_contact_open(child.channel, "192.0.2.7", 25, &contact));
+    (void)close(child.hub);
+    (void)close(child.channel);
+    (void)close(runner);
+    start_ledger();
+    assert_string_equal(read_sql("SELECT group_concat(state) FROM parcels"), "queued,queued");
+    fetch_and_compare(1, 500);
+    fetch_and_compare(2, 100000);
+}
+
+/* ---- the operator ---- */
+
+static const char *control(const char *verb, const char *argument, uint32_t *status) {
+    static char text[512];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct control_answer answer;
+    const struct control_request request = {text_of(verb), text_of(argument), TEXT_NONE, 0};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/ledger.sock", place.directory);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(
+        channel_ask(fd, CONTROL_REQUEST, &request, -1, CONTROL_ANSWER, &answer, NULL, clock_deadline(5000)),
+        CHANNEL_OK);
+    (void)text_copy(text, sizeof text, answer.text);
+    *status = answer.exit_status;
+    (void)close(fd);
+    return text;
+}
+
+static void the_operator_changes_queue_and_contacts(void **state) {
+    static const struct {
+        const char *verb, *argument;
+        uint32_t status;
+        const char *words, *states;
+    } rows[] = {
+        {"ping", "", 0, "the ledger is there", "queued,queued"},
+        {"queue retry", "all", 0, "2 parcels are due now", "queued,queued"},
+        {"queue hold", "1aBcDe-000001-Zz", 0, "1 parcel held", "held,queued"},
+        {"queue hold", "1aBcDe-000077-Zz", 1, "no waiting parcel of 1aBcDe-000077-Zz", "held,queued"},
+        {"queue release", "1aBcDe-000001-Zz", 0, "1 parcel released", "queued,queued"},
+        {"queue remove", "1aBcDe-000001-Zz", 0, "1 parcel removed", "removed,queued"},
+        {"queue remove", "1aBcDe-000001-Zz", 1, "no waiting parcel of 1aBcDe-000001-Zz", "removed,queued"},
+        {"contacts forgive", "192.0.2.9", 1, "0 contacts forgiven", "removed,queued"},
+        {"contacts lock", "nonsense", 1, "\"nonsense\" is no address", "removed,queued"},
+        {"format disk", "all", 1, "the ledger knows no \"format disk\"", "removed,queued"},
+    };
+    struct channel_message message;
+    uint32_t status;
+    (void)state;
+    assert_int_equal(commit(1, 1, 500, false, false), COMMIT_OK);
+    assert_int_equal(commit(2, 1, 500, false, false), COMMIT_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_string_equal(control(rows[i].verb, rows[i].argument, &status), rows[i].words);
+        assert_int_equal(status, rows[i].status);
+        assert_string_equal(read_sql("SELECT group_concat(state) FROM parcels"), rows[i].states);
+    }
+    (void)control("contacts lock", "192.0.2.9", &status);
+    assert_int_equal(status, 0);
+    receive(child.hub, HUB_LOCKED, &message);
+    assert_string_equal(control("contacts forgive", "192.0.2.9", &status), "1 contact forgiven");
+    receive(child.hub, HUB_UNLOCKED, &message);
+    assert_string_equal(read_sql("SELECT count(*) FROM operator_changes"), "6");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(the_listener_is_told_of_a_lockout_and_of_its_end_by_hand),
+        TEST(hits_reported_by_the_listener_move_the_end),
+        TEST(a_commit_is_in_the_rows_before_it_is_answered_and_goes_to_the_runner),
+        TEST(a_memory_file_must_be_sealed),
+        TEST(a_large_message_goes_through_a_file_of_queue_tmp),
+        TEST(a_file_that_is_given_up_is_removed),
+        TEST(the_runner_fetches_and_reports),
+        TEST(a_parcel_set_to_retry_by_hand_wakes_the_runner),
+        TEST(a_killed_ledger_forgets_nothing_that_it_answered),
+        TEST(the_operator_changes_queue_and_contacts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

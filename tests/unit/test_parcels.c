@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ * Rows of parcels as the queue runner and people see them: what is due, states, refused recipients, the purge by age.
+ */
+#include "store/history.h"
+#include "store/schedule.h"
+#include "store_fixture.h"
+#include <sqlite3.h>
+
+static struct fixture fixture;
+
+static int start(void **state) {
+    (void)state;
+    fixture_start(&fixture);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    fixture_end(&fixture);
+    return 0;
+}
+
+static char due[512];
+
+static bool note(void *context, const struct schedule_parcel *parcel) {
+    size_t length = strlen(due);
+    (void)context;
+    assert_true(parcel->parcel_id > 0 && parcel->size > 0 && parcel->expires_at > parcel->received_at);
+    assert_string_equal(parcel->domain, "example.test");
+    assert_int_equal(parcel->delivery, DELIVERY_LOCAL);
+    (void)snprintf(due + length, sizeof due - length, "%s:%u ", parcel->mail_id + 12, parcel->recipient);
+    return true;
+}
+
+/* What is due at this time, "id-end:recipient …". */
+static const char *due_at(int64_t now, const char *mail_id) {
+    due[0] = '\0';
+    assert_true(schedule_due(fixture.spool->database, now, mail_id, 100, note, NULL));
+    return due;
+}
+
+static void new_parcels_are_due_at_once_and_deferred_ones_later(void **state) {
+    int64_t now = time(NULL) + 1, next;
+    char id[MAIL_ID_SIZE];
+    (void)state;
+    fixture_add(&fixture, 1, 2, 100);
+    fixture_finish(&fixture);
+    assert_string_equal(due_at(now, NULL), "1-Zz:0 1-Zz:1 ");
+    fixture_result(&fixture, 1, 0, SPOOL_DEFERRED, "451 later");
+    assert_string_equal(due_at(now, NULL), "1-Zz:1 ");
+    fixture_result(&fixture, 1, 1, SPOOL_DELIVERED, "250 OK");
+    assert_string_equal(due_at(now, NULL), "");
+    assert_true(schedule_next(fixture.spool->database, 0, &next));
+    assert_in_range(next, now + 290, now + 310);
+    assert_string_equal(due_at(now + 400, NULL), "1-Zz:0 ");
+    fixture_id(1, id);
+    assert_string_equal(due_at(now, id), "1-Zz:0 ");
+    fixture_result(&fixture, 1, 0, SPOOL_ENDED_FAILED, "550 no");
+    assert_true(schedule_next(fixture.spool->database, 0, &next));
+    assert_int_equal(next, CLOCK_NEVER);
+}
+
+static void every_attempt_leaves_a_row(void **state) {
+    char id[MAIL_ID_SIZE];
+    unsigned rows = 0;
+    (void)state;
+    fixture_add(&fixture, 1, 1, 100);
+    fixture_finish(&fixture);
+    fixture_result(&fixture, 1, 0, SPOOL_DEFERRED, "451 4.7.1 greylisted");
+    fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 2.0.0 OK");
+    fixture_id(1, id);
+    struct sqlite3_stmt *row =
+        statement_query(fixture.spool->database, STATEMENT_REPORT_MAIL_ATTEMPTS, BINDS(bind_string(id)));
+    while (statement_step(row) == STATEMENT_ROW) {
+        assert_string_equal(column_string(row, 2), "lmtp");
+        assert_string_equal(column_string(row, 6), rows == 0 ? "451 4.7.1 greylisted" : "250 2.0.0 OK");
+        rows++;
+    }
+    statement_end(row);
+    assert_int_equal(rows, 2);
+}
+
+static void a_refused_recipient_is_a_row_that_is_never_due(void **state) {
+    const struct parcels_refused refused = {0, TEXT("1aBcDe-000001-Zz"), TEXT("a@remote.test"), TEXT("b@example.test"),
+                                            TEXT("550 5.1.1 no such user")};
+    (void)state;
+    assert_true(parcels_add_refused(fixture.spool->database, &refused, time(NULL)));
+    assert_string_equal(due_at(time(NULL) + 1000, NULL), "");
+    struct sqlite3_stmt *row =
+        statement_query(fixture.spool->database, STATEMENT_REPORT_ADDRESS, BINDS(bind_string("b@example.test")));
+    assert_int_equal(statement_step(row), STATEMENT_ROW);
+    assert_string_equal(column_string(row, 4), "refused");
+    assert_string_equal(column_string(row, 6), "550 5.1.1 no such user");
+    statement_end(row);
+}
+
+static void a_place_reads_back_as_it_was_written(void **state) {
+    static const struct {
+        const char *text;
+        bool good;
+    } rows[] = {{"journal 12 345", true}, {"file", true}, {"gone", true},     {"journal 12", false},
+                {"journal x 1", false},   {"", false},    {"journal", false}, {"elsewhere", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        enum place_kind kind;
+        struct journal_place place;
+        char text[PLACE_SIZE];
+        assert_int_equal(place_parse(rows[i].text, &kind, &place), rows[i].good);
+        if (rows[i].good) {
+            place_format(kind, place, text);
+            assert_string_equal(text, rows[i].text);
+        }
+    }
+}
+
+static void history_is_purged_by_age_and_what_waits_never_is(void **state) {
+    bool more;
+    (void)state;
+    fixture_add(&fixture, 1, 1, 100);
+    fixture_add(&fixture, 2, 1, 100);
+    fixture_finish(&fixture);
+    fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK");
+    assert_true(history_purge(fixture.spool->database, time(NULL) - 1000, &more));
+    assert_string_equal(fixture_states(&fixture, 1), "delivered");
+    assert_true(history_purge(fixture.spool->database, time(NULL) + 1000, &more));
+    assert_string_equal(fixture_states(&fixture, 1), "");
+    assert_string_equal(fixture_place(&fixture, 1), "");
+    assert_string_equal(fixture_states(&fixture, 2), "queued");
+    assert_string_equal(fixture_place(&fixture, 2), "journal");
+}
+
+static void local_domains_follow_the_configuration_and_rows_added_by_hand_stay(void **state) {
+    static const char *const others[] = {"Other.test", "third.test"};
+    static const struct {
+        const char *domain;
+        bool local;
+    } rows[] = {{"example.test", false}, {"other.TEST", true}, {"third.test", true}, {"by-hand.test", true}};
+    (void)state;
+    fixture.options.local_domains = others;
+    fixture.options.local_domain_count = 2;
+    spool_set_options(fixture.spool, &fixture.options);
+    assert_true(statement_run(fixture.spool->database, STATEMENT_DOMAIN_ADD, BINDS(bind_string("by-hand.test"))));
+    struct sqlite3_stmt *by_hand = NULL;
+    assert_int_equal(sqlite3_prepare_v2(fixture.spool->database->handle,
+                                        "UPDATE domains SET configured = 0 WHERE domain = 'by-hand.test'", -1, &by_hand,
+                                        NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(by_hand), SQLITE_DONE);
+    sqlite3_finalize(by_hand);
+    assert_true(spool_sync_domains(fixture.spool));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sqlite3_stmt *row =
+            statement_query(fixture.spool->database, STATEMENT_USERS_LOCAL_DOMAIN, BINDS(bind_string(rows[i].domain)));
+        if ((statement_step(row) == STATEMENT_ROW) != rows[i].local) {
+            fail_msg("%s", rows[i].domain);
+        }
+        statement_end(row);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(new_parcels_are_due_at_once_and_deferred_ones_later),
+        TEST(every_attempt_leaves_a_row),
+        TEST(a_refused_recipient_is_a_row_that_is_never_due),
+        TEST(a_place_reads_back_as_it_was_written),
+        TEST(history_is_purged_by_age_and_what_waits_never_is),
+        TEST(local_domains_follow_the_configuration_and_rows_added_by_hand_stay),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
