@@ -22,7 +22,7 @@
 struct journal;
 struct journal_limits {
     uint64_t segment_size;
-    uint64_t maximum_size; /* of journal and mail files together */
+    uint64_t maximum_size; /* of journal and mail files together; 0: no limit */
     uint64_t minimum_free; /* bytes of the file system that stay free */
 };
 enum journal_result { JOURNAL_OK, JOURNAL_FULL /* 452 */, JOURNAL_FAILED /* 451 */ };

@@ -43,6 +43,9 @@ static uint64_t total_size(const struct journal *journal) {
 
 bool journal_within_maximum(const struct journal *journal, uint64_t bytes) {
     uint64_t total = total_size(journal);
+    if (journal->limits.maximum_size == 0) {
+        return true;
+    }
     return total <= journal->limits.maximum_size && bytes <= journal->limits.maximum_size - total;
 }
 
