@@ -1,5 +1,6 @@
 """Starting: what is wrong gives one clear line and the right exit status, and nothing starts."""
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -30,7 +31,8 @@ def start_fails(instance):
 ], ids=["an_unknown_key", "no_number", "a_number_out_of_bounds", "an_unknown_word", "no_switch", "an_impossible_address", "an_unknown_role",
         "no_network"])
 def test_a_wrong_configuration_names_file_line_key_and_what_is_accepted(make_instance, line, words):
-    instance = make_instance(start=False, extra=line)
+    key = line.split(" ")[0]
+    instance = make_instance(start=False, extra=line, settings={key: None})  # None: not in the rest of the file
     instance.prepare_files()
     status, output = start_fails(instance)
     assert status == CONFIG, output
@@ -47,9 +49,9 @@ def test_a_missing_configuration_is_named(tmp_path):
     assert done.returncode == CONFIG and b"none.conf" in done.stdout
 
 
-def test_an_unknown_option_shows_the_usage():
+def test_an_unknown_option_is_named_and_says_where_help_is():
     done = subprocess.run([program("parcelpostd"), "--wrong"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
-    assert done.returncode == USAGE and b"--daemonize" in done.stdout
+    assert done.returncode == USAGE and b"--wrong" in done.stdout and b"--help" in done.stdout
 
 
 def test_printed_configuration_reads_back_to_the_same(make_instance, tmp_path):
@@ -69,12 +71,19 @@ def test_a_taken_port_is_named(make_instance):
     assert status == UNAVAILABLE and str(instance.mx_port) in output, output
 
 
-@pytest.mark.parametrize("key", ["certificate", "private_key", "dkim_private_key_file"])
+@pytest.mark.parametrize("key", ["private_key", "dkim_private_key_file"])
 def test_a_key_file_that_is_not_there_is_named(make_instance, key):
     instance = make_instance(start=False, settings={key: "/nowhere/key.pem"})
     instance.prepare_files()
     status, output = start_fails(instance)
     assert status != 0 and "/nowhere/key.pem" in output, output
+
+
+def test_without_a_certificate_the_server_warns_and_offers_no_starttls(make_instance, source):
+    server = make_instance(settings={"certificate": "/nowhere/certificate.pem"})
+    assert re.search("warn .*/nowhere/certificate.pem", server.log_text())
+    with server.talk(source=source) as client:
+        assert "STARTTLS" not in client.ehlo().text
 
 
 def test_a_database_of_a_newer_version_stops_the_start(make_instance):
