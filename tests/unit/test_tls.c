@@ -332,7 +332,9 @@ static enum stream_result connect_to(const char *version, struct tls_facts *fact
         usleep(20000);
     }
     stream_init(&stream, fd, 65536, 65536);
-    struct tls_client *client = tls_client_new();
+    static struct tls_client *client;
+    if (client == NULL)
+        client = tls_client_new();
     enum stream_result result =
         tls_connect(&stream, client, "mail.example.test", clock_deadline(LIMIT), facts, reason, size);
     stream_close(&stream);
