@@ -31,12 +31,13 @@ enum exit_status startup_users(const struct config *config, struct system_users 
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         if (!privilege_find(wanted[i].user, wanted[i].group, wanted[i].found)) {
-            buffer_format(error,
-                          "%s: the system user \"%s\"%s%s%s does not exist; as root the server runs only with its own "
-                          "users. Make them with: systemd-sysusers etc/parcelpost.sysusers, or: adduser --system "
-                          "--group --no-create-home %s",
-                          wanted[i].key, wanted[i].user, wanted[i].group[0] ? " or the group \"" : "", wanted[i].group,
-                          wanted[i].group[0] ? "\"" : "", wanted[i].user);
+            buffer_format(
+                error,
+                "%s: the system user \"%s\"%s%s%s does not exist; as root the server runs only with its own "
+                "users. Make them with: systemd-sysusers (as installed), tools/make-users (in the source), or: "
+                "adduser --system --group --no-create-home %s",
+                wanted[i].key, wanted[i].user, wanted[i].group[0] ? " or the group \"" : "", wanted[i].group,
+                wanted[i].group[0] ? "\"" : "", wanted[i].user);
             return EXIT_STATUS_NO_USER;
         }
         if (wanted[i].found->uid == 0) {
