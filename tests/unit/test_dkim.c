@@ -376,7 +376,7 @@ static const struct bad_key_row bad_key_rows[] = {
      "-----END PUBLIC KEY-----\n",
      "no private key"},
     {"a key of another kind cannot sign",
-     "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VuBCIEICDdevAVYoh8lZpjMzFydU+1gsf4gUJKtgpWHbpgYMdQ\n"
+     "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VuBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
      "-----END PRIVATE KEY-----\n",
      "cannot sign mail"},
 };
