@@ -288,6 +288,8 @@ class Instance:
         return pids
 
     def kill_all(self):
+        """SIGKILL to all in one call: they are one process group."""
+        os.killpg(self.daemon.pid, signal.SIGKILL)
         background.kill_session(self.daemon.pid)
         self.daemon.process.wait()
 
