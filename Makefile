@@ -103,6 +103,11 @@ crash: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@/usr/bin/python3 tests/crash/run --rounds 50 --messages 2000
 
+# 2,000 messages over 50 connections to Dovecot and Postfix (check does it with 60).
+volume: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@PARCELPOST_VOLUME=2000 /usr/bin/python3 -B -m pytest -q -s -p no:cacheprovider tests/system/test_volume.py
+
 # Puts known mistakes back one by one and shows that the named tests go red.
 mutants: deps-test
 	@/usr/bin/python3 tests/mutants/run $(MUTANTS)
@@ -129,5 +134,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind
 
-.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint crash mutants bench install clean
+.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint crash volume mutants bench install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
