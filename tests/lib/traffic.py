@@ -13,7 +13,7 @@ import threading
 import time
 
 from lib.messages import message, odd_body
-from lib.talker import SmtpTalker
+from lib.talker import SmtpTalker, stuffed
 
 LOCAL = [f"{name}@example.test" for name in ("coco", "mike")]
 REMOTE = [f"friend{number}@remote.test" for number in range(100)]
@@ -62,13 +62,18 @@ class Client:
         self.talker.expect(250, f"MAIL FROM:<{LOCAL[0]}>")
         for recipient in letter.recipients:
             self.talker.expect(250, f"RCPT TO:<{recipient}>")
+        self.talker.expect(354, "DATA")
         letter.unanswered += 1  # until the reply is here, nobody knows whether the server has it
-        reply = self.talker.data(letter.data())
+        self.talker.send(stuffed(letter.data()))
+        reply = self.talker.reply()
         letter.unanswered -= 1
         assert reply.code == 250, reply.text
         letter.mail_id = re.search(r"id=(\S+)", reply.text).group(1)
         self.sent += 1
-        if self.sent >= self.most:
+
+    def rest(self):
+        """Between two letters: the connection ends after some."""
+        if self.talker is not None and self.sent >= self.most:
             self.talker.quit()
             self.talker = None
 
@@ -114,10 +119,11 @@ class Senders:
         while letter:
             if self.attempt(client.send, letter):
                 letter = self.take()
-                continue
+                if self.attempt(client.rest):
+                    continue
             client.close()
             if self.again is None:
-                break
+                break  # the letters that are left are missed by whoever counts
             time.sleep(self.again())
         client.close()
 
