@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * lock_command and unlock_command: a program of the operator's, started when a lockout begins or ends. Called by
- * contact.c with the ledger's privileges. No shell: the line is split at blanks, %i is the contact. It is never waited
- * for (SIGCHLD is ignored, so the kernel reaps it); a program that cannot be started is logged. */
+ * contact.c with the ledger's privileges. No shell: the line is split at blanks; %i is the contact, which is the last
+ * argument where %i does not occur. It is never waited for (SIGCHLD is ignored, so the kernel reaps it); a program that
+ * cannot be started is logged. */
 #include "base/log.h"
 #include "base/memory.h"
 #include "ledger/ledger_private.h"
@@ -34,10 +35,13 @@ static char *expand(struct text word, const char *contact) {
 static size_t split(const char *command, const char *contact, char *arguments[ARGUMENTS_MAXIMUM + 1]) {
     struct text rest = text_of(command), word;
     size_t count = 0;
-    while (count < ARGUMENTS_MAXIMUM && text_split(&rest, ' ', &word)) {
+    while (count < ARGUMENTS_MAXIMUM - 1 && text_split(&rest, ' ', &word)) {
         if (word.length > 0 && (arguments[count] = expand(word, contact)) != NULL) {
             count++;
         }
+    }
+    if (count > 0 && strstr(command, "%i") == NULL) {
+        arguments[count++] = memory_string(text_of(contact));
     }
     arguments[count] = NULL;
     return count;

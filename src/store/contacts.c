@@ -80,9 +80,10 @@ static void end_lockout(struct row *row, struct contacts_state *state) {
 
 static void begin_lockout(struct row *row, const struct contacts_policy *policy, int64_t now,
                           struct contacts_state *state) {
+    int64_t longest = policy->lockout_maximum;
     row->locks++;
     row->locked_at = now;
-    row->expires_at = now + policy->prohibited_seconds;
+    row->expires_at = now + (policy->prohibited_seconds < longest ? policy->prohibited_seconds : longest);
     state->locked = true;
     state->verdict = CONTACTS_WARN;
 }
@@ -228,6 +229,7 @@ bool contacts_lock(struct database *database, const struct contacts_policy *poli
     if (good) {
         row.violations = row.violations > (int64_t)policy->maximum ? row.violations : (int64_t)policy->maximum + 1;
         begin_lockout(&row, policy, now, state);
+        row.expires_at = now + policy->prohibited_seconds; /* the operator's own time has no maximum */
         good = save(database, &row, now);
     }
     return finish(database, good, &row, state);

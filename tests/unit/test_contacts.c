@@ -127,6 +127,18 @@ static void hits_never_extend_a_lockout_past_its_maximum(void **state) {
     assert_int_equal(connect_at(BEGIN + 86401), CONTACTS_ADMIT);
 }
 
+static void the_maximum_holds_from_the_beginning(void **state) {
+    static const struct contacts_policy hasty = {
+        .prohibited_seconds = 3600, .lockout_maximum = 60, .history_days = 30, .maximum = 3};
+    (void)state;
+    three_violations(BEGIN);
+    assert_true(contacts_open(database, &hasty, IP, false, BEGIN, &seen));
+    assert_true(seen.locked);
+    assert_int_equal(seen.expires_at, BEGIN + 60);
+    assert_true(contacts_lock(database, &hasty, IP, BEGIN + 100, &seen)); /* but what an operator says, holds */
+    assert_int_equal(seen.expires_at, BEGIN + 3700);
+}
+
 static void unknown_recipients_count_once_a_transaction(void **state) {
     (void)state;
     connect_at(BEGIN);
@@ -233,6 +245,7 @@ int main(void) {
         TEST(the_fourth_violation_of_one_connection_locks_out_at_once),
         TEST(a_lockout_ends_an_hour_after_the_last_attempt),
         TEST(hits_never_extend_a_lockout_past_its_maximum),
+        TEST(the_maximum_holds_from_the_beginning),
         TEST(unknown_recipients_count_once_a_transaction),
         TEST(a_broken_connection_counts_only_for_strangers_without_accepted_mail),
         TEST(a_login_clears),
