@@ -54,7 +54,8 @@ bool schedule_due(struct database *database, int64_t now, const char *mail_id, s
 }
 
 bool schedule_next(struct database *database, int64_t after, int64_t *next) {
-    struct sqlite3_stmt *row = statement_query(database, STATEMENT_SCHEDULE_NEXT, BINDS(bind_time(after > 0 ? after : 1)));
+    struct sqlite3_stmt *row =
+        statement_query(database, STATEMENT_SCHEDULE_NEXT, BINDS(bind_time(after > 0 ? after : 1)));
     bool good = statement_step(row) == STATEMENT_ROW;
     *next = CLOCK_NEVER;
     if (good) {

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define LATEST_TIME INT64_C(253402300800) /* the year 10000, which does not fit the rows */
-#define HEADERS_MAXIMUM (4u << 20) /* headers that the receiver added; theirs are part of the message */
+#define HEADERS_MAXIMUM (4u << 20)        /* headers that the receiver added; theirs are part of the message */
 
 enum spool_outcome spool_new_file(struct spool *spool, const char *mail_id, int *fd) {
     *fd = -1;
@@ -69,7 +69,8 @@ static bool envelope_is_new(const struct envelope *envelope) {
             return false;
         }
     }
-    return envelope->received_at > 0 && envelope->received_at < LATEST_TIME && envelope->recipient_count > 0 && mail_id_is_valid(text_of(envelope->mail_id));
+    return envelope->received_at > 0 && envelope->received_at < LATEST_TIME && envelope->recipient_count > 0 &&
+           mail_id_is_valid(text_of(envelope->mail_id));
 }
 
 static bool id_is_in_batch(const struct spool *spool, const char *mail_id) {

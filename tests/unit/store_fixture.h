@@ -194,6 +194,24 @@ __attribute__((unused)) static enum spool_outcome fixture_add(struct fixture *fi
     return outcome;
 }
 
+/* A message as a receiver commits a large one: written to queue/tmp, then named. */
+__attribute__((unused)) static void fixture_commit_large(struct fixture *fixture, unsigned number, size_t size) {
+    struct buffer bytes;
+    struct spool_cargo cargo;
+    char id[MAIL_ID_SIZE];
+    int fd;
+    fixture_id(number, id);
+    fixture_cargo(number, 1, size, &bytes, &cargo);
+    assert_int_equal(spool_new_file(fixture->spool, id, &fd), SPOOL_OK);
+    assert_true(file_write_all(fd, bytes.data, bytes.length));
+    cargo.bytes = (struct text){NULL, 0};
+    cargo.fd = fd;
+    cargo.file_id = id;
+    assert_int_equal(spool_add_mail(fixture->spool, &cargo, &fixture->answers[number]), SPOOL_OK);
+    (void)close(fd);
+    buffer_free(&bytes);
+}
+
 __attribute__((unused)) static void fixture_answered(void *context, void *ticket, enum spool_outcome outcome) {
     (void)context;
     *(enum spool_outcome *)ticket = outcome;

@@ -81,26 +81,9 @@ static void a_message_above_the_journal_maximum_becomes_a_file_at_once(void **st
     fixture_same_bytes(&fixture, 1, 1, 200000);
 }
 
-static void commit_large(unsigned number, size_t size, enum spool_outcome wanted) {
-    struct buffer bytes;
-    struct spool_cargo cargo;
-    char id[MAIL_ID_SIZE];
-    int fd;
-    fixture_id(number, id);
-    fixture_cargo(number, 1, size, &bytes, &cargo);
-    assert_int_equal(spool_new_file(fixture.spool, id, &fd), SPOOL_OK);
-    assert_true(file_write_all(fd, bytes.data, bytes.length));
-    cargo.bytes = (struct text){NULL, 0};
-    cargo.fd = fd;
-    cargo.file_id = id;
-    assert_int_equal(spool_add_mail(fixture.spool, &cargo, &fixture.answers[number]), wanted);
-    (void)close(fd);
-    buffer_free(&bytes);
-}
-
 static void a_large_message_is_renamed_into_place(void **state) {
     (void)state;
-    commit_large(5, 3000000, SPOOL_OK);
+    fixture_commit_large(&fixture, 5, 3000000);
     fixture_finish(&fixture);
     assert_int_equal(fixture.answers[5], SPOOL_OK);
     assert_true(fixture_has_file(&fixture, 5));
@@ -328,127 +311,6 @@ static void a_held_message_lies_in_a_file_and_can_be_released(void **state) {
     fixture_same_bytes(&fixture, 1, 2, 500);
 }
 
-/* ---- crashes ---- */
-
-/* After a crash at this moment: open, and give back the states of message 1. */
-static void expect_after_crash(const char *what, const char *states, bool without_database) {
-    struct fixture after;
-    fixture_crash(&fixture, &after);
-    if (without_database) {
-        char path[PATH_MAX];
-        (void)unlink(after.database);
-        (void)snprintf(path, sizeof path, "%s-wal", after.database);
-        (void)unlink(path);
-        (void)snprintf(path, sizeof path, "%s-shm", after.database);
-        (void)unlink(path);
-    }
-    fixture_open(&after);
-    if (strcmp(fixture_states(&after, 1), states) != 0) {
-        fail_msg("%s%s: \"%s\" instead of \"%s\"", what, without_database ? ", rebuilt" : "", fixture_states(&after, 1),
-                 states);
-    }
-    if (strstr(states, "queued") != NULL || strstr(states, "deferred") != NULL) {
-        fixture_same_bytes(&after, 1, 2, 500);
-    } else if (states[0] != '\0') {
-        assert_string_equal(fixture_place(&after, 1), "gone");
-        assert_false(fixture_has_file(&after, 1));
-    }
-    fixture_end(&after);
-    log_start(STDERR_FILENO, "test", LOG_LEVEL_FATAL);
-}
-
-static const char *crash_what;
-static const char *crash_after;
-
-/* A crash just after the flush: the records are there, their rows are not. */
-static int crashing_flush(int fd) {
-    int result = fdatasync(fd);
-    journal_flush = fixture_flush;
-    expect_after_crash(crash_what, crash_after, false);
-    expect_after_crash(crash_what, crash_after, true);
-    journal_flush = crashing_flush;
-    return result;
-}
-
-static void a_crash_between_flush_and_rows_loses_nothing(void **state) {
-    (void)state;
-    crash_what = "between flush and rows of the commit";
-    crash_after = "queued,queued";
-    fixture_add(&fixture, 1, 2, 500);
-    journal_flush = crashing_flush;
-    fixture_finish(&fixture);
-    journal_flush = fixture_flush;
-    expect_after_crash("after the commit", "queued,queued", false);
-    expect_after_crash("after the commit", "queued,queued", true);
-
-    journal_flush = crashing_flush;
-    crash_what = "between flush and rows of a delivery";
-    crash_after = "delivered,queued";
-    fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK");
-    journal_flush = fixture_flush;
-    expect_after_crash("after the delivery", "delivered,queued", false);
-    expect_after_crash("after the delivery", "delivered,queued", true);
-
-    journal_flush = crashing_flush;
-    crash_what = "between flush and rows of a deferral";
-    crash_after = "delivered,queued";
-    fixture_result(&fixture, 1, 1, SPOOL_DEFERRED, "451 later");
-    journal_flush = fixture_flush;
-    expect_after_crash("after the deferral", "delivered,deferred", false);
-    expect_after_crash("after the deferral", "delivered,queued", true);
-
-    journal_flush = crashing_flush;
-    crash_what = "between flush and rows of the last delivery";
-    crash_after = "delivered,delivered";
-    fixture_result(&fixture, 1, 1, SPOOL_DELIVERED, "250 OK");
-    journal_flush = fixture_flush;
-    expect_after_crash("after the last delivery", "delivered,delivered", false);
-    expect_after_crash("after the last delivery", "delivered,delivered", true);
-    journal_flush = fixture_flush;
-}
-
-static void a_file_without_rows_gets_them_at_start(void **state) {
-    struct fixture after;
-    (void)state;
-    commit_large(1, 500, SPOOL_OK); /* renamed and flushed; the crash comes before the rows */
-    fixture_crash(&fixture, &after);
-    fixture_open(&after);
-    assert_string_equal(fixture_states(&after, 1), "queued");
-    fixture_same_bytes(&after, 1, 1, 500);
-    fixture_end(&after);
-}
-
-static void one_unreadable_file_does_not_stop_the_start(void **state) {
-    char path[PATH_MAX], id[MAIL_ID_SIZE];
-    (void)state;
-    commit_large(1, 500, SPOOL_OK);
-    fixture_finish(&fixture);
-    fixture_id(77, id);
-    (void)snprintf(path, sizeof path, "%s/mail/%s", fixture.queue, id);
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(fd >= 0 && file_write_all(fd, "#{exec('rm')}\n", 14));
-    (void)close(fd);
-    fixture_close(&fixture);
-    fixture_open(&fixture);
-    assert_string_equal(fixture_states(&fixture, 1), "queued");
-    assert_string_equal(fixture_states(&fixture, 77), "");
-    assert_true(fixture_has_file(&fixture, 77));
-}
-
-static void left_overs_of_queue_tmp_are_removed_at_start(void **state) {
-    char path[PATH_MAX], id[MAIL_ID_SIZE];
-    int fd;
-    (void)state;
-    fixture_id(5, id);
-    assert_int_equal(spool_new_file(fixture.spool, id, &fd), SPOOL_OK);
-    (void)close(fd);
-    (void)snprintf(path, sizeof path, "%s/tmp/%s", fixture.queue, id);
-    assert_int_equal(access(path, F_OK), 0);
-    fixture_close(&fixture);
-    fixture_open(&fixture);
-    assert_int_equal(access(path, F_OK), -1);
-}
-
 /* ---- space ---- */
 
 static void segments_are_reused_when_their_mail_has_left(void **state) {
@@ -512,7 +374,7 @@ static void a_rebuild_never_repeats_a_finished_recipient(void **state) {
     fixture_add(&fixture, 1, 2, 500);
     fixture_add(&fixture, 2, 2, 500);
     fixture_add(&fixture, 3, 1, 500);
-    commit_large(4, 100000, SPOOL_OK);
+    fixture_commit_large(&fixture, 4, 100000);
     fixture_finish(&fixture);
     fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK");
     fixture_result(&fixture, 2, 0, SPOOL_DEFERRED, "451 later");
@@ -563,10 +425,6 @@ int main(void) {
         TEST(several_results_of_one_message_in_one_batch_end_it),
         TEST(a_failure_and_its_notice_are_one_batch_and_repeating_it_adds_nothing),
         TEST(a_held_message_lies_in_a_file_and_can_be_released),
-        TEST(a_crash_between_flush_and_rows_loses_nothing),
-        TEST(a_file_without_rows_gets_them_at_start),
-        TEST(one_unreadable_file_does_not_stop_the_start),
-        TEST(left_overs_of_queue_tmp_are_removed_at_start),
         TEST(segments_are_reused_when_their_mail_has_left),
         TEST(a_segment_with_open_mail_or_without_a_checkpoint_is_not_reused),
         TEST(a_full_queue_refuses_mail_and_still_records_results),
