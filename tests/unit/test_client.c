@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The SMTP and LMTP client against scripted servers: all the server will ever say is written ahead, then its side says
  * no more. What the client wrote, and each recipient's verdict, are compared. */
+#include "base/clock.h"
 #include "smtp/client.h"
+#include "smtp/client_private.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -358,6 +360,22 @@ static void addresses_beyond_ascii_need_smtputf8(void **state) {
     }
 }
 
+/* RFC 5321 4.5.3.2.1 to 4.5.3.2.6 */
+static void other_servers_get_the_standards_time(void **state) {
+    static const int64_t minima[CLIENT_PHASES] = {
+        [PHASE_GREETING] = 300000,  [PHASE_HELLO] = 300000,      [PHASE_MAIL] = 300000,     [PHASE_RCPT] = 300000,
+        [PHASE_DATA_INIT] = 120000, [PHASE_DATA_BLOCK] = 180000, [PHASE_DATA_END] = 600000,
+    };
+    struct client client = {.settings = {.timeout_cap = 0}};
+    (void)state;
+    for (int phase = 0; phase < CLIENT_PHASES; phase++) {
+        int64_t before = clock_now_ms();
+        assert_true(client_deadline(&client, (enum client_phase)phase) >= before + minima[phase]);
+    }
+    client.settings.timeout_cap = 7;
+    assert_true(client_deadline(&client, PHASE_DATA_END) <= clock_now_ms() + 7000);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_are_sent_and_every_recipient_gets_its_verdict),
@@ -367,6 +385,7 @@ int main(void) {
         cmocka_unit_test(what_came_before_tls_does_not_count),
         cmocka_unit_test(a_second_message_begins_with_rset),
         cmocka_unit_test(a_silent_server_is_a_timeout),
+        cmocka_unit_test(other_servers_get_the_standards_time),
         cmocka_unit_test(endless_replies_are_cut),
         cmocka_unit_test(addresses_beyond_ascii_need_smtputf8),
     };

@@ -454,6 +454,25 @@ static void a_local_program_needs_no_dns_and_no_login(void **state) {
     buffer_free(&talk.replies);
 }
 
+/* RFC 5321 4.5.3.2: five minutes for a command, two and three for the data. */
+static void nobody_is_hurried_beyond_the_standards_minima(void **state) {
+    static const int64_t minima[] = {
+        [PHASE_COMMAND] = 300000, [PHASE_DATA_START] = 120000, [PHASE_DATA_BLOCK] = 180000, [PHASE_REPLY] = 300000};
+    struct config config = {.receiver_timeout = 0};
+    struct session session = {.config = &config};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof minima / sizeof minima[0]; i++) {
+        int64_t before = clock_now_ms();
+        assert_true(session_deadline(&session, (enum session_phase)i) >= before + minima[i]);
+        config.receiver_timeout = 3600; /* shortens only */
+        assert_true(session_deadline(&session, (enum session_phase)i) <= clock_now_ms() + minima[i]);
+        config.receiver_timeout = 7;
+        assert_true(session_deadline(&session, (enum session_phase)i) <= clock_now_ms() + 7000);
+        config.receiver_timeout = 0;
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_is_committed_byte_for_byte),
@@ -467,6 +486,7 @@ int main(void) {
         cmocka_unit_test(talking_before_the_greeting_is_refused),
         cmocka_unit_test(a_member_on_the_internal_port_is_not_trusted_for_the_claim),
         cmocka_unit_test(a_local_program_needs_no_dns_and_no_login),
+        cmocka_unit_test(nobody_is_hurried_beyond_the_standards_minima),
     };
 
     log_start(open("/dev/null", O_WRONLY | O_CLOEXEC), "test", LOG_LEVEL_FATAL);
