@@ -458,18 +458,18 @@ static void a_local_program_needs_no_dns_and_no_login(void **state) {
 static void nobody_is_hurried_beyond_the_standards_minima(void **state) {
     static const int64_t minima[] = {
         [PHASE_COMMAND] = 300000, [PHASE_DATA_START] = 120000, [PHASE_DATA_BLOCK] = 180000, [PHASE_REPLY] = 300000};
-    struct config config = {.receiver_timeout = 0};
-    struct session session = {.config = &config};
+    struct config times = {.receiver_timeout = 0};
+    struct session session = {.config = &times};
 
     (void)state;
     for (size_t i = 0; i < sizeof minima / sizeof minima[0]; i++) {
         int64_t before = clock_now_ms();
         assert_true(session_deadline(&session, (enum session_phase)i) >= before + minima[i]);
-        config.receiver_timeout = 3600; /* shortens only */
+        times.receiver_timeout = 3600; /* shortens only */
         assert_true(session_deadline(&session, (enum session_phase)i) <= clock_now_ms() + minima[i]);
-        config.receiver_timeout = 7;
+        times.receiver_timeout = 7;
         assert_true(session_deadline(&session, (enum session_phase)i) <= clock_now_ms() + 7000);
-        config.receiver_timeout = 0;
+        times.receiver_timeout = 0;
     }
 }
 
