@@ -11,10 +11,32 @@
 #define LARGEST_HOLE ((size_t)128 * 1024) /* larger blocks are mapped apart */
 #define SMALLEST_HOLE ((size_t)24)
 
+/* glibc's cache of freed blocks: so many of each size, up to this size. */
+#define CACHED_BLOCKS 7
+#define CACHED_LARGEST ((size_t)1032)
+#define CACHED_STEP ((size_t)16)
+
 struct filling {
     struct filling *next;
 };
 static struct filling *fillings; /* reachable, so that leak checkers know them */
+
+static void keep(struct filling *filling) {
+    filling->next = fillings;
+    fillings = filling;
+}
+
+/* Blocks in the cache count as used; they lie anywhere, and children would be given them first. */
+static void drain_cache(void) {
+    for (size_t size = SMALLEST_HOLE; size <= CACHED_LARGEST; size += CACHED_STEP) {
+        for (int i = 0; i < CACHED_BLOCKS; i++) {
+            struct filling *filling = malloc(size);
+            if (filling != NULL) {
+                keep(filling);
+            }
+        }
+    }
+}
 
 /* One block of this size from a hole; false when there is none left that large. */
 static bool fill_one(size_t size) {
@@ -25,15 +47,15 @@ static bool fill_one(size_t size) {
         return false;
     }
     if (after.keepcost != before.keepcost || after.fordblks >= before.fordblks) {
-        free(filling); /* it came from the heap's end, or from a cache */
+        free(filling); /* it came from the heap's end */
         return false;
     }
-    filling->next = fillings;
-    fillings = filling;
+    keep(filling);
     return true;
 }
 
 void heap_settle(void) {
+    drain_cache();
     malloc_trim(0);
     for (size_t size = LARGEST_HOLE; size >= SMALLEST_HOLE; size = size > 1024 ? size / 2 : size - 8) {
         while (fill_one(size)) {
