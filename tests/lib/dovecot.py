@@ -65,12 +65,20 @@ service auth {{
 }}
 """
 
+QUOTA = """
+mail_plugins = quota
+plugin {
+  quota = maildir:User quota
+  quota_grace = 0
+}
+"""
+
 
 class Dovecot:
-    """Dovecot(folder).start(): .lmtp_port .imap_port .socket; mails(user) reads them back by IMAP."""
+    """Dovecot(folder).start(): .lmtp_port .imap_port .socket; mails(user) reads them back by IMAP. quota={user: bytes}"""
 
-    def __init__(self, folder, users=("coco@example.test", "mike@example.test"), password="my-password"):
-        self.folder, self.users, self.password = folder, list(users), password
+    def __init__(self, folder, users=("coco@example.test", "mike@example.test"), password="my-password", quota=None):
+        self.folder, self.users, self.password, self.quota = folder, list(users), password, quota or {}
         self.lmtp_port, self.imap_port = ports.take(2)
         self.socket = os.path.join(folder, "lmtp.sock")
         self.background = None
@@ -85,14 +93,17 @@ class Dovecot:
         os.chown(os.path.join(self.folder, "mail"), uid, gid)
         with open(os.path.join(self.folder, "passwd"), "w", encoding="utf-8") as stream:
             for user in self.users:
-                stream.write(f"{user}:{{PLAIN}}{self.password}:{uid}:{gid}::{self.folder}/mail::\n")
+                stream.write(f"{user}:{{PLAIN}}{self.password}:{uid}:{gid}::{self.folder}/mail::{self.quota_rule(user)}\n")
         path = os.path.join(self.folder, "dovecot.conf")
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(CONFIGURATION.format(
                 folder=self.folder, uid=uid, gid=gid, imap_port=self.imap_port, lmtp_port=self.lmtp_port,
                 internal="dovecot" if root else me, internal_group="dovecot" if root else grp.getgrgid(gid).gr_name,
-                login="dovenull" if root else me))
+                login="dovenull" if root else me) + (QUOTA if self.quota else ""))
         return path
+
+    def quota_rule(self, user):
+        return f"userdb_quota_rule=*:bytes={self.quota[user]}" if user in self.quota else ""
 
     def start(self):
         log = os.path.join(self.folder, "output")
