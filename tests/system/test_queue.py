@@ -311,4 +311,3 @@ def test_our_own_name_among_the_exchangers_cuts_off_the_worse_ones(world, marker
     domain = world.domain([10, better], [30, worse], extra=[{"MX": [20, "mail.example.test"]}])
     world.parcels(world.submit(f"friend@{domain}", message(marker)), "deferred")
     assert len(better.sessions) == 1 and not worse.sessions
-
