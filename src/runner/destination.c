@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #define BUCKETS 1024
+#define AHEAD_MAXIMUM 32   /* jobs whose content is fetched before there is an agent for them */
 #define RECORDING_FACTOR 4 /* unrecorded results, in agent_limits, before nothing new is started */
 
 /* Where local mail goes: by LMTP when the key lmtp names a server, else by the configured transport. */
@@ -118,15 +119,18 @@ void destination_release(struct runner *runner, struct destination *destination)
     free(destination);
 }
 
-static bool may_start(struct runner *runner, const struct destination *destination) {
-    if (destination->waiting == 0 || destination->jobs >= (size_t)runner->config->destination_limit) {
-        return false;
-    }
+static bool is_paused(struct runner *runner, const struct destination *destination) {
     int64_t pause = destination->paused_until > 0 ? destination->paused_until - clock_now_ms() : 0;
     if (pause > 0) {
         runner_soon(runner, pause);
     }
-    return pause <= 0;
+    return pause > 0;
+}
+
+static bool may_start(struct runner *runner, const struct destination *destination) {
+    return destination->waiting + destination->ahead > 0 &&
+           destination->jobs - destination->ahead < (size_t)runner->config->destination_limit &&
+           !is_paused(runner, destination);
 }
 
 static bool agents_are_used_up(const struct runner *runner) {
@@ -148,15 +152,30 @@ static bool start_round(struct runner *runner) {
         }
         unlink_destination(runner, destination);
         link_last(runner, destination);
-        job_start(runner, destination, agent);
+        if (!job_take_ahead(runner, destination, agent)) {
+            job_start(runner, destination, agent);
+        }
         started = true;
     }
     return started;
+}
+
+/* The ledger answers between two flushes. An agent that asked only when it is idle would have one message a flush. */
+static void fetch_ahead(struct runner *runner) {
+    for (struct destination *destination = runner->destinations; destination != NULL; destination = destination->next) {
+        while (destination->quick && destination->agents > 0 && destination->waiting > 0 &&
+               runner->ahead_count < AHEAD_MAXIMUM && !is_paused(runner, destination)) {
+            job_start(runner, destination, NULL);
+        }
+    }
 }
 
 void destination_start_jobs(struct runner *runner) {
     size_t unrecorded = RECORDING_FACTOR * (size_t)runner->config->agent_limit;
     while (!runner->stopping && runner->parcel_count > 0 && runner->recording_count < unrecorded &&
            start_round(runner)) {
+    }
+    if (!runner->stopping && runner->recording_count < unrecorded) {
+        fetch_ahead(runner);
     }
 }

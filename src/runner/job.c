@@ -43,12 +43,54 @@ static void take_parcels(struct runner *runner, struct job *job) {
     }
 }
 
+static void set_ahead(struct runner *runner, struct job *job, bool ahead) {
+    if (job->ahead != ahead) {
+        job->ahead = ahead;
+        job->destination->ahead += ahead ? 1 : (size_t)-1;
+        runner->ahead_count += ahead ? 1 : (size_t)-1;
+    }
+}
+
+/* NULL: it is ahead of the agents. */
+static void set_agent(struct runner *runner, struct job *job, struct agent *agent) {
+    set_ahead(runner, job, agent == NULL);
+    job->agent = agent;
+    if (agent != NULL) {
+        agent->job = job;
+    }
+}
+
+static struct job *oldest_ahead(struct runner *runner, const struct destination *destination) {
+    struct job *oldest = NULL;
+    for (struct job *job = runner->jobs; destination->ahead > 0 && job != NULL; job = job->next) {
+        if (job->destination == destination && job->ahead) {
+            oldest = job; /* new ones are put in front */
+        }
+    }
+    return oldest;
+}
+
+bool job_take_ahead(struct runner *runner, struct destination *destination, struct agent *agent) {
+    struct job *job;
+    while ((job = oldest_ahead(runner, destination)) != NULL) {
+        if (clock_now_ms() - job->begun_ms <= TRUST_MILLISECONDS) {
+            set_agent(runner, job, agent);
+            job_deliver(runner, job);
+            return true;
+        }
+        job_abandon(runner, job); /* it may have been held or removed meanwhile */
+    }
+    return false;
+}
+
 void job_start(struct runner *runner, struct destination *destination, struct agent *agent) {
     if (clock_now_ms() - destination->first->added_ms > TRUST_MILLISECONDS) {
         due_confirm(runner, destination, destination->first->mail_id);
     }
     if (destination->first == NULL) {
-        agent_becomes_idle(runner, agent);
+        if (agent != NULL) {
+            agent_becomes_idle(runner, agent);
+        }
         return;
     }
     struct job *job = memory_new(1, sizeof *job);
@@ -56,8 +98,8 @@ void job_start(struct runner *runner, struct destination *destination, struct ag
     job->state = JOB_FETCHING;
     job->fd = -1;
     job->destination = destination;
-    job->agent = agent;
-    agent->job = job;
+    job->begun_ms = clock_now_ms();
+    set_agent(runner, job, agent);
     text_copy(job->mail_id, sizeof job->mail_id, text_of(destination->first->mail_id));
     envelope_init(&job->envelope);
     buffer_init(&job->cargo, CARGO_INLINE_MAXIMUM);
@@ -82,6 +124,7 @@ void job_free(struct runner *runner, struct job *job) {
         runner->recording_count--;
         destination->recording--;
     } else {
+        set_ahead(runner, job, false);
         destination->jobs--;
     }
     if (job->agent != NULL) {
@@ -124,6 +167,7 @@ void job_fail(struct runner *runner, struct job *job, enum result_kind kind, con
         .tls = TEXT_NONE,
         .started_at = (int64_t)time(NULL),
     };
+    set_ahead(runner, job, false);
     if (job->agent != NULL) {
         agent_becomes_idle(runner, job->agent);
         job->agent = NULL;

@@ -13,6 +13,7 @@
 
 #define AGAIN_FIRST 2000
 #define AGAIN_LONGEST 60000
+#define QUICK_MILLISECONDS 100 /* deliveries that take less are worth fetching ahead for */
 #define NO_RESULT "451 4.3.0 the delivery agent gave no result"
 
 static const char *const kind_names[] = {
@@ -141,6 +142,7 @@ bool record_on_agent_result(void *context, struct service_peer *peer, struct cha
         return false;
     }
     job->agent = NULL;
+    job->destination->quick = result->milliseconds < QUICK_MILLISECONDS;
     agent_becomes_idle(runner, agent);
     if (result->reusable == 0 || runner->stopping) {
         agent_end(runner, agent);

@@ -45,6 +45,8 @@ struct destination {
     char *transport, *domain; /* "" for local mail */
     struct parcel *first, *last;
     size_t waiting, jobs, recording, agents, idle; /* jobs: fetching or delivering */
+    size_t ahead;                                  /* of jobs: those without an agent yet */
+    bool quick;                                    /* its last delivery took no time worth waiting for */
     unsigned refusals;                             /* agents that could not be had, in a row */
     int64_t paused_until;                          /* clock_now_ms */
     struct destination *next, *previous;           /* in the order of their turns */
@@ -69,7 +71,9 @@ struct job {
     struct destination *destination;
     struct parcel **parcels;
     size_t count;
-    struct agent *agent; /* from the start until the result is in */
+    struct agent *agent; /* until the result is in */
+    int64_t begun_ms;
+    bool ahead; /* has no agent yet */
     bool fetch_sent, has_content;
     /* content */
     struct envelope envelope;
@@ -108,7 +112,7 @@ struct runner {
     struct agent *agents;
     size_t agent_count, idle_count;
     struct job *jobs;
-    size_t job_count, recording_count;
+    size_t job_count, recording_count, ahead_count;
     uint32_t last_serial, last_token;
     bool overflow;         /* the database has due parcels that did not fit */
     bool reload_wanted;    /* read what is due at the end of this round */
@@ -154,7 +158,10 @@ void agent_tidy_schedule(struct runner *runner);
 bool agent_on_hub_agent(void *context, struct service_peer *peer, struct channel_message *message);
 
 /* job.c */
+/* agent NULL: the content is fetched ahead, so that an agent that becomes idle need not wait for the ledger. */
 void job_start(struct runner *runner, struct destination *destination, struct agent *agent);
+/* Gives the agent the oldest job that was fetched ahead; false when there is none. */
+bool job_take_ahead(struct runner *runner, struct destination *destination, struct agent *agent);
 /* Sends what is due: fetches, jobs, results. */
 void job_pump(struct runner *runner);
 /* Hands content to the agent when both are there. */
