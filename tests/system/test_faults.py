@@ -1,0 +1,147 @@
+"""Disks that are full, fail or must not be written, and databases that are busy: the peer reads the right reply, the
+operator one clear line, and nothing that got its 250 is lost."""
+import errno
+import mmap
+import os
+import sqlite3
+import struct
+import subprocess
+import tempfile
+import threading
+
+import pytest
+
+from lib.fake_server import FakeServer
+from lib.place import program
+from lib.talker import fresh_source
+from lib.waiting import wait_for
+
+CANT_CREATE = 73
+
+
+@pytest.fixture
+def small_disk():
+    """A file system of 24 MiB of its own, which the server's users can reach."""
+    where = tempfile.mkdtemp(prefix="parcelpost-disk-")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0777", "tmpfs", where], check=False, stderr=subprocess.DEVNULL)
+    if mounted.returncode != 0:
+        os.rmdir(where)
+        pytest.skip("only root can mount a small disk")
+    os.chmod(where, 0o777)
+    yield where
+    subprocess.run(["umount", "-l", where], check=True)
+    os.rmdir(where)
+
+
+def send(instance, marker, size=400, source=None):
+    """The reply to one message for coco that holds the marker; TEXT of the first reply that is no 2xx or 3xx."""
+    with instance.talk(source=source or fresh_source()) as client:
+        client.ehlo()
+        message = f"From: <a@example.net>\r\nSubject: {marker}.\r\n\r\n" + ("x" * 70 + "\r\n") * (size // 72)
+        reply = client.mail("a@example.net", "coco@example.test", message)
+        client.quit()
+        return reply
+
+
+def test_a_full_disk_is_a_452_and_everything_accepted_arrives_later(make_instance, small_disk, marker):
+    sink = FakeServer(lmtp=True, on={"GREETING": "421 4.3.2 not now|CLOSE"}).start()
+    settings = {"queue": os.path.join(small_disk, "queue"), "queue_minimum_free": 0, "journal_segment_size": 4 << 20, "retry_schedule": [1]}
+    server = make_instance(settings=settings, local=f"127.0.0.1:{sink.port}")
+    replies = [send(server, f"{marker}-{number}", 600_000) for number in range(60)]
+    accepted = [f"{marker}-{number}." for number, reply in enumerate(replies) if reply.code == 250]
+    refused = [reply for reply in replies if reply.code != 250]
+    assert accepted and refused
+    assert all(reply.text.startswith("452 4.3.1") for reply in refused), refused
+    assert server.daemon.running()
+
+    sink.behaviour["on"] = {}
+    def arrived():
+        return [name for name in accepted if any(f"Subject: {name}\r\n".encode() in message.data for message in sink.messages)]
+    wait_for(lambda: len(arrived()) == len(accepted), "every accepted message", timeout=60, explain=server.log_tail)
+    assert len(sink.messages) == len(accepted)
+    wait_for(lambda: send(server, f"{marker}-after", 600_000).code == 250, "room for new mail", explain=server.log_tail)
+    sink.stop()
+
+
+def start_status(instance):
+    done = subprocess.run(instance.wrapped(program("parcelpostd"), "-c", instance.configuration, "-f"), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60, check=False, cwd=instance.directory,
+                          user=65534 if instance.drop else None)
+    return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def test_a_queue_that_is_no_folder_stops_the_start(make_instance):
+    instance = make_instance(start=False)
+    instance.prepare_files()
+    with open(instance.queue, "w", encoding="utf-8"):
+        pass
+    status, output = start_status(instance)
+    assert status == CANT_CREATE and instance.queue in output and "is no directory" in output, output
+
+
+@pytest.mark.parametrize("what", ["queue", "state"])
+def test_a_folder_that_must_not_be_written_stops_the_start(make_instance, what):
+    instance = make_instance(start=False, root=False)
+    instance.prepare_files()
+    os.makedirs(instance.path(what), exist_ok=True)
+    os.chmod(instance.path(what), 0o555)
+    instance.give_away()
+    if not instance.drop and os.geteuid() == 0:
+        pytest.skip("nothing is unwritable for root")
+    status, output = start_status(instance)
+    os.chmod(instance.path(what), 0o755)
+    assert status == CANT_CREATE and instance.path(what) in output and os.strerror(errno.EACCES) in output, output
+
+
+class Flushes:
+    """The words of tests/shim/flush.c, as every process of the instance maps them."""
+
+    def __init__(self, path):
+        with open(path, "a+b") as stream:
+            stream.truncate(24)
+            os.chmod(path, 0o666)
+            self.words = mmap.mmap(stream.fileno(), 24)
+
+    def fail_next(self, count):
+        self.words[16:24] = struct.pack("=Q", count)
+
+    def failures_left(self):
+        return struct.unpack("=Q", self.words[16:24])[0]
+
+
+def test_a_flush_that_fails_is_a_451_and_the_message_never_happened(make_instance, marker):
+    sink = FakeServer(lmtp=True).start()
+    server = make_instance(start=False, preload="flush", local=f"127.0.0.1:{sink.port}")
+    server.environment["FLUSH_COUNTER"] = server.path("counter")
+    flushes = Flushes(server.path("counter"))
+    server.start()
+    assert send(server, f"{marker}-before").code == 250
+    wait_for(lambda: len(sink.messages) == 1, "the first message", explain=server.log_tail)
+    server.wait_rows("select 1 from parcels where state = 'delivered'")
+    flushes.fail_next(1)
+    refused = send(server, f"{marker}-refused")
+    assert refused.text.startswith("451 4.3.0 mail.example.test error: unable to save"), refused
+    assert flushes.failures_left() == 0
+    assert send(server, f"{marker}-after").code == 250
+    server.kill_all()
+    server.launch()
+    assert send(server, f"{marker}-last").code == 250
+    wait_for(lambda: len(sink.messages) == 3, "the other messages", explain=server.log_tail)
+    assert not any(f"{marker}-refused".encode() in message.data for message in sink.messages)
+    assert not server.sql("select 1 from parcels where mail_id = ?", refused.text.split("id=")[1].split()[0])
+    sink.stop()
+
+
+def test_a_database_that_an_operator_holds_for_a_moment_is_waited_for(make_instance, marker):
+    server = make_instance()
+    holder = sqlite3.connect(server.database, isolation_level=None)
+    assert send(server, f"{marker}-before").code == 250
+    holder.execute("begin immediate")
+    replies = []
+    client = threading.Thread(target=lambda: replies.append(send(server, f"{marker}-held")))
+    client.start()
+    holder.execute("update contacts set hits = hits")
+    holder.execute("commit")
+    client.join()
+    assert replies[0].code == 250
+    server.wait_mail("coco@example.test", f"{marker}-held")
