@@ -75,6 +75,17 @@ static bool drop_ended(struct runner *runner, struct job *job) {
     return true;
 }
 
+/* Deferred like a failing host, but whoever asked for this run is told of an error. */
+static void content_unreadable(struct runner *runner, struct job *job, const char *reply) {
+    runner->failed = true;
+    for (size_t i = 0; i < job->count; i++) {
+        for (size_t run = 0; run < RUNS_MAXIMUM; run++) {
+            runner->runs[run].failed |= (job->parcels[i]->runs >> run & 1u) != 0;
+        }
+    }
+    job_fail(runner, job, RESULT_DEFERRED, reply);
+}
+
 /* The mail is not there. Perhaps rightly: its last parcels were removed. Those that the database still calls waiting
  * are deferred. */
 static void content_missing(struct runner *runner, struct job *job) {
@@ -102,8 +113,7 @@ static void content_missing(struct runner *runner, struct job *job) {
         return;
     }
     log_error("%s: the message is not in the spool, or cannot be read", mail_id);
-    runner->failed = true;
-    job_fail(runner, job, RESULT_DEFERRED, "451 4.3.0 the message is missing from the spool");
+    content_unreadable(runner, job, "451 4.3.0 the message is missing from the spool");
 }
 
 bool content_on_mail_content(void *context, struct service_peer *peer, struct channel_message *message) {
@@ -119,8 +129,7 @@ bool content_on_mail_content(void *context, struct service_peer *peer, struct ch
     }
     if (!take_content(job, message) || !drop_ended(runner, job)) {
         log_error("%s: what the spool holds is not a message with its envelope", job->mail_id);
-        runner->failed = true;
-        job_fail(runner, job, RESULT_DEFERRED, "451 4.3.0 the message cannot be read from the spool");
+        content_unreadable(runner, job, "451 4.3.0 the message cannot be read from the spool");
         return true;
     }
     job->has_content = true;

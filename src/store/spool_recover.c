@@ -135,10 +135,19 @@ static bool apply_record(void *context, const struct record_header *header, stru
 
 /* ---- files ---- */
 
+/* A hold is the whole mail's, and stands in the file alone. */
+static bool hold(struct recovery *recovery, const struct envelope *envelope) {
+    return statement_run(recovery->spool->database, STATEMENT_PARCELS_HOLD,
+                         BINDS(bind_string(envelope->mail_id), bind_time(recovery->now)));
+}
+
 static bool merge_statuses(struct recovery *recovery, const struct envelope *envelope) {
     bool good = true;
     for (uint32_t i = 0; good && i < envelope->recipient_count; i++) {
         enum recipient_status status = envelope->recipients[i].status;
+        if (status == RECIPIENT_HELD) {
+            good = hold(recovery, envelope);
+        }
         if (parcels_status_is_final(status)) {
             good =
                 parcels_end(recovery->spool->database, envelope->mail_id, i, status, recovery->now, TEXT_NONE, false);

@@ -395,6 +395,24 @@ static void a_rebuild_never_repeats_a_finished_recipient(void **state) {
     fixture_same_bytes(&fixture, 2, 2, 500);
 }
 
+static void a_rebuild_keeps_a_hold(void **state) {
+    struct buffer report;
+    char id[MAIL_ID_SIZE];
+    (void)state;
+    fixture_add(&fixture, 1, 2, 500);
+    fixture_finish(&fixture);
+    fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK");
+    fixture_id(1, id);
+    assert_int_equal(spool_add_change(fixture.spool, id, SPOOL_HOLD, NULL), SPOOL_OK);
+    fixture_finish(&fixture);
+    fixture_close(&fixture);
+    buffer_init(&report, 4096);
+    assert_true(spool_rebuild(&fixture.options, &report));
+    buffer_free(&report);
+    fixture_open(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "delivered,held");
+}
+
 static void mail_whose_parcels_ended_by_hand_leaves(void **state) {
     char id[MAIL_ID_SIZE];
     (void)state;
@@ -429,6 +447,7 @@ int main(void) {
         TEST(a_segment_with_open_mail_or_without_a_checkpoint_is_not_reused),
         TEST(a_full_queue_refuses_mail_and_still_records_results),
         TEST(a_rebuild_never_repeats_a_finished_recipient),
+        TEST(a_rebuild_keeps_a_hold),
         TEST(mail_whose_parcels_ended_by_hand_leaves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
