@@ -4,6 +4,7 @@
  * transport's configured user (maildir) before it reads anything. Whatever goes wrong with a message is a result; only
  * a malformed job or a missing transport ends the agent with a status of its own. */
 #include "agent/agent.h"
+#include "agent/filter.h"
 #include "agent/transport.h"
 #include "base/clock.h"
 #include "base/exit_status.h"
@@ -14,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void ignore_signals(void) {
@@ -89,6 +91,9 @@ static bool serve_job(const struct process_start *start, struct transport_contex
         exit(EXIT_STATUS_PROTOCOL);
     }
     log_set_tag(delivery.mail_id);
+    if (context->filtered) {
+        (void)filter_apply(context->config, &delivery.content);
+    }
     bool reusable = context->transport->deliver(context, &delivery);
     bool reported = delivery_report(&delivery, start->job, message.serial, reusable);
     if (!reported) {
@@ -99,6 +104,40 @@ static bool serve_job(const struct process_start *start, struct transport_contex
     return reported && reusable;
 }
 
+static bool wants_tls(const struct transport_context *context) {
+    const struct config *config = context->config;
+    bool wanted = config->outbound_tls;
+    for (size_t i = 0; i < config->route_count; i++) {
+        wanted = wanted || config->routes[i].tls != ROUTE_TLS_OPPORTUNISTIC;
+    }
+    return context->transport->wants_tls && wanted;
+}
+
+/* Only here, with the privileges the agent was forked with, and only for remote mail: no process that talks with
+ * clients has these passwords in its memory. */
+static void read_passwords(struct transport_context *context) {
+    const struct config *config = context->config;
+    struct buffer error;
+    if (context->transport != &transport_smtp || config->route_count == 0) {
+        return;
+    }
+    buffer_init(&error, 4096);
+    context->passwords = memory_new(config->route_count, sizeof *context->passwords);
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+        context->passwords[i] = route->user[0] != '\0' ? config_route_password(route, &error) : NULL;
+    }
+    if (error.length > 0) {
+        log_error("%s", buffer_string(&error)); /* the listener had read it: it has changed since */
+    }
+    buffer_free(&error);
+}
+
+/* What the runner calls "smtp" is remote mail; every other transport is local delivery. */
+static bool is_filtered(const struct config *config, const char *name) {
+    return config->local_filter[0] != '\0' && strcmp(name, "smtp") != 0;
+}
+
 _Noreturn void agent_main(const struct process_start *start) {
     struct transport_context context = {.resolver = start->resolver};
     const char *name = start->transport != NULL ? start->transport : "";
@@ -107,9 +146,11 @@ _Noreturn void agent_main(const struct process_start *start) {
     if (!transport_find(start->config, name, &context)) {
         die_fatal(EXIT_STATUS_CONFIG, "there is no transport \"%s\"", name);
     }
-    if (context.transport->wants_tls && start->config->outbound_tls) {
+    context.filtered = is_filtered(start->config, name);
+    if (wants_tls(&context)) {
         context.tls = tls_client_new();
     }
+    read_passwords(&context);
     drop_privileges(start, &context);
     char *storage = memory_new(1, CHANNEL_MESSAGE_MAXIMUM);
     while (wait_for_job(start, storage) && serve_job(start, &context, storage)) {

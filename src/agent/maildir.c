@@ -3,6 +3,7 @@
  * real file system. Lines end in LF in the file, as Maildir readers expect: every CRLF of the message becomes LF, no
  * other byte changes; whoever needs the wire form back turns each LF into CRLF. */
 #include "agent/maildir.h"
+#include "agent/line_ends.h"
 #include "base/file.h"
 #include "base/random.h"
 #include <ctype.h>
@@ -108,36 +109,11 @@ static void unique_name(const char *host, char *name, size_t size) {
     }
 }
 
-struct line_ends { /* CRLF to LF over pieces */
-    bool after_cr;
-    char out[DELIVERY_PIECE + 1];
-};
-
-static bool write_piece(int fd, struct line_ends *ends, struct text piece) {
-    size_t length = 0;
-    for (size_t i = 0; i < piece.length; i++) {
-        if (ends->after_cr && piece.data[i] != '\n') {
-            ends->out[length++] = '\r';
-        }
-        ends->after_cr = piece.data[i] == '\r';
-        if (!ends->after_cr) {
-            ends->out[length++] = piece.data[i];
-        }
-        if (length >= DELIVERY_PIECE - 1) {
-            if (!file_write_all(fd, ends->out, length)) {
-                return false;
-            }
-            length = 0;
-        }
-    }
-    return file_write_all(fd, ends->out, length);
-}
-
 static enum maildir_outcome write_message(int fd, struct text top, struct delivery_content *content) {
     static struct line_ends ends;
     struct text piece;
-    ends.after_cr = false;
-    if (!write_piece(fd, &ends, top)) {
+    memset(&ends, 0, sizeof ends);
+    if (!line_ends_write(fd, &ends, top)) {
         return MAILDIR_FAILED;
     }
     delivery_content_rewind(content);
@@ -145,11 +121,11 @@ static enum maildir_outcome write_message(int fd, struct text top, struct delive
         if (!delivery_content_next(content, &piece)) {
             return MAILDIR_UNREADABLE;
         }
-        if (!write_piece(fd, &ends, piece)) {
+        if (!line_ends_write(fd, &ends, piece)) {
             return MAILDIR_FAILED;
         }
     } while (piece.length > 0);
-    if (ends.after_cr && !file_write_all(fd, "\r", 1)) {
+    if (!line_ends_finish(fd, &ends)) {
         return MAILDIR_FAILED;
     }
     return fsync(fd) == 0 ? MAILDIR_STORED : MAILDIR_FAILED;

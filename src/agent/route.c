@@ -248,6 +248,7 @@ enum route_outcome route_find(const struct config *config, int resolver, const c
                               char reply[ROUTE_REPLY_SIZE]) {
     const struct config_route *found = configured(config, domain);
     route->lmtp = false;
+    route->configured = found;
     route->host_count = 0;
     if (found != NULL) {
         snprintf(route->why, sizeof route->why, "route %.100s", found->domain);

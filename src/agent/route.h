@@ -24,6 +24,7 @@ struct route_host {
 struct route {
     char why[128]; /* "mx", "address of the domain", "configured for *" … */
     bool lmtp;
+    const struct config_route *configured;        /* the route block, NULL for none */
     struct route_host hosts[ROUTE_HOSTS_MAXIMUM]; /* in the order they are to be tried */
     size_t host_count;
 };

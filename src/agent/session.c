@@ -29,8 +29,16 @@ struct journey {
 
 static bool start_tls(void *context, struct stream *stream, int64_t deadline, char *reason, size_t size) {
     struct session *session = context;
-    return tls_connect(stream, session->context->tls, session->tls_host, deadline, &session->tls_facts, reason, size) ==
-           STREAM_OK;
+    const struct tls_facts *facts = &session->tls_facts;
+    if (tls_connect(stream, session->context->tls, session->tls_host, deadline, &session->tls_facts, reason, size) !=
+        STREAM_OK) {
+        return false;
+    }
+    if (session->tls_policy == ROUTE_TLS_VERIFIED && !facts->verified) {
+        snprintf(reason, size, "the certificate is not verified: %s", facts->verify_error);
+        return false;
+    }
+    return true;
 }
 
 static bool read_content(void *context, bool rewind, struct text *piece) {
@@ -127,8 +135,8 @@ static void note_problem(struct journey *journey, bool temporary, const char *re
     log_debug("%s %s: %s", journey->session->host, journey->session->address, reply);
 }
 
-/* Connects and says hello; a failed TLS handshake is followed by one connection without TLS (RFC 7435: opportunistic).
- */
+/* Connects and says hello; a failed TLS handshake is followed by one connection without TLS (RFC 7435: opportunistic),
+ * unless the route wants TLS. */
 static bool open_connection(struct journey *journey, const struct network_address *address) {
     struct session *session = journey->session;
     long cap = session->context->config->queue_runner_timeout;
@@ -150,11 +158,15 @@ static bool open_connection(struct journey *journey, const struct network_addres
             return true;
         }
         note_problem(journey, opening != CLIENT_PERMANENT, session->client.reply);
-        if (opening != CLIENT_TLS_FAILED) {
+        session->tls_failed = opening == CLIENT_TLS_FAILED;
+        bool go_on = session->tls_failed && !settings.tls_required;
+        if (session->tls_failed || opening == CLIENT_UNMET) {
+            log_warn("%s (%s): %s%s", session->host, session->address, session->client.reply,
+                     go_on ? "; trying without TLS" : "");
+        }
+        if (!go_on) {
             return false;
         }
-        log_warn("%s (%s): %s; trying without TLS", session->host, session->address, session->client.reply);
-        session->tls_failed = true;
         settings.start_tls = NULL;
     }
     return false;
@@ -177,10 +189,25 @@ static enum attempt attempt_address(struct journey *journey, const struct route_
     return attempt_message(journey, eight_bit);
 }
 
+/* What a route block asks of the connection. */
+static void adopt_route(struct session *session, const struct route *route) {
+    const struct transport_context *context = session->context;
+    const struct config_route *block = route->configured;
+    bool login = block != NULL && block->user[0] != '\0';
+    session->tls_policy = block != NULL ? (enum route_tls)block->tls : ROUTE_TLS_OPPORTUNISTIC;
+    session->settings.lmtp = route->lmtp;
+    session->settings.tls_required = session->tls_policy != ROUTE_TLS_OPPORTUNISTIC;
+    bool tls = context->tls != NULL && (context->config->outbound_tls || session->settings.tls_required);
+    session->settings.start_tls = tls ? start_tls : NULL;
+    session->settings.user = login ? block->user : NULL;
+    session->settings.password =
+        login && context->passwords != NULL ? context->passwords[block - context->config->routes] : NULL;
+    snprintf(session->route, sizeof session->route, "%s %s", route->lmtp ? "lmtp" : "smtp", route->why);
+}
+
 static void attempt_route(struct journey *journey, const struct route *route, bool eight_bit) {
     struct session *session = journey->session;
-    session->settings.lmtp = route->lmtp;
-    snprintf(session->route, sizeof session->route, "%s %s", route->lmtp ? "lmtp" : "smtp", route->why);
+    adopt_route(session, route);
     for (size_t i = 0; i < route->host_count; i++) {
         for (size_t j = 0; j < route->hosts[i].address_count; j++) {
             if (journey->connections >= ADDRESSES_TRIED || journey->messages >= MESSAGES_TRIED) {
@@ -202,7 +229,6 @@ static struct session *session_of(struct transport_context *context) {
         session->settings = (struct client_settings){
             .own_name = context->config->server_name,
             .timeout_cap = context->config->queue_runner_timeout,
-            .start_tls = context->tls != NULL ? start_tls : NULL,
             .trace = session_trace,
             .context = session,
         };

@@ -13,6 +13,7 @@ struct session { /* lives from the first job to the agent's end */
     struct transport_context *context;
     struct client client;
     struct client_settings settings;
+    enum route_tls tls_policy;
     char tls_host[ROUTE_NAME_SIZE]; /* of the connection being made: SNI */
     struct tls_facts tls_facts;
     bool tls_failed;                         /* a handshake failed; this connection is plain for that reason */

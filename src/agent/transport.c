@@ -46,5 +46,6 @@ bool transport_find(const struct config *config, const char *name, struct transp
 }
 
 bool transport_needs_file_system(const struct transport_context *context) {
-    return !context->transport->network || context->target[0] == '/' || strncmp(context->target, "unix:", 5) == 0;
+    return context->filtered || !context->transport->network || context->target[0] == '/' ||
+           strncmp(context->target, "unix:", 5) == 0;
 }

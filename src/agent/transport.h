@@ -17,6 +17,8 @@ struct transport_context {
     const struct transport *transport;
     const char *target;     /* of a transport block, lmtp's endpoint, the Maildir pattern; "" for none */
     struct tls_client *tls; /* NULL: none wanted */
+    char **passwords;       /* one for each of config->routes, NULL in it where there is none; or NULL */
+    bool filtered;          /* local mail, and local_filter is set */
     void *state;            /* the transport's own, between jobs */
 };
 struct transport {
@@ -34,6 +36,6 @@ extern const size_t transport_count;
 /* Finds the row for a name: a row's own, or a configured transport block's, whose kind is a row's name. The block's
  * target is put into context->target (the configuration's own where there is none). False when there is none. */
 bool transport_find(const struct config *config, const char *name, struct transport_context *context);
-/* True when the transport must reach a Unix socket, which an empty chroot has not. */
+/* True when the agent must reach a Unix socket or a program, which an empty chroot has not. */
 bool transport_needs_file_system(const struct transport_context *context);
 #endif

@@ -11,6 +11,7 @@ static enum route_outcome lmtp_route(struct transport_context *context, const st
                                      struct route *route, char reply[ROUTE_REPLY_SIZE]) {
     (void)delivery;
     route->lmtp = true;
+    route->configured = NULL;
     route->host_count = 0;
     snprintf(route->why, sizeof route->why, "local");
     if (context->target[0] == '\0') {

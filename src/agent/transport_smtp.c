@@ -10,6 +10,7 @@ static enum route_outcome smtp_route(struct transport_context *context, const st
         return route_find(context->config, context->resolver, delivery->destination, route, reply);
     }
     route->lmtp = false;
+    route->configured = NULL;
     snprintf(route->why, sizeof route->why, "configured target");
     return route_endpoint(text_of(context->target), (unsigned)context->config->remote_smtp_port, context->resolver,
                           route, reply);

@@ -12,6 +12,10 @@ const struct key_word config_roles[] = {{"mx", ROLE_MX},
                                         {"submission", ROLE_SUBMISSION},
                                         {"sendmail", ROLE_SENDMAIL},
                                         {NULL, 0}};
+static const struct key_word route_tls_words[] = {{"opportunistic", ROUTE_TLS_OPPORTUNISTIC},
+                                                  {"required", ROUTE_TLS_REQUIRED},
+                                                  {"verified", ROUTE_TLS_VERIFIED},
+                                                  {NULL, 0}};
 static const struct key_word transport_kinds[] = {{"maildir", 0}, {"lmtp", 1}, {"smtp", 2},
                                                   {"pipe", 3},    {"null", 4}, {NULL, 0}};
 
@@ -31,6 +35,13 @@ static const struct config_key route_keys[] = {
     {IN(config_route, host), .type = KEY_HOST, .standard = "",
      .help = "The server that takes this domain's mail, host:port or the path of a Unix socket."},
     {IN(config_route, lmtp), .type = KEY_SWITCH, .standard = "no", .help = "Whether it speaks LMTP."},
+    {IN(config_route, tls), .type = KEY_ENUM, .standard = "opportunistic", .words = route_tls_words,
+     .derived = "required with a user, else opportunistic",
+     .help = "Whether mail waits until there is TLS; verified: with a certificate that an authority vouches for."},
+    {IN(config_route, user), .type = KEY_TEXT, .standard = "",
+     .help = "The login at this server, by AUTH PLAIN or LOGIN and never without TLS; empty for none."},
+    {IN(config_route, password_file), .type = KEY_PATH, .standard = "",
+     .help = "The file whose first line is its password; nobody but root need be able to read it."},
 };
 static const struct config_key transport_keys[] = {
     {IN(config_transport, kind), .type = KEY_WORDS, .standard = "maildir", .words = transport_kinds,

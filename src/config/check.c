@@ -211,6 +211,22 @@ static bool transport_exists(const struct config *config, const char *name) {
     return is_built_in(name) && strcmp(name, "smtp") != 0;
 }
 
+/* A password is never sent in plain text, so that a route with one has TLS. */
+static void check_login(struct reading *reading, size_t index, const char *label) {
+    struct config_route *route = &reading->config->routes[index];
+    unsigned line = reading_line(reading, "route", index, NULL);
+
+    if (is_empty(route->user) != is_empty(route->password_file))
+        reading_add_error(reading, line, label, "user and password_file, both or neither",
+                          "one is useless without the other");
+    if (is_empty(route->user) || route->tls != ROUTE_TLS_OPPORTUNISTIC)
+        return;
+    if (reading_line(reading, "route", index, "tls") != 0)
+        reading_add_error(reading, line, label, "tls = required or tls = verified",
+                          "a password is not sent without TLS");
+    route->tls = ROUTE_TLS_REQUIRED;
+}
+
 static void check_routes(struct reading *reading) {
     struct config *config = reading->config;
     char label[LABEL_SIZE];
@@ -224,6 +240,7 @@ static void check_routes(struct reading *reading) {
             reading_add_error(reading, line, label, "a domain or *", "is no domain");
         if (is_empty(route->host))
             reading_add_error(reading, line, label, "host = \"HOST:PORT\"", "has no host");
+        check_login(reading, i, label);
     }
 }
 

@@ -19,6 +19,7 @@ enum listen_role {
 };
 enum log_life { LOG_LIFE_NONE, LOG_LIFE_DAILY, LOG_LIFE_WEEKLY, LOG_LIFE_MONTHLY };
 enum runner_mode { RUNNER_RESIDENT, RUNNER_CRON };
+enum dangerous_recipients { DANGEROUS_REFUSED, DANGEROUS_ALLOWED };
 
 struct config_strings {
     char **items;
@@ -38,10 +39,13 @@ struct config_listen { /* listen "ADDRESS" { role = … } */
 struct config_dkim {
     char *domain, *selector, *private_key_file;
 }; /* dkim "domain" {…} */
-struct config_route {
+enum route_tls { ROUTE_TLS_OPPORTUNISTIC, ROUTE_TLS_REQUIRED, ROUTE_TLS_VERIFIED };
+struct config_route { /* route "domain|*" { host = "h:port" … } */
     char *domain, *host;
     bool lmtp;
-}; /* route "domain|*" { host = "h:port" } */
+    int tls;                    /* enum route_tls */
+    char *user, *password_file; /* both or neither; then tls is not opportunistic */
+};
 struct config_transport {
     char *name, *kind, *target, *user;
 }; /* transport "name" { kind = maildir, target = path or endpoint, user = … } */
@@ -63,6 +67,8 @@ struct config {
     char *local_transport; /* a transport row's name: "lmtp", "maildir", "null" or a transport block */
     char *maildir;         /* for the maildir transport: pattern with %u local part, %d domain */
     char *maildir_user;
+    char *local_filter; /* a program and its arguments, before local delivery; "" for none */
+    long local_filter_timeout;
     struct config_networks trusted_networks, allow_networks;
     /* processes */
     char *user_name, *group_name, *network_user, *auth_user, *key_user;
@@ -93,6 +99,7 @@ struct config {
     /* session */
     long receiver_timeout; /* seconds: 0 = the RFC 5321 minima per phase, else at most this for each */
     bool ehlo_domain_required, ehlo_domain_verifies, sender_domain_verifies;
+    enum dangerous_recipients dangerous_recipients;
     long line_maximum, recipient_maximum, message_maximum, received_maximum;
     long mail_id_base; /* message_id_base */
     bool dkim_verify;
@@ -121,6 +128,10 @@ struct config *config_read(const char *file, const char *const *overrides, struc
 /* The same from an open file, for processes that cannot open it. */
 struct config *config_read_stream(FILE *stream, const char *name, struct buffer *errors);
 void config_free(struct config *config);
+/* The password of a route with a user: the first line of its password_file, which only who starts the server need be
+ * able to read. Owned by the caller. NULL: error says why. Called by the listener to check it, and by an agent before
+ * it drops its privileges, so that no other process ever holds it. */
+char *config_route_password(const struct config_route *route, struct buffer *error);
 /* `parcelpostd -T`: every key with its effective value, in the file's own syntax, so that it can be read back. */
 bool config_print(const struct config *config, FILE *out);
 /* The mdoc list of keys for man/parcelpost.conf.5, from the table. */

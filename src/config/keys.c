@@ -20,6 +20,7 @@ static const struct key_word log_levels[] = {{"debug", LOG_LEVEL_DEBUG}, {"info"
                                              {"warn", LOG_LEVEL_WARN},   {"error", LOG_LEVEL_ERROR},
                                              {"fatal", LOG_LEVEL_FATAL}, {NULL, 0}};
 static const struct key_word runner_modes[] = {{"resident", RUNNER_RESIDENT}, {"cron", RUNNER_CRON}, {NULL, 0}};
+static const struct key_word dangers[] = {{"refuse", DANGEROUS_REFUSED}, {"allow", DANGEROUS_ALLOWED}, {NULL, 0}};
 static const struct key_word id_bases[] = {{"62", 62}, {"36", 36}, {NULL, 0}};
 
 /* clang-format off */
@@ -54,6 +55,10 @@ const struct config_key config_keys[] = {
      .help = "The Maildir of a recipient for the transport maildir; %u is the local part, %d the domain."},
     {ROW(maildir_user, KEY_TEXT, ""), .derived = "user_name",
      .help = "The system user that owns the Maildir folders and delivers into them."},
+    {ROW(local_filter, KEY_TEXT, ""),
+     .help = "A program with its arguments, such as spamc, that mail is passed through before local delivery."},
+    {ROW(local_filter_timeout, KEY_SECONDS, "60"), BETWEEN(1, 3600),
+     .help = "How long it may take; after that, as after any failure of it, the mail is delivered unchanged."},
 
     {ROW(user_name, KEY_TEXT, "parcelpost"), .heading = "Processes and users",
      .help = "The system user of ledger and queue runner: owns the database and the queue."},
@@ -118,6 +123,8 @@ const struct config_key config_keys[] = {
     {ROW(ehlo_domain_verifies, KEY_SWITCH, "yes"), .help = "On the mx port, refuse an EHLO domain that is not in DNS."},
     {ROW(sender_domain_verifies, KEY_SWITCH, "yes"),
      .help = "On the mx port, refuse a sender whose domain is not in DNS or takes no mail."},
+    {ROW(dangerous_recipients, KEY_ENUM, "refuse"), .words = dangers,
+     .help = "Recipients whose local part another program might take for a path, a route or a command."},
     {ROW(line_maximum, KEY_SIZE, "2048"), BETWEEN(512, 65536), .help = "Bytes of a command line with its CRLF."},
     {ROW(recipient_maximum, KEY_NUMBER, "1000"), BETWEEN(100, 50000),
      .help = "Recipients of one message; RFC 5321 4.5.3.1.8 wants at least 100."},

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,6 +37,21 @@ enum exit_status supervisor_read_certificates(const struct config *config, struc
     }
     *tls = tls_server_new(config->certificate, config->private_key, error);
     return *tls != NULL ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG;
+}
+
+enum exit_status supervisor_check_passwords(const struct config *config, struct buffer *error) {
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+        char *password = route->user[0] != '\0' ? config_route_password(route, error) : NULL;
+        if (password == NULL && route->user[0] != '\0') {
+            return EXIT_STATUS_CONFIG;
+        }
+        if (password != NULL) {
+            explicit_bzero(password, strlen(password));
+        }
+        free(password);
+    }
+    return EXIT_STATUS_OK;
 }
 
 /* A memory file with these bytes, to be read from its start. */
@@ -130,6 +146,7 @@ void supervisor_reload(struct supervisor *supervisor) {
     bool good = read_configuration(supervisor->config->file, &renewal, &error) &&
                 startup_users(renewal.config, &renewal.users, &error) == EXIT_STATUS_OK &&
                 supervisor_read_certificates(renewal.config, &renewal.tls, &error) == EXIT_STATUS_OK &&
+                supervisor_check_passwords(renewal.config, &error) == EXIT_STATUS_OK &&
                 port_set_open(&renewal.ports, renewal.config, &supervisor->ports, &error) == EXIT_STATUS_OK;
     if (good) {
         adopt(supervisor, &renewal);

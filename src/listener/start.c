@@ -78,6 +78,10 @@ static enum exit_status read_certificates(struct supervisor *supervisor, struct 
     return supervisor_read_certificates(supervisor->config, &supervisor->tls, error);
 }
 
+static enum exit_status check_passwords(struct supervisor *supervisor, struct buffer *error) {
+    return supervisor_check_passwords(supervisor->config, error);
+}
+
 /* Once for all children: building a filter costs more than forking, and what libraries make ready here is shared. */
 static enum exit_status prepare_sandboxes(struct supervisor *supervisor, struct buffer *error) {
     (void)error;
@@ -101,8 +105,8 @@ static enum exit_status reduce_privileges(struct supervisor *supervisor, struct 
 
 typedef enum exit_status checklist_step(struct supervisor *supervisor, struct buffer *error);
 static checklist_step *const checklist[] = {
-    open_log,   find_users,     make_directories,  take_lock,         open_control_sockets,
-    open_ports, write_pid_file, read_certificates, prepare_sandboxes, reduce_privileges,
+    open_log,       find_users,        make_directories, take_lock,         open_control_sockets, open_ports,
+    write_pid_file, read_certificates, check_passwords,  prepare_sandboxes, reduce_privileges,
 };
 
 enum exit_status start_checklist(struct supervisor *supervisor, struct buffer *error) {

@@ -170,6 +170,8 @@ void supervisor_reopen_log(struct supervisor *supervisor);
 /* Certificates as configured into *tls (NULL when there are none). */
 enum exit_status supervisor_read_certificates(const struct config *config, struct tls_server **tls,
                                               struct buffer *error);
+/* Whether the passwords of routes can be read; nothing of them is kept. */
+enum exit_status supervisor_check_passwords(const struct config *config, struct buffer *error);
 
 /* ---- stop.c ---- */
 void stop_begin(struct supervisor *supervisor);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * Rule: recipients whose local part other programs might read as a path, a route or a command are refused. Called by
- * rule_evaluate, confined; looks at facts only. */
+ * Rule: recipients whose local part other programs might read as a path, a route or a command are refused, unless
+ * dangerous_recipients allows them. Called by rule_evaluate, confined; looks at facts only. */
 #include "receiver/rule.h"
 
 enum rule_outcome rule_recipient_dangerous(const struct rule_facts *facts, struct reply *reply) {
-    if (!address_is_dangerous(facts->recipient, facts->recipient_standing != STANDING_REMOTE))
+    if (facts->config->dangerous_recipients == DANGEROUS_ALLOWED ||
+        !address_is_dangerous(facts->recipient, facts->recipient_standing != STANDING_REMOTE))
         return RULE_NO_MATCH;
     reply_set(reply, 553, "5.1.3", "the recipient's local part holds characters that are refused here");
     return RULE_MATCH;

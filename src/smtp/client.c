@@ -22,6 +22,7 @@ static const struct {
 } phases[CLIENT_PHASES] = {
     [PHASE_GREETING] = {300, "the greeting"},
     [PHASE_HELLO] = {300, "the reply to EHLO"},
+    [PHASE_AUTH] = {300, "the reply to AUTH"},
     [PHASE_MAIL] = {300, "the reply to MAIL"},
     [PHASE_RCPT] = {300, "the reply to RCPT"},
     [PHASE_DATA_INIT] = {120, "the reply to DATA"},
@@ -227,6 +228,13 @@ bool client_command(struct client *client, enum client_phase phase, const char *
     return sent;
 }
 
+bool client_secret(struct client *client, enum client_phase phase, const char *shown, struct text before,
+                   struct text secret) {
+    trace(client, CLIENT_TO_SERVER, text_of(shown));
+    return client_write(client, phase, before) && client_write(client, phase, secret) &&
+           client_write(client, phase, TEXT("\r\n"));
+}
+
 /* RFC 3207. A refusal leaves the connection as it was; a failed handshake makes it useless. */
 static enum client_opening start_tls(struct client *client) {
     char reason[200] = "";
@@ -263,9 +271,12 @@ static enum client_opening perform_opening(struct client *client) {
         return client->code >= 500 ? CLIENT_PERMANENT : CLIENT_TEMPORARY;
     }
     if (client->settings.start_tls != NULL && (client->keywords & CLIENT_STARTTLS) != 0) {
-        return start_tls(client);
+        enum client_opening opening = start_tls(client);
+        if (opening != CLIENT_OPEN) {
+            return opening;
+        }
     }
-    return CLIENT_OPEN;
+    return client_meet_route(client);
 }
 
 enum client_opening client_open(struct client *client, int fd, const struct client_settings *settings) {

@@ -23,7 +23,10 @@ enum client_keyword {
     CLIENT_SIZE = 1 << 2,
     CLIENT_STARTTLS = 1 << 3,
     CLIENT_SMTPUTF8 = 1 << 4,
-    CLIENT_DSN = 1 << 5
+    CLIENT_DSN = 1 << 5,
+    CLIENT_AUTH = 1 << 6,
+    CLIENT_AUTH_PLAIN = 1 << 7,
+    CLIENT_AUTH_LOGIN = 1 << 8
 };
 enum client_direction { CLIENT_TO_SERVER, CLIENT_FROM_SERVER, CLIENT_NOTE };
 /* Shows one line of the dialogue (never mail data). */
@@ -35,6 +38,8 @@ struct client_settings {
     bool lmtp;                   /* LHLO, and one reply for each accepted recipient */
     long timeout_cap;            /* seconds: no wait is longer; 0: the RFC 5321 4.5.3.2 minima */
     client_start_tls *start_tls; /* NULL: STARTTLS is not used */
+    bool tls_required;           /* without TLS nothing is sent */
+    const char *user, *password; /* a login, only ever within TLS; user NULL: none; password NULL: it is not known */
     client_trace *trace;         /* NULL: silent */
     void *context;               /* of both */
 };
@@ -51,12 +56,13 @@ struct client {
 };
 enum client_opening {
     CLIENT_OPEN,
-    CLIENT_TEMPORARY, /* reply says why; another exchanger may do better */
-    CLIENT_PERMANENT, /* the server said 5xx */
-    CLIENT_TLS_FAILED /* the handshake failed: connect again without TLS, or elsewhere */
+    CLIENT_TEMPORARY,  /* reply says why; another exchanger may do better */
+    CLIENT_PERMANENT,  /* the server said 5xx */
+    CLIENT_TLS_FAILED, /* the handshake failed: connect again without TLS, or elsewhere */
+    CLIENT_UNMET       /* the TLS or the login that the settings ask for is not to be had: the operator should look */
 };
-/* fd is owned from now on. Reads the greeting, says EHLO (HELO, LHLO), starts TLS when offered and wanted. When it is
- * not CLIENT_OPEN the connection has been closed. settings is copied, what it points to is borrowed. */
+/* fd is owned from now on. Reads the greeting, says EHLO (HELO, LHLO), starts TLS when offered and wanted, logs in.
+ * When it is not CLIENT_OPEN the connection has been closed. settings is copied, what it points to is borrowed. */
 enum client_opening client_open(struct client *client, int fd, const struct client_settings *settings);
 
 enum client_verdict {

@@ -8,6 +8,17 @@ static void keyword_size(struct client *client, struct text arguments) {
     client->size_limit = text_number(text_trim(arguments), UINT64_MAX / 2, &limit) ? limit : 0;
 }
 
+static void keyword_auth(struct client *client, struct text arguments) {
+    struct text mechanism;
+    while (text_split(&arguments, ' ', &mechanism)) {
+        if (text_equal_nocase(mechanism, TEXT("PLAIN"))) {
+            client->keywords |= CLIENT_AUTH_PLAIN;
+        } else if (text_equal_nocase(mechanism, TEXT("LOGIN"))) {
+            client->keywords |= CLIENT_AUTH_LOGIN;
+        }
+    }
+}
+
 static const struct {
     struct text name;
     enum client_keyword keyword;
@@ -16,6 +27,7 @@ static const struct {
     {{"PIPELINING", 10}, CLIENT_PIPELINING, NULL}, {{"8BITMIME", 8}, CLIENT_8BITMIME, NULL},
     {{"SIZE", 4}, CLIENT_SIZE, keyword_size},      {{"STARTTLS", 8}, CLIENT_STARTTLS, NULL},
     {{"SMTPUTF8", 8}, CLIENT_SMTPUTF8, NULL},      {{"DSN", 3}, CLIENT_DSN, NULL},
+    {{"AUTH", 4}, CLIENT_AUTH, keyword_auth},
 };
 
 /* RFC 5321 4.1.1.1: the first line is the server's name, each further one a keyword with its parameters. */

@@ -8,6 +8,7 @@
 enum client_phase {
     PHASE_GREETING,
     PHASE_HELLO,
+    PHASE_AUTH,
     PHASE_MAIL,
     PHASE_RCPT,
     PHASE_DATA_INIT,
@@ -24,6 +25,9 @@ int64_t client_deadline(const struct client *client, enum client_phase phase);
 /* Appends one command line to the output. False when the connection is lost (client->reply says how). */
 bool client_command(struct client *client, enum client_phase phase, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for a line nobody may read: `shown` is what the trace sees. */
+bool client_secret(struct client *client, enum client_phase phase, const char *shown, struct text before,
+                   struct text secret);
 /* Appends bytes to the output, which flushes itself when full. Failing is told as by client_flush. */
 bool client_write(struct client *client, enum client_phase phase, struct text bytes);
 /* Writes what is held back. False when the connection is lost; in PHASE_DATA_BLOCK code and reply are what the server
@@ -39,4 +43,6 @@ void client_lose(struct client *client, const char *format, ...) __attribute__((
 void client_note(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* EHLO, HELO, LHLO with their replies (client_hello.c). */
 bool client_hello(struct client *client);
+/* TLS and login, as the settings ask (client_auth.c). */
+enum client_opening client_meet_route(struct client *client);
 #endif
