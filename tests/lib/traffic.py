@@ -23,7 +23,7 @@ PIECE = 60_000
 
 
 class Letter:
-    """One message on its way in. tries: how often it was begun; unanswered: how often its end went out and no reply came."""
+    """One message on its way in. tries: how often it was begun; unanswered: how often its end went out and no 250 came."""
 
     def __init__(self, number, size, recipients):
         self.number, self.size, self.recipients = number, size, recipients
@@ -63,11 +63,12 @@ class Client:
         for recipient in letter.recipients:
             self.talker.expect(250, f"RCPT TO:<{recipient}>")
         self.talker.expect(354, "DATA")
-        letter.unanswered += 1  # until the reply is here, nobody knows whether the server has it
+        # Without a 250 nobody knows whether the server has it: a 451 says that the ledger died before it answered.
+        letter.unanswered += 1
         self.talker.send(stuffed(letter.data()))
         reply = self.talker.reply()
-        letter.unanswered -= 1
         assert reply.code == 250, reply.text
+        letter.unanswered -= 1
         letter.mail_id = re.search(r"id=(\S+)", reply.text).group(1)
         self.sent += 1
 
