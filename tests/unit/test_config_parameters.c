@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ * Every parameter of RubyMTA has a key here, with its default where it had one; and the forms a listen address takes.
+ */
+#include "base/buffer.h"
+#include "base/network.h"
+#include "config/config.h"
+#include "config/keys.h"
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
+
+/* NULL: the key is the old name in snake_case. standard NULL: not compared. */
+static const struct {
+    const char *old, *key, *standard;
+} parameters[] = {
+    {"ServerTitle", NULL, NULL},
+    {"ServerName", NULL, NULL},
+    {"PostMasterName", "postmaster", NULL},
+    {"StandardMailPort", NULL, "25"},
+    {"InternalSubmitPort", NULL, "467"},
+    {"SubmissionPort", NULL, "587"},
+    {"LocalLMTPPort", "lmtp", NULL},
+    {"RemoteSMTPPort", "remote_smtp_port", "25"},
+    {"ListeningPorts", "listen", NULL},
+    {"UserName", NULL, NULL},
+    {"GroupName", NULL, NULL},
+    {"LockFilePath", NULL, NULL},
+    {"PidPath", NULL, NULL},
+    {"PrivateKey", NULL, ""},
+    {"Certificate", NULL, ""},
+    {"DKIMPrivateKeyFile", "dkim_private_key_file", ""},
+    {"S3DBPath", "database", NULL},
+    {"LogPathAndFile", NULL, NULL},
+    {"LogFileLife", NULL, "none"},
+    {"LogLevel", NULL, "info"},
+    {"ReceiverTimeout", NULL, "0"},
+    {"QueueRunnerTimeout", NULL, "0"},
+    {"ProhibitedSeconds", NULL, "3600"},
+    {"MaxFailedMsgsPerPeriod", NULL, "3"},
+    {"EhloDomainRequired", NULL, NULL},
+    {"EhloDomainVerifies", NULL, NULL},
+    {"ShowIncomingData", NULL, "no"},
+    {"DumpMailIntoLog", NULL, "no"},
+    {"DisplayReceiverDialog", NULL, "no"},
+    {"LogReceiverConversation", NULL, "no"},
+    {"DisplayQueueRunnerDialog", NULL, "no"},
+    {"LogQueueRunnerConversation", NULL, "no"},
+    {"MessageIdBase", NULL, "62"},
+    {"MailQueue", "queue", NULL},
+    {"SpamAssassinInstalled", "local_filter", ""},
+    {"RetryInterval", "retry_schedule", "300"},
+};
+
+static void snake_case(const char *name, char *out) {
+    for (const char *c = name; *c != '\0'; c++) {
+        if (isupper((unsigned char)*c) && c != name)
+            *out++ = '_';
+        *out++ = (char)tolower((unsigned char)*c);
+    }
+    *out = '\0';
+}
+
+static void every_parameter_of_rubymta_has_its_key(void **state) {
+    char name[64];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(parameters); i++) {
+        snake_case(parameters[i].old, name);
+        const char *wanted = parameters[i].key != NULL ? parameters[i].key : name;
+        const struct config_key *key = config_key_find(config_keys, config_key_count, wanted);
+        if (key == NULL && config_block_find(wanted) == NULL)
+            fail_msg("%s: there is no key %s", parameters[i].old, wanted);
+        if (parameters[i].standard != NULL && strcmp(key->standard, parameters[i].standard) != 0)
+            fail_msg("%s: the default of %s is %s", parameters[i].old, wanted, key->standard);
+    }
+}
+
+static const struct {
+    const char *written;
+    const char *addresses[2]; /* "ip port", a path, or NULL */
+} forms[] = {
+    {"2525", {"0.0.0.0 2525", ":: 2525"}},
+    {"192.0.2.1:2525", {"192.0.2.1 2525", NULL}},
+    {"2001:db8::1/2525", {"2001:db8::1 2525", NULL}},
+    {"[2001:db8::1]:2525", {"2001:db8::1 2525", NULL}},
+    {"::1/25", {"::1 25", NULL}},
+    {"/run/x.sock", {"/run/x.sock", NULL}},
+    {"unix:/run/x.sock", {"/run/x.sock", NULL}},
+    {"999.9.9.9:99999", {NULL, NULL}},
+    {"192.0.2.1:99999", {NULL, NULL}},
+    {"192.0.2.1", {NULL, NULL}},
+    {"2001:db8::1", {NULL, NULL}},
+    {"0", {NULL, NULL}},
+    {"25x", {NULL, NULL}},
+};
+
+static struct config *read_listen(const char *address) {
+    FILE *file = tmpfile();
+    struct buffer errors;
+    assert_non_null(file);
+    fprintf(file, "listen \"%s\" { role = submission }\n", address);
+    fflush(file);
+    buffer_init(&errors, 65536);
+    struct config *config = config_read_stream(file, "FILE", &errors);
+    fclose(file);
+    buffer_free(&errors);
+    return config;
+}
+
+static void listening_ports_in_every_form(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(forms); i++) {
+        struct config *config = read_listen(forms[i].written);
+        print_message("%s\n", forms[i].written);
+        assert_int_equal(config != NULL, forms[i].addresses[0] != NULL);
+        if (config == NULL)
+            continue;
+        const struct config_listen *listen = &config->listens[0];
+        assert_int_equal(listen->role, ROLE_SUBMISSION); /* the role stays, whatever form the address has */
+        assert_int_equal(listen->parsed_count, forms[i].addresses[1] != NULL ? 2 : 1);
+        for (size_t k = 0; k < listen->parsed_count; k++) {
+            char ip[NETWORK_IP_SIZE], shown[128];
+            if (listen->parsed[k].storage.ss_family == AF_UNIX) {
+                assert_string_equal(listen->address, forms[i].addresses[k]);
+                continue;
+            }
+            network_ip_text(&listen->parsed[k], ip);
+            snprintf(shown, sizeof shown, "%s %u", ip, network_port(&listen->parsed[k]));
+            assert_string_equal(shown, forms[i].addresses[k]);
+        }
+        config_free(config);
+    }
+}
+
+static const struct {
+    const char *sentence, *keys;
+    int tls; /* -1: refused */
+} logins[] = {
+    {"a route without a login", "", ROUTE_TLS_OPPORTUNISTIC},
+    {"a route that wants TLS", "tls = required", ROUTE_TLS_REQUIRED},
+    {"a login wants TLS by itself", "user = us\npassword_file = \"/p\"", ROUTE_TLS_REQUIRED},
+    {"a login may want a verified server", "user = us\npassword_file = \"/p\"\ntls = verified", ROUTE_TLS_VERIFIED},
+    {"a login without TLS is refused", "user = us\npassword_file = \"/p\"\ntls = opportunistic", -1},
+    {"a user without a password", "user = us", -1},
+    {"a password without a user", "password_file = \"/p\"", -1},
+};
+
+static void a_route_with_a_login_has_tls(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(logins); i++) {
+        FILE *file = tmpfile();
+        struct buffer errors;
+        buffer_init(&errors, 65536);
+        fprintf(file, "route \"*\" {\nhost = \"smart.example:587\"\n%s\n}\n", logins[i].keys);
+        fflush(file);
+        struct config *config = config_read_stream(file, "FILE", &errors);
+        print_message("%s %s\n", logins[i].sentence, buffer_string(&errors));
+        assert_int_equal(config != NULL ? config->routes[0].tls : -1, logins[i].tls);
+        config_free(config);
+        buffer_free(&errors);
+        fclose(file);
+    }
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_parameter_of_rubymta_has_its_key),
+        cmocka_unit_test(listening_ports_in_every_form),
+        cmocka_unit_test(a_route_with_a_login_has_tls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
