@@ -184,6 +184,20 @@ static void what_is_left_of_a_segments_former_life_does_not_count(void **state) 
     journal_close(journal);
 }
 
+static void without_a_checkpoint_no_segment_is_reused(void **state) {
+    (void)state;
+    struct journal *journal = started_journal();
+    unsigned i = 0;
+    while (add(journal, i, NULL) == JOURNAL_OK) {
+        assert_in_range(i++, 0, 5000);
+        assert_true(journal_finish(journal));
+    }
+    assert_int_equal(journal_segments(journal), 4);
+    journal_set_durable(journal, journal_end(journal));
+    assert_int_equal(add(journal, i, NULL), JOURNAL_OK);
+    journal_close(journal);
+}
+
 static void a_message_cannot_hold_a_record(void **state) {
     char path[PATH_MAX], forged[256];
     (void)state;
@@ -279,6 +293,7 @@ int main(void) {
         TEST(a_tail_garbled_at_any_byte_ends_the_scan),
         TEST(a_tail_torn_at_any_byte_ends_the_scan),
         TEST(what_is_left_of_a_segments_former_life_does_not_count),
+        TEST(without_a_checkpoint_no_segment_is_reused),
         TEST(a_message_cannot_hold_a_record),
         TEST(after_a_failed_flush_a_cut_keeps_the_batch_from_ever_happening),
         TEST(a_batch_over_two_segments_is_cut_in_both),
