@@ -33,6 +33,7 @@ static const int common_calls[] = {
     SCMP_SYS(pwrite64),
     SCMP_SYS(preadv),
     SCMP_SYS(pwritev),
+    SCMP_SYS(fdatasync),
     SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),
     SCMP_SYS(sendto),

@@ -8,6 +8,7 @@
 #include "receiver/session.h"
 #include "receiver/verdict.h"
 #include <string.h>
+#include <unistd.h>
 
 #define HEADERS_MAXIMUM (48u * 1024)
 
@@ -96,6 +97,20 @@ static void dump(struct text lines) {
         log_info("(mail) %s", text_printable(shown, sizeof shown, line));
 }
 
+/* Nobody changes a sealed memfd. A large file is flushed here, where it holds up nobody else: the ledger's own flush of
+ * it then costs little. */
+static bool make_final(const struct message *message) {
+    switch (message->place) {
+    case CARGO_INLINE:
+        return true;
+    case CARGO_MEMFD:
+        return file_seal(message->fd);
+    case CARGO_SPOOL_FILE:
+        return fdatasync(message->fd) == 0;
+    }
+    return false;
+}
+
 /* Cargo: message, added headers, envelope text. */
 static enum commit_outcome commit(struct session *session, const struct added *added) {
     struct message *message = &session->transaction.message;
@@ -115,7 +130,7 @@ static enum commit_outcome commit(struct session *session, const struct added *a
             .cargo = buffer_text(&cargo),
         };
         int fd = message->place == CARGO_MEMFD ? message->fd : -1;
-        if (fd < 0 || file_seal(fd))
+        if (make_final(message))
             outcome = ask_commit(session->start->ledger, &request, fd);
     } else if (message->problem == MESSAGE_FULL) {
         outcome = COMMIT_FULL;
