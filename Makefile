@@ -116,6 +116,11 @@ bench: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all shims
 	@/usr/bin/python3 tests/bench/run
 
+# What 1,000 connections that idle after EHLO cost in memory; check does it with 100.
+idle: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all shims
+	@PARCELPOST_IDLE_CONNECTIONS=1000 /usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/system/test_cost.py -k idle
+
 JOBS ?= $(shell nproc)
 BINARIES = $(PROGRAMS:%=$(BUILD)/bin/%)
 CONFIGURATION = $(DESTDIR)/etc/parcelpost
