@@ -10,8 +10,10 @@ FakeServer(**behaviour).start() gives .port; .messages are what it took, .faults
                         connection), "HANG" (never answer), "TEXT|CLOSE" (answer, then drop)
   no_ehlo=True          500 to EHLO; HELO works
   line_end="\\n"        of a sloppy server
+  auth=("user", "password")             offers AUTH (auth_mechanisms="PLAIN LOGIN") within TLS and wants it before MAIL; .logins
   certificate=(chain file, key file)    offers STARTTLS; tls_garbage=True answers the handshake with nonsense
 """
+import base64
 import re
 import socket
 import ssl
@@ -41,18 +43,20 @@ class Message:
 
 
 class FakeServer:
-    def __init__(self, host="127.0.0.1", port=0, name="sink.test", **behaviour):
+    def __init__(self, host="127.0.0.1", port=0, name="sink.test", path=None, **behaviour):
+        self.path = path  # of a Unix socket instead
         self.host, self.port, self.name, self.behaviour = host, port, name, behaviour
-        self.messages, self.sessions, self.faults = [], [], []
+        self.messages, self.sessions, self.faults, self.logins = [], [], [], []
         self.lock = threading.Lock()
         self.used = {}
         self.listener = None
         self.open = set()
 
     def start(self):
-        self.listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
+        family = socket.AF_UNIX if self.path else socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self.listener = socket.socket(family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind((self.host, self.port))
+        self.listener.bind(self.path or (self.host, self.port))
         self.listener.listen(256)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
@@ -123,6 +127,7 @@ class Session:
         self.dialogue, self.faults, self.unread = [], [], b""
         self.tls, self.server_name, self.ehlo, self.extended = "", None, None, False
         self.sender, self.parameters, self.recipients = None, "", []
+        self.logged_in = False
 
     def fault(self, text):
         self.faults.append(text)
@@ -130,6 +135,8 @@ class Session:
 
     def keywords(self):
         words = list(self.behaviour.get("ehlo", KEYWORDS))
+        if self.behaviour.get("auth") and self.tls:
+            words.append("AUTH " + self.behaviour.get("auth_mechanisms", "PLAIN LOGIN"))
         return words + ["STARTTLS"] if self.behaviour.get("certificate") and not self.tls else words
 
     def offers(self, keyword):
@@ -233,6 +240,23 @@ class Session:
         self.reset()
         self.ehlo, self.extended = None, False
 
+    def ask_secret(self, challenge):
+        self.send("334 " + base64.b64encode(challenge).decode())
+        return base64.b64decode(self.line())
+
+    def verb_auth(self, verb, argument):
+        """RFC 4954: PLAIN with or without an initial response, LOGIN with challenges."""
+        mechanism, _, initial = argument.partition(" ")
+        if not self.offers("AUTH") or mechanism not in self.behaviour.get("auth_mechanisms", "PLAIN LOGIN").split():
+            self.fault(f"AUTH {mechanism}, though it was not offered" + ("" if self.tls else ", and without TLS"))
+        if mechanism == "PLAIN":
+            login = tuple(part.decode() for part in (base64.b64decode(initial) if initial else self.ask_secret(b"")).split(b"\0")[1:])
+        else:
+            login = self.ask_secret(b"Username:").decode(), self.ask_secret(b"Password:").decode()
+        self.server.logins.append((mechanism, *login))
+        self.logged_in = login == self.behaviour["auth"]
+        self.send(self.server.reply_for(verb) or ("235 2.7.0 welcome" if self.logged_in else "535 5.7.8 wrong user or password"))
+
     def note_server_name(self, _, name, __):
         self.server_name = name
 
@@ -252,6 +276,8 @@ class Session:
             self.fault("MAIL before EHLO")
         self.check_parameters(verb, found.group(2) or "")
         reply = self.server.reply_for(verb) or "250 2.1.0 ok"
+        if self.behaviour.get("auth") and not self.logged_in:
+            reply = "530 5.7.0 authentication required"
         if reply.startswith("2"):
             self.sender, self.parameters = found.group(1), found.group(2) or ""
         self.send(reply)
