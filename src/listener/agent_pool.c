@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ORPHANS_LINGER_MS 5000 /* agents of a dead runner: nobody can be told what they did */
+#define RUNNER_LINGER_MS 30000 /* a replaced runner may finish what its agents have in hand */
 #define AGENT_SLACK 8          /* beyond agent_limit: those that are just ending */
 
 /* The transport's name as the configuration keeps it, its kind and its user; false when there is no such transport. */
@@ -109,9 +109,10 @@ bool agents_are_gone(struct supervisor *supervisor) {
         return true;
     }
     if (supervisor->orphans_deadline == 0) {
-        supervisor->orphans_deadline = clock_deadline(ORPHANS_LINGER_MS);
+        supervisor->orphans_deadline = clock_deadline(RUNNER_LINGER_MS);
     }
-    bool late = clock_now_ms() >= supervisor->orphans_deadline;
+    /* Agents without a runner can tell nobody what they did, so what they still deliver would be delivered again. */
+    bool late = supervisor->child_count[PROCESS_RUNNER] == 0 || clock_now_ms() >= supervisor->orphans_deadline;
     for (struct child *child = supervisor->children; child != NULL; child = child->next) {
         if (child->kind != PROCESS_RUNNER && child->kind != PROCESS_AGENT) {
             continue;

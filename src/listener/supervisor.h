@@ -81,7 +81,7 @@ struct supervisor {
     struct slot slots[SLOTS];
     size_t slot_count; /* SLOT_LOOKUP + lookup workers */
     int64_t stop_deadline;
-    int64_t orphans_deadline; /* when agents of a dead runner are killed; 0: none */
+    int64_t orphans_deadline; /* when a replaced runner that does not end is killed; 0: none */
     bool cron_wanted;         /* runner = cron: somebody asked for a run */
     enum process_kind stop_stage;
     int64_t stop_stage_began;
