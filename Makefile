@@ -60,7 +60,7 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVE)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
 unit-tests: $(UNIT_TESTS)
-.PRECIOUS: $(BUILD)/tests/unit/%.o
+.PRECIOUS: $(BUILD)/%.o
 
 # Shared objects that tests preload into a server.
 SHIMS = $(patsubst tests/shim/%.c,$(BUILD)/shim/%.so,$(wildcard tests/shim/*.c))

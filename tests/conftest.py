@@ -15,6 +15,7 @@ _marks = itertools.count(1)
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): tests of one group run in one worker")
     config.addinivalue_line("markers", "alone: runs by itself, after all others, because it measures or needs the whole machine")
 
 
