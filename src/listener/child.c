@@ -71,6 +71,9 @@ static _Noreturn void run_child(struct supervisor *supervisor, enum process_kind
      * descriptors are closed here with all others. */
     privilege_close_other_descriptors(keep, count);
     reset_signals();
+    if (supervisor->start_report >= 0) {
+        start_detach(); /* what a daemon's services hold of its starter's pipes would never see their end */
+    }
     if (kind != PROCESS_RECEIVER && supervisor->tls != NULL) {
         tls_server_free(supervisor->tls); /* the private key is only for those who use it */
         supervisor->tls = NULL;

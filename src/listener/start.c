@@ -144,7 +144,7 @@ int start_daemonize(void) {
     _exit(EXIT_STATUS_UNAVAILABLE);
 }
 
-static void detach_standard_streams(void) {
+void start_detach(void) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0) {
         return;
@@ -168,7 +168,7 @@ void start_report(struct supervisor *supervisor) {
     if (supervisor->start_report < 0) {
         return;
     }
-    detach_standard_streams();
+    start_detach();
     if (write(supervisor->start_report, "", 1) != 1) {
         log_warn("who started this server cannot be told that it runs");
     }

@@ -98,6 +98,8 @@ enum exit_status start_checklist(struct supervisor *supervisor, struct buffer *e
 void start_report(struct supervisor *supervisor);
 /* Forks; the caller's process waits for start_report and ends with its result. Returns what to report to. */
 int start_daemonize(void);
+/* Standard input, output and error become /dev/null. */
+void start_detach(void);
 
 /* ---- child.c ---- */
 /* Forks one process. start: its channels (hub is filled in here; in the parent they stay the caller's). NULL when it
