@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -34,6 +35,10 @@ int connection_open(const struct network_address *address, long milliseconds, in
         return -1;
     }
     *problem = 0;
+    if (address->storage.ss_family != AF_UNIX) {
+        const int yes = 1; /* else the end of the data waits for the acknowledgement of what went before it */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    }
     if (connect(fd, (const struct sockaddr *)&address->storage, address->length) != 0) {
         *problem = errno == EINPROGRESS ? wait_connected(fd, clock_deadline(milliseconds)) : errno;
     }
