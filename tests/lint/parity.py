@@ -1,6 +1,9 @@
-"""tests/PARITY names a test for every behaviour, and each of them exists; src/README.md names only paths that exist."""
+"""tests/PARITY names a test for every behaviour, and each of them exists; src/README.md names only paths that exist;
+every mutant's patch applies and names tests that exist."""
+import glob
 import os
 import re
+import subprocess
 
 
 def test_exists(root, name):
@@ -40,3 +43,20 @@ def check_source_page(root):
     for path in re.findall(r"`((?:src|tests|sql|man|etc|tools)/[\w./-]+\.\w+)`", text):
         if not re.search(r"\bx\b|NNNN|_x\.", path) and not os.path.exists(os.path.join(root, path)):
             yield f"src/README.md: there is no {path}"
+
+
+def check_mutants(root):
+    for patch in sorted(glob.glob(os.path.join(root, "tests", "mutants", "*.patch"))):
+        name = os.path.relpath(patch, root)
+        if subprocess.run(["patch", "-p1", "--dry-run", "--force", "-s", "-i", patch], cwd=root, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, check=False).returncode:
+            yield f"{name}: does not apply any more"
+        text = patch[:-len("patch")] + "txt"
+        if not os.path.exists(text):
+            yield f"{name}: there is no {os.path.basename(text)}"
+            continue
+        with open(text, encoding="utf-8") as stream:
+            _, *tests = [line.strip() for line in stream if line.strip()]
+        for test in tests or ["(none)"]:
+            if not test_exists(root, re.sub(r"\[.*\]$", "", test)) and not os.path.isfile(os.path.join(root, test)):
+                yield f"{os.path.relpath(text, root)}: there is no test {test}"
