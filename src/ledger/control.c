@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * What the operator asks over the control socket: changes of queue and contacts, one function a verb. Runs in the
  * ledger; only root and the ledger's own user may ask. Each change is recorded in operator_changes; the answer says in
- * a sentence what was done, with exit status 0, or 1 when nothing matched. */
+ * a sentence what was done, with the exit status for parcelpost: 0, 67 when nothing matched, 1 when it failed. */
 #include "base/clock.h"
+#include "base/exit_status.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "ledger/ledger_private.h"
@@ -23,33 +24,40 @@ struct request {
     struct buffer *answer;
 };
 
-static bool say_failed(const struct request *request) {
+static enum exit_status say_failed(const struct request *request) {
     buffer_format(request->answer, "the ledger could not do that: see its log");
-    return false;
+    return EXIT_STATUS_ERROR;
+}
+
+static enum exit_status say_no_parcel(const struct request *request) {
+    buffer_format(request->answer, "no waiting parcel of %s", request->argument);
+    return EXIT_STATUS_NO_USER;
 }
 
 /* ---- queue ---- */
 
-static bool queue_retry(const struct request *request) {
+static enum exit_status queue_retry(const struct request *request) {
     int64_t changed;
     bool all = strcmp(request->argument, "all") == 0;
     if (!changes_retry(spool_database(request->ledger->spool), all ? NULL : request->argument, (int64_t)time(NULL),
                        &changed)) {
         return say_failed(request);
     }
+    if (changed == 0 && !all) {
+        return say_no_parcel(request);
+    }
     buffer_format(request->answer, "%lld parcel%s due now", (long long)changed, changed == 1 ? " is" : "s are");
     round_wake_runner(request->ledger);
-    return changed > 0;
+    return EXIT_STATUS_OK;
 }
 
 /* Counts before, so that the answer can say what was done; the batch ends here, with whatever else is in it. */
-static bool apply(const struct request *request, enum changes_kind kind, const char *words) {
+static enum exit_status apply(const struct request *request, enum changes_kind kind, const char *words) {
     struct ledger *ledger = request->ledger;
     size_t count = 0;
     enum spool_outcome outcome = changes_add(ledger->spool, request->argument, kind, &count);
     if (outcome == SPOOL_NOTHING || (outcome == SPOOL_OK && count == 0)) {
-        buffer_format(request->answer, "no waiting parcel of %s", request->argument);
-        return false;
+        return say_no_parcel(request);
     }
     if (outcome != SPOOL_OK) {
         return say_failed(request);
@@ -57,24 +65,24 @@ static bool apply(const struct request *request, enum changes_kind kind, const c
     round_finish(ledger);
     round_wake_runner(ledger);
     buffer_format(request->answer, "%zu parcel%s %s", count, count == 1 ? "" : "s", words);
-    return true;
+    return EXIT_STATUS_OK;
 }
 
-static bool queue_remove(const struct request *request) {
+static enum exit_status queue_remove(const struct request *request) {
     return apply(request, CHANGES_REMOVE, "removed");
 }
 
-static bool queue_hold(const struct request *request) {
+static enum exit_status queue_hold(const struct request *request) {
     return apply(request, CHANGES_HOLD, "held");
 }
 
-static bool queue_release(const struct request *request) {
+static enum exit_status queue_release(const struct request *request) {
     return apply(request, CHANGES_RELEASE, "released");
 }
 
 /* ---- contacts ---- */
 
-static bool contacts_lock_out(const struct request *request) {
+static enum exit_status contacts_lock_out(const struct request *request) {
     struct contacts_policy policy = contact_policy(request->ledger);
     struct contacts_state state;
     struct network network;
@@ -82,7 +90,7 @@ static bool contacts_lock_out(const struct request *request) {
     char end[CLOCK_TEXT_SIZE];
     if (!network_parse(text_of(request->argument), &network)) {
         buffer_format(request->answer, "\"%s\" is no address", request->argument);
-        return false;
+        return EXIT_STATUS_USAGE;
     }
     if (text_number(text_of(request->detail), INT32_MAX, &seconds) && seconds > 0) {
         policy.prohibited_seconds = (int64_t)seconds;
@@ -94,10 +102,10 @@ static bool contacts_lock_out(const struct request *request) {
     contact_report(request->ledger, &state);
     clock_text((time_t)state.expires_at, end);
     buffer_format(request->answer, "%s is locked out until %s UTC", request->argument, end);
-    return true;
+    return EXIT_STATUS_OK;
 }
 
-static bool contacts_forgive_some(const struct request *request) {
+static enum exit_status contacts_forgive_some(const struct request *request) {
     int64_t changed;
     bool all = strcmp(request->argument, "all") == 0;
     if (!contacts_forgive(spool_database(request->ledger->spool), all ? NULL : request->argument, (int64_t)time(NULL),
@@ -106,19 +114,19 @@ static bool contacts_forgive_some(const struct request *request) {
     }
     contact_reload(request->ledger);
     buffer_format(request->answer, "%lld contact%s forgiven", (long long)changed, changed == 1 ? "" : "s");
-    return changed > 0;
+    return changed > 0 || all ? EXIT_STATUS_OK : EXIT_STATUS_NO_USER;
 }
 
-static bool ping(const struct request *request) {
+static enum exit_status ping(const struct request *request) {
     buffer_format(request->answer, "the ledger is there");
-    return true;
+    return EXIT_STATUS_OK;
 }
 
 /* ---- the table ---- */
 
 static const struct {
     const char *verb;
-    bool (*run)(const struct request *request);
+    enum exit_status (*run)(const struct request *request);
     bool recorded;
 } verbs[] = {
     {"queue retry", queue_retry, true},
@@ -135,17 +143,17 @@ static uint32_t run(const struct request *request, const char *verb, uint32_t ui
         if (strcmp(verbs[i].verb, verb) != 0) {
             continue;
         }
-        bool done = verbs[i].run(request);
-        if (done && verbs[i].recorded &&
+        enum exit_status status = verbs[i].run(request);
+        if (status == EXIT_STATUS_OK && verbs[i].recorded &&
             !changes_record(spool_database(request->ledger->spool), uid, verb, request->argument,
                             (int64_t)time(NULL))) {
             log_warn("an operator's change could not be recorded: %s %s", verb, request->argument);
         }
         log_info("operator (uid %u): %s %s: %s", uid, verb, request->argument, buffer_string(request->answer));
-        return done ? 0 : 1;
+        return (uint32_t)status;
     }
     buffer_format(request->answer, "the ledger knows no \"%s\"", verb);
-    return 1;
+    return EXIT_STATUS_ERROR;
 }
 
 bool on_control_request(void *context, struct service_peer *peer, struct channel_message *message) {

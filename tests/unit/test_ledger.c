@@ -393,12 +393,13 @@ static void the_operator_changes_queue_and_contacts(void **state) {
         {"ping", "", 0, "the ledger is there", "queued,queued"},
         {"queue retry", "all", 0, "2 parcels are due now", "queued,queued"},
         {"queue hold", "1aBcDe-000001-Zz", 0, "1 parcel held", "held,queued"},
-        {"queue hold", "1aBcDe-000077-Zz", 1, "no waiting parcel of 1aBcDe-000077-Zz", "held,queued"},
+        {"queue retry", "1aBcDe-000077-Zz", 67, "no waiting parcel of 1aBcDe-000077-Zz", "held,queued"},
+        {"queue hold", "1aBcDe-000077-Zz", 67, "no waiting parcel of 1aBcDe-000077-Zz", "held,queued"},
         {"queue release", "1aBcDe-000001-Zz", 0, "1 parcel released", "queued,queued"},
         {"queue remove", "1aBcDe-000001-Zz", 0, "1 parcel removed", "removed,queued"},
-        {"queue remove", "1aBcDe-000001-Zz", 1, "no waiting parcel of 1aBcDe-000001-Zz", "removed,queued"},
-        {"contacts forgive", "192.0.2.9", 1, "0 contacts forgiven", "removed,queued"},
-        {"contacts lock", "nonsense", 1, "\"nonsense\" is no address", "removed,queued"},
+        {"queue remove", "1aBcDe-000001-Zz", 67, "no waiting parcel of 1aBcDe-000001-Zz", "removed,queued"},
+        {"contacts forgive", "192.0.2.9", 67, "0 contacts forgiven", "removed,queued"},
+        {"contacts lock", "nonsense", 64, "\"nonsense\" is no address", "removed,queued"},
         {"format disk", "all", 1, "the ledger knows no \"format disk\"", "removed,queued"},
     };
     struct channel_message message;
