@@ -326,3 +326,14 @@ def test_lmtp_goes_to_a_unix_socket(make_instance, source, marker, tmp_path):
             mail_id = id_of(client.mail("someone@example.net", ["mike@example.test", "coco@example.test"], message(marker)))
         assert len(server.wait_parcels(mail_id, "delivered")) == 2
         assert len(sink.messages) == 1 and not sink.faults
+
+
+def test_certificate_and_keys_may_be_absent(make_instance, source, marker):
+    with FakeServer() as sink:
+        server = make_instance(route=sink.endpoint, settings={"certificate": None, "private_key": None, "dkim_private_key_file": None})
+        with server.talk("internal", source) as client:
+            assert "STARTTLS" not in client.ehlo().text
+            mail_id = id_of(client.mail("coco@example.test", "friend@remote.test", message(marker)))
+        server.wait_parcels(mail_id, "delivered")
+        assert b"DKIM-Signature" not in sink.messages[0].data
+        assert re.search("warn .*no certificate is configured", server.log_text())
