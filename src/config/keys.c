@@ -143,7 +143,8 @@ const struct config_key config_keys[] = {
     {ROW(contact_prefix_v6, KEY_NUMBER, "64"), BETWEEN(16, 128), .help = "Bits by which IPv6 addresses are one contact."},
     {ROW(history_days, KEY_NUMBER, "30"), BETWEEN(1, 36500), .help = "Days that finished mail and old contacts are kept."},
     {ROW(lock_command, KEY_TEXT, ""),
-     .help = "A program that is run when a contact is locked out, for instance nft; the contact is %i, or else its last argument."},
+     .help = "A program that is run when a contact is locked out, for instance nft, with the rights that the server was started with; "
+             "the contact is %i, or else its last argument."},
     {ROW(unlock_command, KEY_TEXT, ""), .help = "The same when a lockout ends."},
 
     {ROW(journal_segment_size, KEY_SIZE, "16M"), BETWEEN(65536, INT32_MAX), .heading = "Spool",

@@ -222,6 +222,8 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     EMPTY(HUB_LOG),
     ROW(HUB_LOCKED, hub_contact),
     ROW(HUB_UNLOCKED, hub_contact),
+    ROW(HUB_LOCK_BEGAN, hub_contact),
+    ROW(HUB_LOCK_ENDED, hub_contact),
     ROW(HUB_HITS, hub_hits),
     ROW(HUB_RECEIVER_DIED, hub_receiver_died),
     ROW(HUB_AGENT_WANTED, hub_agent),

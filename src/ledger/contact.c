@@ -63,17 +63,25 @@ void contact_tell(struct ledger *ledger) {
     locked_tell_all(&ledger->locked, tell, ledger);
 }
 
+/* The listener has it run: a firewall takes no orders from this user. */
+static void tell_command(struct ledger *ledger, enum message_kind kind, const char *command, const char *contact) {
+    const struct hub_contact message = {text_of(contact), 0, 0};
+    if (command[0] != '\0' && service_send(service_hub(ledger->service), kind, 0, &message, -1) == CHANNEL_AGAIN) {
+        log_warn("contact %s: %s is not run: the listener does not keep up", contact, command);
+    }
+}
+
 static void lockout_began(struct ledger *ledger, const char *contact, int64_t until) {
     char end[CLOCK_TEXT_SIZE];
     clock_text((time_t)until, end);
     log_warn("contact %s is locked out until %s", contact, end);
-    command_run(ledger->config->lock_command, contact);
+    tell_command(ledger, HUB_LOCK_BEGAN, ledger->config->lock_command, contact);
 }
 
 static void lockout_ended(void *context, const char *contact) {
     struct ledger *ledger = context;
     log_info("contact %s is no longer locked out", contact);
-    command_run(ledger->config->unlock_command, contact);
+    tell_command(ledger, HUB_LOCK_ENDED, ledger->config->unlock_command, contact);
 }
 
 void contact_report(struct ledger *ledger, const struct contacts_state *state) {

@@ -9,7 +9,6 @@
 #include "base/memory.h"
 #include "ledger/ledger_private.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -135,7 +134,6 @@ _Noreturn void ledger_main(const struct process_start *start) {
     static struct ledger ledger;
     const int keep[] = {start->hub, start->control, start->lock, log_descriptor()};
     log_set_program("ledger");
-    (void)signal(SIGCHLD, SIG_IGN); /* lock_command's processes are never waited for */
     privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
     privilege_drop(&start->user, start->chroot);
     ledger.start = start;

@@ -55,9 +55,6 @@ void contact_reload(struct ledger *ledger);
 /* Tells the listener what it does not know yet. */
 void contact_tell(struct ledger *ledger);
 
-/* command.c: runs lock_command or unlock_command, detached. */
-void command_run(const char *command, const char *contact);
-
 /* mail.c */
 bool on_spool_open(void *context, struct service_peer *peer, struct channel_message *message);
 bool on_mail_commit(void *context, struct service_peer *peer, struct channel_message *message);

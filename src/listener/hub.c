@@ -2,6 +2,7 @@
  * What children report to the listener. Children run with fewer rights than this process, so each message is looked up
  * in the whitelist first; a child that says anything else is killed and replaced. */
 #include "base/log.h"
+#include "listener/guard.h"
 #include "listener/supervisor.h"
 #include <unistd.h>
 
@@ -31,6 +32,16 @@ static void on_unlocked(struct child *child, const union channel_values *values)
     lockout_set_remove(child->supervisor->lockouts, values->hub_contact.contact);
 }
 
+static void on_lock_began(struct child *child, const union channel_values *values) {
+    const struct supervisor *supervisor = child->supervisor;
+    guard_run(supervisor->guard, supervisor->config->lock_command, values->hub_contact.contact);
+}
+
+static void on_lock_ended(struct child *child, const union channel_values *values) {
+    const struct supervisor *supervisor = child->supervisor;
+    guard_run(supervisor->guard, supervisor->config->unlock_command, values->hub_contact.contact);
+}
+
 static void on_agent_wanted(struct child *child, const union channel_values *values) {
     agent_wanted(child, &values->hub_agent);
 }
@@ -45,8 +56,8 @@ static const struct {
     uint32_t kind;
     hub_handler *handle;
 } rows[] = {
-    {HUB_READY, on_ready},       {HUB_LOCKED, on_locked},
-    {HUB_UNLOCKED, on_unlocked}, {HUB_AGENT_WANTED, on_agent_wanted},
+    {HUB_READY, on_ready},           {HUB_LOCKED, on_locked},         {HUB_UNLOCKED, on_unlocked},
+    {HUB_LOCK_BEGAN, on_lock_began}, {HUB_LOCK_ENDED, on_lock_ended}, {HUB_AGENT_WANTED, on_agent_wanted},
     {HUB_FINISHED, on_finished},
 };
 

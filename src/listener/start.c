@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "dkim/dkim.h"
+#include "listener/guard.h"
 #include "listener/supervisor.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -96,6 +97,15 @@ static enum exit_status prepare_sandboxes(struct supervisor *supervisor, struct 
     return EXIT_STATUS_OK;
 }
 
+/* The last one to be forked with all privileges, and only where there is something for it to do. */
+static enum exit_status start_guard(struct supervisor *supervisor, struct buffer *error) {
+    const struct config *config = supervisor->config;
+    bool wanted = config->lock_command[0] != '\0' || config->unlock_command[0] != '\0';
+    (void)error;
+    supervisor->guard = wanted && !supervisor->options.queue_run ? guard_start(supervisor->start_report >= 0) : -1;
+    return EXIT_STATUS_OK;
+}
+
 static enum exit_status reduce_privileges(struct supervisor *supervisor, struct buffer *error) {
     (void)supervisor;
     (void)error;
@@ -106,7 +116,7 @@ static enum exit_status reduce_privileges(struct supervisor *supervisor, struct 
 typedef enum exit_status checklist_step(struct supervisor *supervisor, struct buffer *error);
 static checklist_step *const checklist[] = {
     open_log,       find_users,        make_directories, take_lock,         open_control_sockets, open_ports,
-    write_pid_file, read_certificates, check_passwords,  prepare_sandboxes, reduce_privileges,
+    write_pid_file, read_certificates, check_passwords,  prepare_sandboxes, start_guard,          reduce_privileges,
 };
 
 enum exit_status start_checklist(struct supervisor *supervisor, struct buffer *error) {

@@ -273,7 +273,7 @@ def test_commands_run_when_a_contact_is_locked_out_and_when_that_ends(make_insta
     server = make_instance(start=False, settings={"prohibited_seconds": 1})
     script = server.path("ban")
     with open(script, "w", encoding="ascii") as stream:
-        stream.write('#!/bin/sh\necho "$*" >> "$0.done"\n')
+        stream.write('#!/bin/sh\necho "$*" $(id -u) $(grep CapEff /proc/self/status) >> "$0.done"\n')
     os.chmod(script, 0o755)
     with open(script + ".done", "w", encoding="ascii"):
         os.chmod(script + ".done", 0o666)
@@ -285,7 +285,14 @@ def test_commands_run_when_a_contact_is_locked_out_and_when_that_ends(make_insta
         with open(script + ".done", encoding="ascii") as stream:
             return stream.read().split("\n")[:-1]
     wait_for(lambda: len(told()) >= 2, "both commands", explain=server.log_tail)
-    assert told() == [f"lock {source}", f"unlock {source}"]
+    with open(f"/proc/{server.pid}/status", encoding="ascii") as stream:
+        listener = dict(line.split(":\t") for line in stream.read().splitlines() if ":\t" in line)
+    for line, what in zip(told(), ("lock", "unlock")):
+        words = line.split()
+        assert words[:3] == [what, source, listener["Uid"].split()[0]]
+        if server.root:  # a firewall takes no orders from anybody less
+            assert int(words[-1], 16) & (1 << 12), "without CAP_NET_ADMIN"
+    assert len(told()) == 2
 
 
 def test_ipv6_contacts_count_per_prefix(make_instance):

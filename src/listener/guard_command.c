@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * lock_command and unlock_command: a program of the operator's, started when a lockout begins or ends. Called by
- * contact.c with the ledger's privileges. No shell: the line is split at blanks; %i is the contact, which is the last
- * argument where %i does not occur. It is never waited for (SIGCHLD is ignored, so the kernel reaps it); a program that
- * cannot be started is logged. */
+ * lock_command and unlock_command: a program of the operator's. Called in the guard (guard.c). No shell: the line is
+ * split at blanks; %i is the contact, which is the last argument where %i does not occur. It is never waited for
+ * (SIGCHLD is ignored, so the kernel reaps it); a program that cannot be started is logged. */
+#include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "ledger/ledger_private.h"
+#include "listener/guard.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -68,7 +68,7 @@ static int start(char *const arguments[]) {
     return result;
 }
 
-void command_run(const char *command, const char *contact) {
+void guard_command(const char *command, const char *contact) {
     char *arguments[ARGUMENTS_MAXIMUM + 1];
     if (command == NULL || command[0] == '\0') {
         return;
