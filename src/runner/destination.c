@@ -13,12 +13,9 @@
 #define AHEAD_MAXIMUM 32   /* jobs whose content is fetched before there is an agent for them */
 #define RECORDING_FACTOR 4 /* unrecorded results, in agent_limits, before nothing new is started */
 
-/* Where local mail goes: by LMTP when the key lmtp names a server, else by the configured transport. */
+/* Local mail goes by local_transport, which is lmtp by default where the key lmtp names a server. */
 static const char *transport_for(const struct config *config, enum envelope_delivery delivery) {
-    if (delivery != DELIVERY_LOCAL) {
-        return "smtp";
-    }
-    return config->lmtp[0] != '\0' ? "lmtp" : config->local_transport;
+    return delivery == DELIVERY_LOCAL ? config->local_transport : "smtp";
 }
 
 static struct destination **bucket_of(struct runner *runner, const char *domain) {

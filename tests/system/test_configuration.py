@@ -313,14 +313,13 @@ def test_message_id_base_36_has_no_small_letters(world, source, marker):
         assert re.fullmatch(r"[0-9A-Z]{6}-[0-9A-Z]{6}-[0-9A-Z]{2}", world.submit(source, "mike@example.test", message(f"{marker}-{number}")))
 
 
-def test_lmtp_goes_to_a_unix_socket(make_instance, source, marker, tmp_path):
-    path = str(tmp_path / "lmtp.sock")
+def test_lmtp_goes_to_a_unix_socket(make_instance, source, marker):
+    server = make_instance(start=False)
+    path = server.path("lmtp.sock")
     with FakeServer(path=path, lmtp=True) as sink:
-        os.chmod(tmp_path, 0o755)
         os.chmod(path, 0o666)
-        for folder in (tmp_path.parent, tmp_path.parent.parent):
-            os.chmod(folder, 0o755)
-        server = make_instance(settings={"lmtp": path, "local_transport": "lmtp"})
+        server.settings.update(lmtp=path, local_transport=None)
+        server.start()
         with server.talk(source=source) as client:
             client.ehlo()
             mail_id = id_of(client.mail("someone@example.net", ["mike@example.test", "coco@example.test"], message(marker)))
@@ -337,3 +336,11 @@ def test_certificate_and_keys_may_be_absent(make_instance, source, marker):
         server.wait_parcels(mail_id, "delivered")
         assert b"DKIM-Signature" not in sink.messages[0].data
         assert re.search("warn .*no certificate is configured", server.log_text())
+
+
+def test_local_transport_decides_also_where_lmtp_is_set(make_instance, source, marker):
+    server = make_instance(settings={"lmtp": "127.0.0.1:1", "local_transport": "maildir"})
+    with server.talk(source=source) as client:
+        client.ehlo()
+        client.mail("someone@example.net", "mike@example.test", message(marker))
+    server.wait_mail("mike@example.test", marker)
