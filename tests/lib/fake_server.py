@@ -91,7 +91,8 @@ class FakeServer:
                 client, peer = listener.accept()
             except OSError:
                 return
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not self.path:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._serve, args=(client, peer), daemon=True).start()
 
     def _serve(self, client, peer):
