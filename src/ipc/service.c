@@ -3,10 +3,12 @@
  * Runs under its process's privileges, one thread, one epoll loop. An asker that breaks its rules is closed and logged;
  * a service itself fails only for want of memory or descriptors, which base/ makes fatal. */
 #include "ipc/service.h"
+#include "base/clock.h"
 #include "base/exit_status.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "ipc/scratch.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -14,6 +16,7 @@
 
 /* Messages taken from one peer in one round: enough for batches to form, few enough that nobody waits for a talker. */
 #define ROUND_MAXIMUM 32
+#define RUNNER_PATIENCE_MS 5000
 
 struct peer_node { /* peer first: the two addresses are the same */
     struct service_peer peer;
@@ -269,8 +272,18 @@ enum channel_result service_send(struct service_peer *peer, uint32_t kind, uint3
     return channel_send(peer->fd, kind, serial, values, pass_fd);
 }
 
+/* A few messages of 64 KiB fill a channel, and the runner asks for dozens at once. It never waits for us, so it takes
+ * them as soon as it gets its turn; closed, it would lose what agents deliver just now, which would come twice. Nobody
+ * else is waited for: strangers may have taken over a receiver. */
+static enum channel_result send_answer(struct service_peer *peer, uint32_t kind, uint32_t serial, const void *values,
+                                       int pass_fd) {
+    if (peer->kind != PEER_RUNNER || peer->fd < 0)
+        return service_send(peer, kind, serial, values, pass_fd);
+    return scratch_send(peer->fd, kind, serial, values, pass_fd, clock_deadline(RUNNER_PATIENCE_MS));
+}
+
 void service_answer(struct service_peer *peer, uint32_t kind, uint32_t serial, const void *values, int pass_fd) {
-    enum channel_result result = service_send(peer, kind, serial, values, pass_fd);
+    enum channel_result result = send_answer(peer, kind, serial, values, pass_fd);
 
     if (result == CHANNEL_BAD)
         log_error("an answer %s to %s[%u] passes its bounds", kind_name(kind), peer_names[peer->kind], peer->pid);
