@@ -111,6 +111,24 @@ void contact_reload(struct ledger *ledger) {
     contact_tell(ledger);
 }
 
+static void see_overdue(void *context, const char *contact, int64_t until, int64_t began) {
+    (void)began;
+    if (until <= (int64_t)time(NULL)) {
+        lockout_ended(context, contact);
+    }
+}
+
+/* Lockouts that were over while no ledger ran: whoever the lock_command shuts out cannot connect to be let in again. */
+void contact_start(struct ledger *ledger) {
+    struct database *database = spool_database(ledger->spool);
+    bool changed;
+    if (!contacts_locked(database, 1, see_overdue, ledger) ||
+        !contacts_expire(database, (int64_t)time(NULL), &changed)) {
+        log_error("lockouts cannot be ended: %s", database_error(database));
+    }
+    contact_reload(ledger);
+}
+
 /* ---- receivers' requests ---- */
 
 static void answer(struct ledger *ledger, struct service_peer *peer, uint32_t serial, bool good,

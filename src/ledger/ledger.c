@@ -141,7 +141,7 @@ _Noreturn void ledger_main(const struct process_start *start) {
     ledger.spool = open_spool(&ledger);
     ledger.checkpointer = checkpointer_start(start->config->database);
     ledger.service = service_new(&definition, start->hub, &ledger);
-    contact_reload(&ledger);
+    contact_start(&ledger);
     control_listen(&ledger);
     timer_start(&ledger);
     service_run(ledger.service);

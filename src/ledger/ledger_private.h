@@ -50,6 +50,8 @@ bool on_hub_receiver_died(void *context, struct service_peer *peer, struct chann
 struct contacts_policy contact_policy(const struct ledger *ledger);
 /* Passes on what a call to store/contacts.h did to a lockout. */
 void contact_report(struct ledger *ledger, const struct contacts_state *state);
+/* At the start: ends what is overdue, then contact_reload. */
+void contact_start(struct ledger *ledger);
 /* Reads all lockouts anew and reports what differs. */
 void contact_reload(struct ledger *ledger);
 /* Tells the listener what it does not know yet. */
