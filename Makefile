@@ -140,4 +140,4 @@ clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind
 
 .PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint crash volume mutants bench install clean
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -170,6 +170,12 @@ static void an_asker_from_the_hub_is_served(void **state) {
     close(asker);
 }
 
+/* Returns once the service stands still: a signal takes its time. */
+static void hold_service(void) {
+    assert_int_equal(kill(child, SIGSTOP), 0);
+    assert_int_equal(waitpid(child, NULL, WUNTRACED), child);
+}
+
 static void what_arrived_together_is_one_batch(void **state) {
     int askers[8];
     struct dns_ask question = {.name = TEXT("a.example"), .type = DNS_TYPE_A};
@@ -181,7 +187,7 @@ static void what_arrived_together_is_one_batch(void **state) {
     for (int i = 0; i < 8; i++)
         askers[i] = new_asker();
     assert_serves(askers[7]);
-    kill(child, SIGSTOP);
+    hold_service();
     for (int i = 0; i < 8; i++)
         for (uint32_t k = 0; k < 2; k++)
             assert_int_equal(channel_send(askers[i], DNS_ASK, k, &question, -1), CHANNEL_OK);
@@ -204,7 +210,7 @@ static void one_talker_gets_a_bounded_share_of_a_round(void **state) {
 
     (void)state;
     assert_serves(asker);
-    kill(child, SIGSTOP);
+    hold_service();
     for (uint32_t k = 0; k < 60; k++)
         assert_int_equal(channel_send(asker, DNS_ASK, k, &question, -1), CHANNEL_OK);
     kill(child, SIGCONT);
