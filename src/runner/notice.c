@@ -182,7 +182,8 @@ static bool put_envelope(const struct notice *notice, struct buffer *cargo, bool
     envelope_set(&envelope.message_id, text_of(message_id));
     envelope.auto_generated = 1;
     envelope.body = eight_bit ? BODY_8BITMIME : BODY_7BIT;
-    envelope_add(&envelope, text_of(notice->sender), text_of(notice->sender), notice->delivery);
+    envelope_add(&envelope, text_of(notice->sender), text_of(notice->target != NULL ? notice->target : notice->sender),
+                 notice->delivery);
     bool fits = envelope_format(&envelope, cargo);
     envelope_free(&envelope);
     return fits;

@@ -24,6 +24,7 @@ struct notice {
     const char *envid, *message_id;
     const char *host;                /* the server that said no, "" when it was us */
     enum envelope_delivery delivery; /* of the notice: is the sender one of ours */
+    const char *target;              /* where it goes then: the sender's account; NULL: his address */
     int64_t arrived_at, now;
     struct text original; /* header section of the original, "" when it cannot be read */
     const struct notice_failure *failures;

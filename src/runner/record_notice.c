@@ -27,6 +27,15 @@ static enum envelope_delivery delivery_to(struct runner *runner, const char *add
     return users_local_domain(runner->database, domain) == USERS_YES ? DELIVERY_LOCAL : DELIVERY_REMOTE;
 }
 
+/* Who has logged in sends as himself (rule sender-login), perhaps in other letters than his mailbox is named with. */
+static const char *target_of(struct runner *runner, const struct job *job, const char *sender,
+                             enum envelope_delivery delivery) {
+    if (delivery == DELIVERY_LOCAL && strchr(sender, '@') == NULL) {
+        return runner->config->postmaster; /* <postmaster> */
+    }
+    return delivery == DELIVERY_LOCAL && job->envelope.account[0] != '\0' ? job->envelope.account : NULL;
+}
+
 /* The original's header section: ours on top, then as much of the message as a notice may quote. */
 static void read_original(const struct job *job, struct buffer *section) {
     size_t added = job->headers_length < (int64_t)NOTICE_HEADERS_MAXIMUM ? (size_t)job->headers_length : 0;
@@ -96,6 +105,7 @@ static void build(struct runner *runner, struct job *job, const struct parcel *f
         .failures = told,
         .count = count,
     };
+    notice.target = target_of(runner, job, first->from_url, notice.delivery);
     make_id(runner, job, first, notice.id);
     buffer_init(&section, 2 * NOTICE_HEADERS_MAXIMUM);
     read_original(job, &section);
