@@ -139,7 +139,7 @@ void child_close_hub(struct child *child) {
 }
 
 void child_kill(struct child *child) {
-    if (kill(child->pid, SIGKILL) != 0) {
+    if (!child->reaped && kill(child->pid, SIGKILL) != 0) {
         log_error("%s[%ld] cannot be killed: %s", process_names[child->kind], (long)child->pid, strerror(errno));
     }
 }
@@ -205,6 +205,7 @@ void children_reap(struct supervisor *supervisor) {
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
         struct child *child = take_child(supervisor, pid);
         if (child != NULL) {
+            child->reaped = true;
             child_ended(child, wait_status);
         }
     }

@@ -31,6 +31,7 @@ struct child {
     struct loop_watch *watch;
     bool ready;   /* a service: has said HUB_READY */
     bool retired; /* told to end: replaced by another, or the server stops */
+    bool reaped;  /* waited for: its pid may be somebody else's */
     /* receivers */
     enum receiver_state state;
     bool outdated;                 /* knows yesterday's services or settings: gets no further client */
