@@ -118,8 +118,10 @@ def test_a_kill_in_the_middle_of_a_big_message_leaves_nothing_of_it(server, vict
     assert [row[0] for row in server.sql("select mail_id from mails where remote_ip = ?", source)] == [later]
 
 
-def mailbox_folder(server, name):
-    return server.path("dovecot" if server.dovecot else ".", "mail", "example.test", LOCAL[0].split("@")[0], name)
+def half_written(server):
+    """Files that a delivery has begun and not finished."""
+    folder = server.path("dovecot" if server.dovecot else ".", "mail", "example.test", LOCAL[0].split("@")[0], "tmp")
+    return [os.path.join(folder, name) for name in os.listdir(folder)] if os.path.isdir(folder) else []
 
 
 @pytest.mark.parametrize("victim", ["agent", "runner", "ledger", "all"])
@@ -128,14 +130,14 @@ def test_a_kill_in_the_middle_of_a_big_delivery_leaves_no_half_message(server, v
     if server.dovecot and victim in ("runner", "ledger"):
         pytest.skip("to these the way of delivery makes no difference")
     letter = Letter(3, 20 * MIB, [LOCAL[0]])
-    for name in os.listdir(mailbox_folder(server, "tmp")):  # of an agent that was killed before
-        os.unlink(os.path.join(mailbox_folder(server, "tmp"), name))
+    for path in half_written(server):  # by an agent that was killed before
+        os.unlink(path)
     with server.talk(source=fresh_source(), timeout=120) as client:
         begin(client, letter.recipients)
         client.socket.sendall(stuffed(letter.data()))
         letter.mail_id = client.reply().text.rpartition("id=")[2]
     limit = time.monotonic() + TIMEOUT
-    while not os.listdir(mailbox_folder(server, "tmp")) and unfinished(server, [letter.mail_id]):
+    while not half_written(server) and unfinished(server, [letter.mail_id]):
         assert time.monotonic() < limit, server.log_tail()  # without a pause: it takes a few milliseconds
     if victim == "all":
         server.kill_all()

@@ -145,24 +145,24 @@ static void malformed_bytes_are_refused(void **state) {
         enum channel_result result;
     } rows[] = {
 #define BYTES(string) string, sizeof(string) - 1
-        {"a good one", BYTES("\x0d\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0"), CHANNEL_OK},
-        {"half a head", BYTES("\x0d\0\0\0\x07\0"), CHANNEL_BAD},
-        {"a head alone", BYTES("\x0d\0\0\0\x07\0\0\0"), CHANNEL_BAD},
-        {"one byte too few", BYTES("\x0d\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0"), CHANNEL_BAD},
-        {"one byte too many", BYTES("\x0d\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\0"), CHANNEL_BAD},
-        {"a text longer than the message", BYTES("\x0d\0\0\0\x07\0\0\0\x30\0\0\0::1\x19\0\0\0"), CHANNEL_BAD},
-        {"a length that would wrap", BYTES("\x0d\0\0\0\x07\0\0\0\xff\xff\xff\xff::1\x19\0\0\0"), CHANNEL_BAD},
-        {"a port above 65535", BYTES("\x0d\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\x01\0"), CHANNEL_BAD},
+        {"a good one", BYTES("\x0f\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0"), CHANNEL_OK},
+        {"half a head", BYTES("\x0f\0\0\0\x07\0"), CHANNEL_BAD},
+        {"a head alone", BYTES("\x0f\0\0\0\x07\0\0\0"), CHANNEL_BAD},
+        {"one byte too few", BYTES("\x0f\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0"), CHANNEL_BAD},
+        {"one byte too many", BYTES("\x0f\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\0"), CHANNEL_BAD},
+        {"a text longer than the message", BYTES("\x0f\0\0\0\x07\0\0\0\x30\0\0\0::1\x19\0\0\0"), CHANNEL_BAD},
+        {"a length that would wrap", BYTES("\x0f\0\0\0\x07\0\0\0\xff\xff\xff\xff::1\x19\0\0\0"), CHANNEL_BAD},
+        {"a port above 65535", BYTES("\x0f\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\x01\0"), CHANNEL_BAD},
         {"kind 0", BYTES("\0\0\0\0\x07\0\0\0"), CHANNEL_BAD},
         {"an unknown kind", BYTES("\xff\0\0\0\x07\0\0\0"), CHANNEL_BAD},
         {"a huge kind", BYTES("\xff\xff\xff\xff\x07\0\0\0"), CHANNEL_BAD},
-        {"bytes behind an empty message", BYTES("\x0b\0\0\0\x07\0\0\0x"), CHANNEL_BAD},
+        {"bytes behind an empty message", BYTES("\x0d\0\0\0\x07\0\0\0x"), CHANNEL_BAD},
 #undef BYTES
     };
 
     (void)state;
-    assert_int_equal(CONTACT_OPEN, 0x0d);
-    assert_int_equal(HUB_READY, 0x0b);
+    assert_int_equal(CONTACT_OPEN, 0x0f);
+    assert_int_equal(HUB_READY, 0x0d);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         assert_int_equal(send(ends[0], rows[i].bytes, rows[i].length, 0), rows[i].length);
         enum channel_result result = receive();
@@ -215,7 +215,7 @@ static void send_descriptors(const void *bytes, size_t length, int count) {
 }
 
 static void more_than_one_descriptor_is_malformed_and_all_are_closed(void **state) {
-    static const char ready[] = "\x0b\0\0\0\x07\0\0\0";
+    static const char ready[] = "\x0d\0\0\0\x07\0\0\0";
 
     (void)state;
     for (int count = 1; count <= 10; count++) {
