@@ -3,6 +3,7 @@
  * SIGUSR1 and the end of a log period: a new log file. Runs in the listener with its reduced capabilities. */
 #include "base/file.h"
 #include "base/log.h"
+#include "dkim/dkim.h"
 #include "listener/heap.h"
 #include "listener/supervisor.h"
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CONFIGURATION_MAXIMUM (4u << 20)
@@ -52,6 +54,46 @@ enum exit_status supervisor_check_passwords(const struct config *config, struct 
         free(password);
     }
     return EXIT_STATUS_OK;
+}
+
+static bool has_key(const char *file, const char *domain, const char *selector, struct buffer *error) {
+    struct dkim_key *key = dkim_key_read(file, domain, selector, error);
+    bool good = key != NULL;
+    dkim_key_free(key);
+    return good;
+}
+
+static bool has_keys(const struct config *config, struct buffer *error) {
+    const char *shared = config->dkim_private_key_file;
+    bool good = shared == NULL || shared[0] == '\0' || has_key(shared, "", config->dkim_selector, error);
+    for (size_t i = 0; good && i < config->dkim_count; i++) {
+        const struct config_dkim *row = &config->dkims[i];
+        good = has_key(row->private_key_file, row->domain, row->selector, error);
+    }
+    return good;
+}
+
+/* A signer that cannot use its keys ends, and without one nobody is served. They are tried in a process of their own:
+ * what lies in this one's memory lies in every receiver's. */
+static enum exit_status check_keys(const struct config *config, struct buffer *error) {
+    int ends[2], wait_status = 0;
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        buffer_format(error, "no pipe: %s", strerror(errno));
+        return EXIT_STATUS_SYSTEM;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool good = has_keys(config, error);
+        (void)file_write_all(ends[1], error->data, error->length);
+        _exit(good ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG);
+    }
+    close(ends[1]);
+    bool good = pid > 0 && file_read_into(ends[0], error) && waitpid(pid, &wait_status, 0) == pid && wait_status == 0;
+    close(ends[0]);
+    if (!good && error->length == 0) {
+        buffer_format(error, "the DKIM keys cannot be tried: %s", strerror(errno));
+    }
+    return good ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG;
 }
 
 /* A memory file with these bytes, to be read from its start. */
@@ -147,6 +189,7 @@ void supervisor_reload(struct supervisor *supervisor) {
                 startup_users(renewal.config, &renewal.users, &error) == EXIT_STATUS_OK &&
                 supervisor_read_certificates(renewal.config, &renewal.tls, &error) == EXIT_STATUS_OK &&
                 supervisor_check_passwords(renewal.config, &error) == EXIT_STATUS_OK &&
+                check_keys(renewal.config, &error) == EXIT_STATUS_OK &&
                 port_set_open(&renewal.ports, renewal.config, &supervisor->ports, &error) == EXIT_STATUS_OK;
     if (good) {
         adopt(supervisor, &renewal);
