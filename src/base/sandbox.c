@@ -45,7 +45,6 @@ static const int common_calls[] = {
     SCMP_SYS(lseek),
     SCMP_SYS(fstat),
     SCMP_SYS(ftruncate),
-    SCMP_SYS(fcntl),
     SCMP_SYS(sendfile),
     SCMP_SYS(copy_file_range),
     SCMP_SYS(getsockopt),
@@ -108,6 +107,13 @@ static const struct limited_call {
      * chroot is empty, and it opens nothing. */
     {SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH, AT_EMPTY_PATH},
     {SCMP_SYS(prctl), 0, UINT32_MAX, PR_SET_NAME},
+    /* Not F_SETOWN and F_SETSIG, which have the kernel send signals to any process of this user. */
+    {SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFL},
+    {SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFL},
+    {SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFD},
+    {SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFD},
+    {SCMP_SYS(fcntl), 1, UINT32_MAX, F_ADD_SEALS},
+    {SCMP_SYS(fcntl), 1, UINT32_MAX, F_GET_SEALS},
     /* abort(); allow_own_signals sees to it that only this process is meant. */
     {SCMP_SYS(tgkill), 2, UINT32_MAX, SIGABRT},
 };
