@@ -59,16 +59,17 @@ int submission_exit_status(const char *reply) {
     return EX_TEMPFAIL;
 }
 
+#define PIECE_MAXIMUM (64u * 1024) /* what the client encodes at a time */
+
 struct content {
-    struct text message;
-    bool given;
+    struct text message, rest;
 };
 
 static bool give_content(void *context, bool rewind, struct text *piece) {
     struct content *content = context;
-    content->given = content->given && !rewind;
-    *piece = content->given ? TEXT_NONE : content->message;
-    content->given = true;
+    content->rest = rewind ? content->message : content->rest;
+    *piece = text_first(content->rest, PIECE_MAXIMUM);
+    content->rest = text_from(content->rest, PIECE_MAXIMUM);
     return true;
 }
 

@@ -78,8 +78,8 @@ struct client_recipient {
     bool asked;                           /* its RCPT was sent, so that a reply belongs to it; false before */
     char reply[CLIENT_REPLY_SIZE];
 };
-/* Gives the message piece by piece, from the start after rewind; an empty piece is the end. False: it cannot be read.
- */
+/* Gives the message in pieces of at most 64 KiB, from the start after rewind; an empty piece is the end. False: it
+ * cannot be read. */
 typedef bool client_content(void *context, bool rewind, struct text *piece);
 struct client_message {
     const char *from;        /* reverse-path, "" for <> */
