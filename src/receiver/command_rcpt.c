@@ -42,6 +42,12 @@ void command_rcpt(struct session *session, struct text argument) {
         return;
     }
     const struct rule *rule = evaluate(session, &recipient, &reply);
+    /* Each refusal is a row of evidence, and many of them may count as one violation: nobody makes them without end. */
+    if (rule != NULL && session->transaction.told >= (unsigned long)session->config->recipient_maximum) {
+        session_reply(session, 452, "4.5.3", "Too many recipients: %ld refused ones at most",
+                      session->config->recipient_maximum);
+        return;
+    }
     if (rule != NULL) {
         transaction_refuse(session, &recipient, &reply);
         session_send(session, &reply, rule->name, rule->mercy);
