@@ -4,17 +4,23 @@
  *
  * THE INSTANT OF COMMITMENT of a journal mail is the return of journal_finish() for its batch: one fdatasync(2). That
  * of a mail file is the flush of its directory after the rename (mail_file.h). States and what a start makes of them:
- *
- *   `mail` record | flushed | `gone` | file  | rows      | the message is           | a start does
- *   no            |         |        | no    | none      | not accepted (no 250)    | nothing
- *   yes           | no      |        | no    | none      | unanswered               | applies it if whole: the client
- * may send again yes           | failed  |        | no    | none      | refused (451), cut       | nothing: the cut
- * says it never happened yes           | yes     | no     | no    | none      | accepted, rows wait      | adds the
- * rows yes           | yes     | no     | no    | queued    | accepted                 | nothing yes           | yes |
- * no     | yes   | any       | moved to rest            | the file wins: place becomes 'file' any           | yes     |
- * file   | yes   | deferred  | at rest                  | nothing no            |         |        | yes   | none |
- * accepted (large), rows wait | adds the rows from the file any           | yes     | ended  | yes   | ended     |
- * ended, not yet unlinked  | unlinks the file any           | yes     | ended  | no    | ended     | ended | nothing */
+ */
+// clang-format off
+/*
+ *   `mail` record | flushed | `gone` | file | rows     | the message is                   | a start does
+ *   --------------|---------|--------|------|----------|----------------------------------|---------------------------------
+ *   no            |         |        | no   | none     | not accepted (no 250)            | nothing
+ *   yes           | no      |        | no   | none     | unanswered: it may be sent again | applies the record if it is whole
+ *   yes           | failed  |        | no   | none     | refused (451), cut               | nothing: the cut says it never was
+ *   yes           | yes     | no     | no   | none     | accepted, rows wait              | adds the rows
+ *   yes           | yes     | no     | no   | queued   | accepted                         | nothing
+ *   yes           | yes     | no     | yes  | any      | moved to rest                    | the file wins: place is 'file'
+ *   any           | yes     | file   | yes  | deferred | at rest                          | nothing
+ *   no            |         |        | yes  | none     | accepted (large), rows wait      | adds the rows from the file
+ *   any           | yes     | ended  | yes  | ended    | ended, not yet unlinked          | unlinks the file
+ *   any           | yes     | ended  | no   | ended    | ended                            | nothing
+ */
+// clang-format on
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
 #include "store/segment.h"
