@@ -112,7 +112,7 @@ enum commit_outcome ask_commit(int ledger, const struct mail_commit *commit, int
     struct mail_committed answer;
 
     if (!ask(ledger, MAIL_COMMIT, commit, fd, MAIL_COMMITTED, &answer, COMMIT_LIMIT))
-        return COMMIT_FAILED;
+        return COMMIT_UNKNOWN;
     return (enum commit_outcome)answer.outcome;
 }
 

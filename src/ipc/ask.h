@@ -34,7 +34,8 @@ bool ask_contact_login(int ledger, int64_t contact_id, const char *account, stru
 bool tell_recipient_refused(int ledger, const struct recipient_refused *refused);
 /* A file for a large message; -1 and the outcome when there is none. */
 int ask_spool_file(int ledger, const char *mail_id, enum commit_outcome *outcome);
-/* fd: the sealed memfd or -1. COMMIT_FAILED when the ledger is gone: the message was NOT accepted. */
+/* fd: the sealed memfd or -1. COMMIT_UNKNOWN when no answer came: the ledger may have died between its flush and the
+ * answer. The client is refused all the same, and one that tries again may have the message delivered twice. */
 enum commit_outcome ask_commit(int ledger, const struct mail_commit *commit, int fd);
 /* signer: headers appended; false for a temporary failure. */
 bool ask_signature(int signer, const struct sign_mail *mail, int fd, struct buffer *headers);

@@ -131,7 +131,8 @@ enum commit_outcome {
     COMMIT_OK,
     COMMIT_FAILED /* 451 4.3.0 */,
     COMMIT_FULL /* 452 4.3.1 */,
-    COMMIT_INVALID /* a bug of the asker */
+    COMMIT_INVALID /* a bug of the asker */,
+    COMMIT_UNKNOWN /* never sent: what an asker makes of an answer that did not come */
 };
 struct mail_committed {
     uint32_t outcome;

@@ -142,6 +142,19 @@ static enum commit_outcome commit(struct session *session, const struct added *a
     return outcome;
 }
 
+static const char *failure_words(enum commit_outcome outcome) {
+    static const char *const words[] = {
+        [COMMIT_FAILED] = "failed",
+        [COMMIT_FULL] = "no room",
+        [COMMIT_INVALID] = "the ledger calls it invalid",
+        [COMMIT_UNKNOWN] =
+            "the ledger gave no answer; if it is in the queue and the client tries again, it arrives twice",
+    };
+
+    return words[outcome];
+}
+
+/* Also where nobody knows, the client hears that it was not taken: twice is better than never. */
 static void answer(struct session *session, enum commit_outcome outcome) {
     const char *name = session->config->server_name;
     const struct transaction *transaction = &session->transaction;
@@ -153,10 +166,8 @@ static void answer(struct session *session, enum commit_outcome outcome) {
         session_reply(session, 250, "2.0.0", "OK id=%s", session->mail_id);
         return;
     }
-    log_error("not saved: from=<%s> to=%zu: %s", transaction->from_text, transaction->envelope.recipient_count,
-              outcome == COMMIT_FULL      ? "no room"
-              : outcome == COMMIT_INVALID ? "the ledger calls it invalid"
-                                          : "failed");
+    log_error("%s: from=<%s> to=%zu: %s", outcome == COMMIT_UNKNOWN ? "perhaps saved" : "not saved",
+              transaction->from_text, transaction->envelope.recipient_count, failure_words(outcome));
     if (outcome == COMMIT_FULL)
         session_reply(session, 452, "4.3.1", "%s insufficient system storage id=%s", name, session->mail_id);
     else

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -403,9 +404,27 @@ static void a_service_that_is_gone_gives_the_temporary_outcome(void **state) {
     assert_false(ask_contact_open(ends[0], "::1", 25, &contact));
     assert_int_equal(ask_spool_file(ends[0], "x", &outcome), -1);
     assert_int_equal(outcome, COMMIT_FAILED);
-    assert_int_equal(ask_commit(ends[0], &commit, -1), COMMIT_FAILED);
+    assert_int_equal(ask_commit(ends[0], &commit, -1), COMMIT_UNKNOWN);
     assert_false(ask_signature(ends[0], &sign, -1, &headers));
     close(ends[0]);
+}
+
+/* It may have flushed before it died: that is neither saved nor failed. */
+static void a_commit_that_was_taken_but_not_answered_is_unknown(void **state) {
+    static char room[CHANNEL_MESSAGE_MAXIMUM];
+    static union channel_values values;
+    struct mail_commit commit = {.place = CARGO_INLINE, .cargo = TEXT("cargo")};
+    struct channel_message message;
+    int ends[2];
+
+    (void)state;
+    assert_true(channel_pair(ends));
+    assert_int_equal(shutdown(ends[1], SHUT_WR), 0); /* it reads, but says nothing any more */
+    assert_int_equal(ask_commit(ends[0], &commit, -1), COMMIT_UNKNOWN);
+    assert_int_equal(channel_receive(ends[1], 0, room, &values, &message), CHANNEL_OK);
+    assert_int_equal(message.kind, MAIL_COMMIT);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, start_service, stop_service)
@@ -427,6 +446,7 @@ int main(void) {
         TEST(overlapping_questions_are_each_answered),
         TEST(a_resolver_that_is_gone_answers_timeout),
         TEST(a_service_that_is_gone_gives_the_temporary_outcome),
+        TEST(a_commit_that_was_taken_but_not_answered_is_unknown),
     };
     int silent = open("/dev/null", O_WRONLY | O_CLOEXEC);
     log_start(silent, "test", LOG_LEVEL_INFO);

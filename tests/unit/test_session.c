@@ -31,6 +31,7 @@ static struct seen {
     struct mail_commit commit;
     char cargo[CARGO_KEPT];
     char last_rule[64];
+    bool ledger_dies; /* between its flush and its answer; the test says so */
 } * seen;
 
 static char example_test[] = "example.test", server_name[] = "mail.example.test", title[] = "Example",
@@ -99,6 +100,8 @@ static void answer_ledger(int fd, const struct channel_message *message) {
         break;
     case MAIL_COMMIT:
         keep_cargo(&values->mail_commit, message->fd, spool);
+        if (seen->ledger_dies)
+            _exit(0);
         (void)channel_send(fd, MAIL_COMMITTED, message->serial, &(struct mail_committed){COMMIT_OK}, -1);
         break;
     default:
@@ -454,6 +457,31 @@ static void a_local_program_needs_no_dns_and_no_login(void **state) {
     buffer_free(&talk.replies);
 }
 
+/* What was logged since then. */
+static const char *read_log(int log) {
+    static char lines[4096];
+    int64_t length = file_size(log);
+
+    assert_true(length > 0 && length < (int64_t)sizeof lines && file_pread_all(log, lines, (size_t)length, 0));
+    lines[length] = '\0';
+    return lines;
+}
+
+static void a_commit_without_an_answer_is_refused_and_not_called_lost(void **state) {
+    int log = file_memory("log"), silent = log_descriptor();
+
+    (void)state;
+    log_start(log, "test", LOG_LEVEL_ERROR);
+    seen->ledger_dies = true;
+    assert_int_equal(send_message(TEXT("Subject: a\r\n\r\ntext\r\n.\r\n")), 451);
+    seen->ledger_dies = false;
+    log_start(silent, "test", LOG_LEVEL_FATAL);
+    assert_int_equal(seen->commits, 1);
+    assert_non_null(strstr(read_log(log), "perhaps saved: from=<a@example.net> to=1: the ledger gave no answer"));
+    assert_null(strstr(read_log(log), "not saved"));
+    (void)close(log);
+}
+
 /* RFC 5321 4.5.3.2: five minutes for a command, two and three for the data. */
 static void nobody_is_hurried_beyond_the_standards_minima(void **state) {
     static const int64_t minima[] = {
@@ -486,6 +514,7 @@ int main(void) {
         cmocka_unit_test(talking_before_the_greeting_is_refused),
         cmocka_unit_test(a_member_on_the_internal_port_is_not_trusted_for_the_claim),
         cmocka_unit_test(a_local_program_needs_no_dns_and_no_login),
+        cmocka_unit_test(a_commit_without_an_answer_is_refused_and_not_called_lost),
         cmocka_unit_test(nobody_is_hurried_beyond_the_standards_minima),
     };
 
