@@ -90,27 +90,45 @@ static bool leave_memfd(struct message *message) {
     return false;
 }
 
-/* RFC 8601 5: results that claim to be ours, but came from outside, must not be believed by anybody behind us. */
-static void cut_forged_results(struct message *message, size_t section_length) {
-    struct text section = text_first(buffer_text(&message->memory), section_length);
-    struct text rest = section;
+/* Copies lines up to an empty one, without the fields that claim to be ours. Lines that are no fields are kept. */
+static unsigned keep_genuine(struct text *lines, const char *own_name, struct buffer *kept) {
     struct header_field field;
-    struct buffer kept;
     unsigned cut = 0;
 
-    buffer_init(&kept, MEMORY_MAXIMUM);
-    while (header_next(&rest, &field)) {
-        if (header_claims_our_results(&field, message->limits.own_name))
-            cut++;
-        else
-            (void)buffer_append_text(&kept, field.whole);
+    while (lines->length > 0 && !text_starts_nocase(*lines, TEXT("\r\n"))) {
+        if (header_next(lines, &field)) {
+            if (header_claims_our_results(&field, own_name))
+                cut++;
+            else
+                (void)buffer_append_text(kept, field.whole);
+            continue;
+        }
+        size_t end = text_find(*lines, '\n');
+        struct text line = text_first(*lines, end < lines->length ? end + 1 : end);
+        (void)buffer_append_text(kept, line);
+        *lines = text_from(*lines, line.length);
     }
+    return cut;
+}
+
+/* RFC 8601 5: results that claim to be ours, but came from outside, must not be believed by anybody behind us. For us a
+ * line that is no field ends the header section; others read on to the empty line, so their header is searched too. */
+static void cut_forged_results(struct message *message, size_t section_length) {
+    struct text memory = buffer_text(&message->memory);
+    struct text section = text_first(memory, section_length), rest = section;
+    struct buffer kept;
+
+    buffer_init(&kept, MEMORY_MAXIMUM);
+    unsigned cut = keep_genuine(&rest, message->limits.own_name, &kept);
+    size_t header_length = kept.length;
+    rest = text_from(memory, section_length);
+    cut += keep_genuine(&rest, message->limits.own_name, &kept);
     message->header_length = section_length;
     if (cut > 0) {
         log_warn("removed %u Authentication-Results that claimed to be ours", cut);
-        message->header_length = kept.length;
+        message->header_length = header_length;
         (void)buffer_append_text(&message->original, section);
-        (void)buffer_append_text(&kept, text_from(buffer_text(&message->memory), section_length));
+        (void)buffer_append_text(&kept, rest);
         message->length -= message->memory.length - kept.length;
         buffer_free(&message->memory);
         message->memory = kept;

@@ -339,6 +339,17 @@ static void results_in_our_name_are_removed_and_nothing_else(void **state) {
                                              "Authentication-Results: mail.example.test; in the body\r\n")));
 }
 
+static void results_in_our_name_behind_a_junk_line_are_removed_too(void **state) {
+    (void)state;
+    assert_int_equal(send_message(TEXT("A: 1\r\njunk\r\nAuthentication-Results: mail.example.test;\r\n dkim=pass\r\n"
+                                       " folded junk\r\nB: 2\r\n more junk\r\n"
+                                       "authentication-results: mail.example.test; spf=pass\r\n\r\n"
+                                       "Authentication-Results: mail.example.test; in the body\r\n")),
+                     250);
+    assert_true(text_equal(committed_message(), TEXT("A: 1\r\njunk\r\nB: 2\r\n more junk\r\n\r\n"
+                                                     "Authentication-Results: mail.example.test; in the body\r\n")));
+}
+
 static void check_large(size_t size, enum cargo_place place) {
     struct buffer message;
 
@@ -506,6 +517,7 @@ int main(void) {
         cmocka_unit_test(a_message_is_committed_byte_for_byte),
         cmocka_unit_test(the_envelope_holds_accepted_recipients_alone),
         cmocka_unit_test(results_in_our_name_are_removed_and_nothing_else),
+        cmocka_unit_test(results_in_our_name_behind_a_junk_line_are_removed_too),
         cmocka_unit_test(large_messages_travel_as_files),
         cmocka_unit_test(too_large_messages_are_refused_in_step),
         cmocka_unit_test(smuggled_ends_are_refused),
