@@ -35,6 +35,7 @@ static union channel_values values;
 struct stage {
     pid_t pid;
     int hub, ledger, control;
+    int runner_hub, runner_ledger; /* the other ends, until the runner has them */
     long retry;
 };
 
@@ -72,7 +73,8 @@ static inline void run_child(struct stage *stage, int hub, int ledger, bool cron
     runner_main(&start);
 }
 
-static inline struct stage begin(bool cron) {
+/* Everything but the runner: what is pushed now is there when it looks for the first time. */
+static inline struct stage prepare(void) {
     struct stage stage = {.retry = 60};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int hub[2], ledger[2];
@@ -83,15 +85,26 @@ static inline struct stage begin(bool cron) {
     assert_int_equal(bind(stage.control, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(stage.control, 5), 0);
     stage.hub = hub[0];
+    stage.runner_hub = hub[1];
     stage.ledger = ledger[0];
-    stage.pid = fork();
-    if (stage.pid == 0) {
-        close(hub[0]);
-        close(ledger[0]);
-        run_child(&stage, hub[1], ledger[1], cron);
+    stage.runner_ledger = ledger[1];
+    return stage;
+}
+
+static inline void launch(struct stage *stage, bool cron) {
+    stage->pid = fork();
+    if (stage->pid == 0) {
+        close(stage->hub);
+        close(stage->ledger);
+        run_child(stage, stage->runner_hub, stage->runner_ledger, cron);
     }
-    close(hub[1]);
-    close(ledger[1]);
+    close(stage->runner_hub);
+    close(stage->runner_ledger);
+}
+
+static inline struct stage begin(bool cron) {
+    struct stage stage = prepare();
+    launch(&stage, cron);
     return stage;
 }
 
