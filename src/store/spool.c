@@ -106,6 +106,11 @@ void spool_piece_free(struct piece *piece) {
     free(piece);
 }
 
+void spool_piece_drop(struct spool *spool, struct piece *piece) {
+    spool->strays = spool->strays || piece->to_file;
+    spool_piece_free(piece);
+}
+
 void spool_piece_add(struct spool *spool, struct piece *piece) {
     *spool->last = piece;
     spool->last = &piece->next;
@@ -131,7 +136,7 @@ static void drop_unflushed(struct spool *spool, const struct spool_events *event
         }
         answer(events, piece, SPOOL_FAILED);
         *place = piece->next;
-        spool_piece_free(piece);
+        spool_piece_drop(spool, piece);
     }
     spool->last = place;
 }
@@ -149,7 +154,8 @@ static void write_status_bytes(struct spool *spool) {
                 statuses[count++] = (struct mail_status){piece->endings[i].recipient, piece->endings[i].status};
             }
         }
-        if (count > 0 && !mail_file_set_status(&spool->files, piece->mail_id, statuses, count)) {
+        if (count > 0 && !mail_file_set_status(&spool->files, piece->mail_id, statuses, count) &&
+            (errno != ENOENT || !spool->strays)) {
             log_error("%s: status bytes cannot be written: %s", piece->mail_id, strerror(errno));
         }
         free(statuses);
@@ -167,7 +173,7 @@ static void settle(struct spool *spool, const struct piece *piece) {
     if (piece->place_kind == PLACE_JOURNAL && (piece->ended || piece->to_file)) {
         journal_count_open(spool->journal, piece->place.segment, -1);
     }
-    if (piece->ended && (piece->place_kind == PLACE_FILE || piece->to_file)) {
+    if (piece->ended && (piece->place_kind == PLACE_FILE || piece->to_file || spool->strays)) {
         if (!mail_file_remove(&spool->files, piece->mail_id, &bytes)) {
             log_warn("%s: the file cannot be removed: %s", piece->mail_id, strerror(errno));
         }

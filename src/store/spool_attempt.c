@@ -39,7 +39,16 @@ static enum recipient_status status_of(const struct spool_ending *ending) {
                                                                                        : statuses[ending->result];
 }
 
-/* Keeps those endings whose recipients still wait. False on a database error. */
+static bool is_taken(const struct piece *piece, uint32_t recipient) {
+    for (size_t i = 0; i < piece->ending_count; i++) {
+        if (piece->endings[i].recipient == recipient) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keeps those endings whose recipients still wait, each once. False on a database error. */
 static bool take_endings(struct spool *spool, const struct spool_attempt *attempt, struct piece *piece) {
     piece->endings = memory_new(attempt->count + 1, sizeof *piece->endings);
     for (size_t i = 0; i < attempt->count; i++) {
@@ -49,7 +58,8 @@ static bool take_endings(struct spool *spool, const struct spool_attempt *attemp
         if (found == PARCELS_ERROR) {
             return false;
         }
-        if (found == PARCELS_NO || !row.waiting || ends_in_batch(spool, piece->mail_id, ending->recipient)) {
+        if (found == PARCELS_NO || !row.waiting || is_taken(piece, ending->recipient) ||
+            ends_in_batch(spool, piece->mail_id, ending->recipient)) {
             continue;
         }
         piece->endings[piece->ending_count++] =
@@ -203,7 +213,7 @@ static void learn_from_batch(const struct spool *spool, struct piece *piece) {
 }
 
 static void mark_files(struct spool *spool, struct piece *piece) {
-    piece->mark_file = piece->to_file || piece->place_kind == PLACE_FILE;
+    piece->mark_file = piece->to_file || piece->place_kind == PLACE_FILE || spool->strays;
     for (struct piece *other = spool->first; piece->to_file && other != NULL; other = other->next) {
         other->mark_file = other->mark_file || strcmp(other->mail_id, piece->mail_id) == 0;
     }
@@ -224,7 +234,7 @@ enum spool_outcome spool_add_attempt(struct spool *spool, const struct spool_att
         mark_files(spool, piece);
         spool_piece_add(spool, piece);
     } else {
-        spool_piece_free(piece);
+        spool_piece_drop(spool, piece);
     }
     return outcome;
 }
@@ -253,7 +263,7 @@ enum spool_outcome spool_add_change(struct spool *spool, const char *mail_id, en
     if (outcome == SPOOL_OK) {
         spool_piece_add(spool, piece);
     } else {
-        spool_piece_free(piece);
+        spool_piece_drop(spool, piece);
     }
     return outcome;
 }

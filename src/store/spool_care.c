@@ -46,12 +46,12 @@ void spool_sweep(struct spool *spool) {
 static void add_mover(struct spool *spool, const char *mail_id) {
     struct piece *piece = spool_piece_new(PIECE_ATTEMPT, mail_id, NULL);
     if (mails_place(spool->database, mail_id, &piece->place_kind, &piece->place) == PARCELS_YES &&
-        piece->place_kind == PLACE_JOURNAL && spool_file_from_journal(spool, piece) &&
+        piece->place_kind == PLACE_JOURNAL && (piece->to_file = spool_file_from_journal(spool, piece)) &&
         spool_append_gone(spool, mail_id, GONE_TO_FILE) == JOURNAL_OK) {
-        piece->to_file = piece->in_journal = true;
+        piece->in_journal = true;
         spool_piece_add(spool, piece);
     } else {
-        spool_piece_free(piece);
+        spool_piece_drop(spool, piece);
     }
 }
 

@@ -5,8 +5,10 @@
 #include "base/memory.h"
 #include "store/spool_private.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void spool_file_count(struct spool *spool, int64_t bytes) {
     int64_t sum = (int64_t)spool->file_bytes + bytes;
@@ -64,8 +66,19 @@ static bool write_file(struct spool *spool, struct piece *piece, const struct ca
     return good;
 }
 
+/* Counted already: a failed batch left it. */
+static bool is_stray(const struct spool *spool, const char *mail_id) {
+    struct cargo_lengths lengths;
+    int fd = spool->strays ? mail_file_open(&spool->files, mail_id, O_RDONLY, &lengths) : -1;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return fd >= 0;
+}
+
 bool spool_file_from_journal(struct spool *spool, struct piece *piece) {
     struct cargo_lengths lengths;
+    bool counted = is_stray(spool, piece->mail_id);
     char *cargo;
     if (!journal_read_mail(spool->journal, piece->place, piece->mail_id, &lengths, &cargo)) {
         log_error("%s: not found in the journal", piece->mail_id);
@@ -74,7 +87,7 @@ bool spool_file_from_journal(struct spool *spool, struct piece *piece) {
     bool good = write_file(spool, piece, &lengths, cargo);
     free(cargo);
     if (good) {
-        spool_file_count(spool, (int64_t)mail_file_size(&lengths));
+        spool_file_count(spool, counted ? 0 : (int64_t)mail_file_size(&lengths));
     } else {
         log_warn("%s: cannot come to rest in a file and stays in the journal: %s", piece->mail_id, strerror(errno));
     }

@@ -42,12 +42,15 @@ struct spool {
     struct mail_files files;
     uint64_t file_bytes;
     bool names_removed; /* from queue/mail, not flushed yet */
+    bool strays; /* a batch failed after a mail of it became a file: queue/mail may have what rows call journal */
     struct piece *first, **last;
     bool rows_wait;           /* the list is a finished batch that SQLite refused */
     struct journal_place end; /* of the batch that rows_wait for */
 };
 struct piece *spool_piece_new(enum piece_kind kind, const char *mail_id, void *ticket);
 void spool_piece_free(struct piece *piece);
+/* Frees a piece that does not enter the batch, or whose batch failed. Its file stays: a start may find it anyway. */
+void spool_piece_drop(struct spool *spool, struct piece *piece);
 void spool_piece_add(struct spool *spool, struct piece *piece);
 /* spool_rows.c: writes the rows of the list in one transaction with journal_position. */
 bool spool_rows_write(struct spool *spool, struct journal_place end);

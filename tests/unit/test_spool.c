@@ -189,6 +189,23 @@ static void a_second_result_for_a_finished_recipient_changes_nothing(void **stat
     assert_string_equal(fixture_states(&fixture, 1), "delivered,queued");
 }
 
+static void a_recipient_named_twice_in_one_result_counts_once(void **state) {
+    char id[MAIL_ID_SIZE];
+    enum spool_outcome answer = SPOOL_NOTHING;
+    (void)state;
+    fixture_id(1, id);
+    fixture_add(&fixture, 1, 2, 500);
+    fixture_finish(&fixture);
+    const struct spool_ending endings[] = {{0, SPOOL_DELIVERED, 0, TEXT("250 OK")},
+                                           {1, SPOOL_DELIVERED, 0, TEXT("250 OK")},
+                                           {0, SPOOL_DELIVERED, 0, TEXT("250 OK")}};
+    const struct spool_attempt attempt = {.mail_id = id, .endings = endings, .count = 3, .started_at = time(NULL)};
+    assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "delivered,delivered");
+    assert_string_equal(fixture_place(&fixture, 1), "gone");
+}
+
 static void a_deferral_brings_the_message_to_rest_in_a_file(void **state) {
     struct cargo_lengths lengths;
     struct envelope envelope;
@@ -439,6 +456,7 @@ int main(void) {
         TEST(rows_that_sqlite_refuses_wait_and_new_mail_is_told_to_come_later),
         TEST(a_message_delivered_at_once_never_becomes_a_file),
         TEST(a_second_result_for_a_finished_recipient_changes_nothing),
+        TEST(a_recipient_named_twice_in_one_result_counts_once),
         TEST(a_deferral_brings_the_message_to_rest_in_a_file),
         TEST(several_results_of_one_message_in_one_batch_end_it),
         TEST(a_failure_and_its_notice_are_one_batch_and_repeating_it_adds_nothing),

@@ -96,6 +96,35 @@ static void a_crash_between_flush_and_rows_loses_nothing(void **state) {
     journal_flush = fixture_flush;
 }
 
+/* The flush after a deferral fails: the file is there, the row still says journal. */
+static void a_file_of_a_failed_batch_leaves_with_its_mail(void **state) {
+    (void)state;
+    fixture_add(&fixture, 1, 2, 500);
+    fixture_finish(&fixture);
+    fixture_failures = 1;
+    uint64_t before = fixture.spool->file_bytes;
+    char id[MAIL_ID_SIZE];
+    enum spool_outcome answer = SPOOL_NOTHING;
+    fixture_id(1, id);
+    /* one attempt with a delivery and a deferral needs the flush */
+    const struct spool_ending endings[] = {{0, SPOOL_DELIVERED, 0, TEXT("250 OK")},
+                                           {1, SPOOL_DEFERRED, time(NULL) + 300, TEXT("451 later")}};
+    const struct spool_attempt attempt = {.mail_id = id, .endings = endings, .count = 2, .started_at = time(NULL)};
+    assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(answer, SPOOL_FAILED);
+    assert_string_equal(fixture_place(&fixture, 1), "journal");
+    assert_true(fixture_has_file(&fixture, 1)); /* whether the batch counts is known only at the next start */
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK"), SPOOL_OK);
+    expect_after_crash("with a stray file", "delivered,queued", false);
+    expect_after_crash("with a stray file", "delivered,queued", true);
+    assert_int_equal(fixture_result(&fixture, 1, 1, SPOOL_DELIVERED, "250 OK"), SPOOL_OK);
+    assert_false(fixture_has_file(&fixture, 1));
+    assert_int_equal(fixture.spool->file_bytes, before);
+    expect_after_crash("after the end", "delivered,delivered", false);
+    expect_after_crash("after the end", "delivered,delivered", true);
+}
+
 static void a_file_without_rows_gets_them_at_start(void **state) {
     struct fixture after;
     (void)state;
@@ -141,9 +170,8 @@ static void left_overs_of_queue_tmp_are_removed_at_start(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_crash_between_flush_and_rows_loses_nothing),
-        TEST(a_file_without_rows_gets_them_at_start),
-        TEST(one_unreadable_file_does_not_stop_the_start),
+        TEST(a_crash_between_flush_and_rows_loses_nothing), TEST(a_file_of_a_failed_batch_leaves_with_its_mail),
+        TEST(a_file_without_rows_gets_them_at_start),       TEST(one_unreadable_file_does_not_stop_the_start),
         TEST(left_overs_of_queue_tmp_are_removed_at_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
