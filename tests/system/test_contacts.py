@@ -1,5 +1,6 @@
 """Violations, the warning, the lockout: the row of a contact goes through exactly the sequence that PARITY names."""
 import os
+import signal
 import socket
 
 import pytest
