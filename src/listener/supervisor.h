@@ -66,7 +66,7 @@ struct supervisor {
     struct tls_server *tls;
     char log_period[LOG_PERIOD_SIZE];
     int lock;
-    int guard; /* runs lock_command with root's rights; -1 */
+    int guard;                              /* runs lock_command with root's rights; -1 */
     int ledger_socket, runner_socket;       /* the operator's, listening */
     struct loop_watch *runner_socket_watch; /* runner = cron: a visitor makes us fork a runner */
     struct port_set ports;
