@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #define IDLE_MILLISECONDS 3000
+#define WANTED_MILLISECONDS 5000 /* then the listener's answer is taken for lost */
 #define TIDY_MILLISECONDS 1000
 #define PAUSE_MILLISECONDS 1000
 #define REFUSALS_MAXIMUM 3
@@ -30,10 +31,13 @@ static struct agent *add_agent(struct runner *runner, struct destination *destin
     agent->token = ++runner->last_token;
     agent->state = AGENT_WANTED;
     agent->destination = destination;
+    agent->since = clock_now_ms();
     agent->next = runner->agents;
     runner->agents = agent;
     runner->agent_count++;
+    runner->remote_agent_count += destination_is_remote(destination);
     destination->agents++;
+    agent_tidy_schedule(runner);
     return agent;
 }
 
@@ -46,6 +50,7 @@ static void remove_agent(struct runner *runner, struct agent *agent) {
     *place = agent->next;
     set_state(runner, agent, AGENT_ENDING);
     runner->agent_count--;
+    runner->remote_agent_count -= destination_is_remote(agent->destination);
     agent->destination->agents--;
     destination_release(runner, agent->destination);
     free(agent);
@@ -59,22 +64,39 @@ static struct agent *idle_agent(struct runner *runner, const struct destination 
     return agent;
 }
 
-static struct agent *longest_idle(struct runner *runner) {
+static struct agent *longest_idle(struct runner *runner, bool only_remote) {
     struct agent *longest = NULL;
     for (struct agent *agent = runner->agents; agent != NULL; agent = agent->next) {
-        if (agent->state == AGENT_IDLE && (longest == NULL || agent->idle_since < longest->idle_since)) {
+        if (agent->state == AGENT_IDLE && (!only_remote || destination_is_remote(agent->destination)) &&
+            (longest == NULL || agent->since < longest->since)) {
             longest = agent;
         }
     }
     return longest;
 }
 
-static bool any_ending(const struct runner *runner) {
+static bool any_ending(const struct runner *runner, bool only_remote) {
     const struct agent *agent = runner->agents;
-    while (agent != NULL && agent->state != AGENT_ENDING) {
+    while (agent != NULL &&
+           (agent->state != AGENT_ENDING || (only_remote && !destination_is_remote(agent->destination)))) {
         agent = agent->next;
     }
     return agent != NULL;
+}
+
+/* Slow servers elsewhere must not keep mail from our own mailboxes: what goes out leaves room for these. */
+static bool remote_agents_are_used_up(const struct runner *runner) {
+    size_t limit = (size_t)runner->config->agent_limit, room = (size_t)runner->config->destination_limit;
+    return runner->remote_agent_count >= limit - (room < limit / 2 ? room : limit / 2);
+}
+
+/* An idle agent of somebody else ends; its place becomes free when it is gone. */
+static void make_place(struct runner *runner, bool only_remote) {
+    struct agent *other =
+        runner->idle_count == 0 || any_ending(runner, only_remote) ? NULL : longest_idle(runner, only_remote);
+    if (other != NULL) {
+        agent_end(runner, other);
+    }
 }
 
 struct agent *agent_for(struct runner *runner, struct destination *destination) {
@@ -83,11 +105,9 @@ struct agent *agent_for(struct runner *runner, struct destination *destination) 
         set_state(runner, agent, AGENT_BUSY);
         return agent;
     }
-    if (runner->agent_count >= (size_t)runner->config->agent_limit) {
-        struct agent *other = any_ending(runner) ? NULL : longest_idle(runner);
-        if (other != NULL) {
-            agent_end(runner, other); /* its place becomes free when it is gone */
-        }
+    bool only_remote = destination_is_remote(destination) && remote_agents_are_used_up(runner);
+    if (only_remote || runner->agent_count >= (size_t)runner->config->agent_limit) {
+        make_place(runner, only_remote);
         return NULL;
     }
     agent = add_agent(runner, destination);
@@ -178,24 +198,46 @@ void agent_becomes_idle(struct runner *runner, struct agent *agent) {
         return; /* one that is still wanted becomes idle when it comes */
     }
     set_state(runner, agent, AGENT_IDLE);
-    agent->idle_since = clock_now_ms();
+    agent->since = clock_now_ms();
     agent_tidy_schedule(runner);
+}
+
+static struct agent *overdue_agent(const struct runner *runner) {
+    int64_t before = clock_now_ms() - WANTED_MILLISECONDS;
+    struct agent *agent = runner->agents;
+    while (agent != NULL && (agent->state != AGENT_WANTED || agent->since > before)) {
+        agent = agent->next;
+    }
+    return agent;
 }
 
 static void tidy(void *context) {
     struct runner *runner = context;
+    struct agent *overdue;
     int64_t before = clock_now_ms() - IDLE_MILLISECONDS;
     runner->tidy = NULL;
     for (struct agent *agent = runner->agents; agent != NULL; agent = agent->next) {
-        if (agent->state == AGENT_IDLE && agent->idle_since <= before) {
+        if (agent->state == AGENT_IDLE && agent->since <= before) {
             agent_end(runner, agent);
         }
+    }
+    while ((overdue = overdue_agent(runner)) != NULL) {
+        log_warn("no agent for %s %s came", overdue->destination->transport, overdue->destination->domain);
+        agent_refused(runner, overdue);
     }
     agent_tidy_schedule(runner);
 }
 
+static bool any_wanted_or_idle(const struct runner *runner) {
+    const struct agent *agent = runner->agents;
+    while (agent != NULL && agent->state != AGENT_WANTED && agent->state != AGENT_IDLE) {
+        agent = agent->next;
+    }
+    return agent != NULL;
+}
+
 void agent_tidy_schedule(struct runner *runner) {
-    if (runner->tidy == NULL && runner->idle_count > 0) {
+    if (runner->tidy == NULL && any_wanted_or_idle(runner)) {
         runner->tidy = loop_after(service_loop(runner->service), TIDY_MILLISECONDS, tidy, runner);
     }
 }

@@ -71,6 +71,10 @@ struct destination *destination_find(struct runner *runner, enum envelope_delive
     return destination;
 }
 
+bool destination_is_remote(const struct destination *destination) {
+    return destination->domain[0] != '\0';
+}
+
 void destination_queue(struct destination *destination, struct parcel *parcel) {
     parcel->destination = destination;
     parcel->job = NULL;

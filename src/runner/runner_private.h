@@ -59,7 +59,7 @@ struct agent {
     struct destination *destination;
     struct service_peer *peer; /* NULL while wanted */
     struct job *job;
-    int64_t idle_since;
+    int64_t since; /* wanted or idle: clock_now_ms */
     struct agent *next;
 };
 enum parcel_end { PARCEL_FINISHED, PARCEL_DEFERRED, PARCEL_DROPPED };
@@ -110,7 +110,7 @@ struct runner {
     struct destination *destinations, *last_destination; /* those with anything waiting, in hand or idle */
     struct destination **destination_buckets;
     struct agent *agents;
-    size_t agent_count, idle_count;
+    size_t agent_count, remote_agent_count, idle_count;
     struct job *jobs;
     size_t job_count, recording_count, ahead_count;
     uint32_t last_serial, last_token;
@@ -140,6 +140,8 @@ void parcel_each(struct runner *runner, parcel_visit *visit, void *context);
 
 /* destination.c */
 struct destination *destination_find(struct runner *runner, enum envelope_delivery delivery, const char *domain);
+/* Its mail leaves this server's own mailboxes alone. */
+bool destination_is_remote(const struct destination *destination);
 void destination_queue(struct destination *destination, struct parcel *parcel);
 void destination_unqueue(struct parcel *parcel);
 /* Frees it when nothing refers to it any more. */
