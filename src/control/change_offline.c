@@ -143,7 +143,7 @@ static int forgive_contact(struct offline *offline) {
     bool all = strcmp(offline->argument, "all") == 0;
     int64_t changed = 0;
     struct database *database = spool_database(offline->spool);
-    if (!contacts_forgive(database, all ? NULL : offline->argument, time(NULL), &changed)) {
+    if (!contacts_pardon(database, all ? NULL : offline->argument, time(NULL), &changed)) {
         return control_fail(EXIT_STATUS_ERROR, "%s", database_error(database));
     }
     if (changed == 0 && !all) {

@@ -51,45 +51,46 @@ static bool is_allowed(const struct ledger *ledger, struct text contact) {
 
 /* ---- telling the listener ---- */
 
-static bool tell(void *context, const struct locked_contact *item) {
-    struct ledger *ledger = context;
+static bool send_item(const struct ledger *ledger, enum message_kind kind, const struct locked_contact *item) {
     const struct hub_contact message = {text_of(item->contact), item->until, item->began};
-    enum channel_result result = service_send(
-        service_hub(ledger->service), item->news == LOCKED_TELL_END ? HUB_UNLOCKED : HUB_LOCKED, 0, &message, -1);
+    enum channel_result result = service_send(service_hub(ledger->service), kind, 0, &message, -1);
     return result != CHANNEL_AGAIN; /* a listener that is gone needs to know nothing */
 }
 
+static bool tell(void *context, const struct locked_contact *item) {
+    return send_item(context, item->over ? HUB_UNLOCKED : HUB_LOCKED, item);
+}
+
+/* The listener has it run: a firewall takes no orders from this user. One that got lost would be a ban for ever, so it
+ * stays due until the channel takes it. */
+static bool tell_command(void *context, const struct locked_contact *item) {
+    const struct ledger *ledger = context;
+    const struct config *config = ledger->config;
+    const char *command = item->over ? config->unlock_command : config->lock_command;
+    return command[0] == '\0' || send_item(context, item->over ? HUB_LOCK_ENDED : HUB_LOCK_BEGAN, item);
+}
+
 void contact_tell(struct ledger *ledger) {
-    locked_tell_all(&ledger->locked, tell, ledger);
+    locked_tell_all(&ledger->locked, tell, tell_command, ledger);
 }
 
-/* The listener has it run: a firewall takes no orders from this user. */
-static void tell_command(struct ledger *ledger, enum message_kind kind, const char *command, const char *contact) {
-    const struct hub_contact message = {text_of(contact), 0, 0};
-    if (command[0] != '\0' && service_send(service_hub(ledger->service), kind, 0, &message, -1) == CHANNEL_AGAIN) {
-        log_warn("contact %s: %s is not run: the listener does not keep up", contact, command);
-    }
-}
-
-static void lockout_began(struct ledger *ledger, const char *contact, int64_t until) {
+static void log_began(const char *contact, int64_t until) {
     char end[CLOCK_TEXT_SIZE];
     clock_text((time_t)until, end);
     log_warn("contact %s is locked out until %s", contact, end);
-    tell_command(ledger, HUB_LOCK_BEGAN, ledger->config->lock_command, contact);
 }
 
-static void lockout_ended(void *context, const char *contact) {
-    struct ledger *ledger = context;
+static void log_ended(void *context, const char *contact) {
+    (void)context;
     log_info("contact %s is no longer locked out", contact);
-    tell_command(ledger, HUB_LOCK_ENDED, ledger->config->unlock_command, contact);
 }
 
 void contact_report(struct ledger *ledger, const struct contacts_state *state) {
     if (state->unlocked && locked_end(&ledger->locked, state->contact)) {
-        lockout_ended(ledger, state->contact);
+        log_ended(ledger, state->contact);
     }
     if (state->locked && locked_put(&ledger->locked, state->contact, state->expires_at, state->locked_at)) {
-        lockout_began(ledger, state->contact, state->expires_at);
+        log_began(state->contact, state->expires_at);
     }
     contact_tell(ledger);
 }
@@ -97,33 +98,36 @@ void contact_report(struct ledger *ledger, const struct contacts_state *state) {
 static void see(void *context, const char *contact, int64_t until, int64_t began) {
     struct ledger *ledger = context;
     if (locked_see(&ledger->locked, contact, until, began)) {
-        lockout_began(ledger, contact, until);
+        log_began(contact, until);
     }
 }
 
 void contact_reload(struct ledger *ledger) {
+    struct database *database = spool_database(ledger->spool);
+    bool changed; /* rows that somebody forgave by hand are ended here */
+    int64_t now = (int64_t)time(NULL);
     locked_begin(&ledger->locked);
-    if (!contacts_locked(spool_database(ledger->spool), (int64_t)time(NULL), see, ledger)) {
-        log_error("lockouts cannot be read: %s", database_error(spool_database(ledger->spool)));
+    if (!contacts_expire(database, now, &changed) || !contacts_locked(database, now, see, ledger)) {
+        log_error("lockouts cannot be read: %s", database_error(database));
         return;
     }
-    locked_sweep(&ledger->locked, lockout_ended, ledger);
+    locked_sweep(&ledger->locked, log_ended, ledger);
     contact_tell(ledger);
 }
 
-static void see_overdue(void *context, const char *contact, int64_t until, int64_t began) {
+static void see_over(void *context, const char *contact, int64_t until, int64_t began) {
+    struct ledger *ledger = context;
+    (void)until;
     (void)began;
-    if (until <= (int64_t)time(NULL)) {
-        lockout_ended(context, contact);
-    }
+    locked_put_over(&ledger->locked, contact);
+    log_ended(ledger, contact);
 }
 
-/* Lockouts that were over while no ledger ran: whoever the lock_command shuts out cannot connect to be let in again. */
+/* Lockouts that were over, or forgiven, while no ledger ran: whoever the lock_command shuts out cannot connect to be
+ * let in again. */
 void contact_start(struct ledger *ledger) {
     struct database *database = spool_database(ledger->spool);
-    bool changed;
-    if (!contacts_locked(database, 1, see_overdue, ledger) ||
-        !contacts_expire(database, (int64_t)time(NULL), &changed)) {
+    if (!contacts_over(database, (int64_t)time(NULL), see_over, ledger)) {
         log_error("lockouts cannot be ended: %s", database_error(database));
     }
     contact_reload(ledger);

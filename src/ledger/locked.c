@@ -36,33 +36,60 @@ static struct locked_contact *insert(struct locked *locked, size_t at, const cha
     return &locked->items[at];
 }
 
+static bool is_untold(const struct locked_contact *item) {
+    return item->news != LOCKED_TOLD || item->command != LOCKED_TOLD;
+}
+
 static void set_news(struct locked *locked, struct locked_contact *item, enum locked_news news) {
-    locked->untold += item->news == LOCKED_TOLD && news != LOCKED_TOLD;
+    locked->untold += !is_untold(item);
     item->news = news;
+}
+
+/* A command that has not run yet and its opposite make none: a firewall must not get two of a kind in a row. */
+static void set_command(struct locked_contact *item, enum locked_news command) {
+    item->command = item->command == LOCKED_TOLD ? command : LOCKED_TOLD;
 }
 
 bool locked_put(struct locked *locked, const char *contact, int64_t until, int64_t began) {
     bool found;
     size_t at = place_of(locked, contact, &found);
     struct locked_contact *item = found ? &locked->items[at] : insert(locked, at, contact);
-    bool is_new = !found || item->news == LOCKED_TELL_END;
+    bool is_new = !found || item->over;
     if (is_new || item->until != until || item->began != began) {
         item->until = until;
         item->began = began;
         set_news(locked, item, LOCKED_TELL);
     }
+    if (is_new) {
+        item->over = false;
+        set_command(item, LOCKED_TELL);
+    }
     item->seen = true;
     return is_new;
+}
+
+static void end(struct locked *locked, struct locked_contact *item) {
+    set_news(locked, item, LOCKED_TELL_END);
+    item->over = true;
+    set_command(item, LOCKED_TELL_END);
 }
 
 bool locked_end(struct locked *locked, const char *contact) {
     bool found;
     size_t at = place_of(locked, contact, &found);
-    if (!found || locked->items[at].news == LOCKED_TELL_END) {
+    if (!found || locked->items[at].over) {
         return false;
     }
-    set_news(locked, &locked->items[at], LOCKED_TELL_END);
+    end(locked, &locked->items[at]);
     return true;
+}
+
+void locked_put_over(struct locked *locked, const char *contact) {
+    bool found;
+    size_t at = place_of(locked, contact, &found);
+    if (!found) {
+        end(locked, insert(locked, at, contact));
+    }
 }
 
 void locked_begin(struct locked *locked) {
@@ -78,34 +105,44 @@ bool locked_see(struct locked *locked, const char *contact, int64_t until, int64
 void locked_sweep(struct locked *locked, locked_ended *ended, void *context) {
     for (size_t i = 0; i < locked->count; i++) {
         struct locked_contact *item = &locked->items[i];
-        if (!item->seen && item->news != LOCKED_TELL_END) {
-            set_news(locked, item, LOCKED_TELL_END);
+        if (!item->seen && !item->over) {
+            end(locked, item);
             ended(context, item->contact);
         }
     }
 }
 
-void locked_tell_all(struct locked *locked, locked_tell *tell, void *context) {
+/* False: the other side takes no more now. */
+static bool tell_item(struct locked_contact *item, locked_tell *tell, locked_tell *tell_command, void *context) {
+    if (item->news != LOCKED_TOLD) {
+        if (!tell(context, item)) {
+            return false;
+        }
+        item->news = LOCKED_TOLD;
+    }
+    if (item->command != LOCKED_TOLD) {
+        if (!tell_command(context, item)) {
+            return false;
+        }
+        item->command = LOCKED_TOLD;
+    }
+    return true;
+}
+
+void locked_tell_all(struct locked *locked, locked_tell *tell, locked_tell *tell_command, void *context) {
     size_t kept = 0;
     bool takes = true;
     if (locked->untold == 0) {
         return;
     }
+    locked->untold = 0;
     for (size_t i = 0; i < locked->count; i++) {
         struct locked_contact *item = &locked->items[i];
-        bool told = false;
-        if (item->news != LOCKED_TOLD && takes) {
-            takes = told = tell(context, item);
-        }
-        if (told) {
-            locked->untold--;
-        }
-        if (told && item->news == LOCKED_TELL_END) {
+        takes = takes && tell_item(item, tell, tell_command, context);
+        if (item->over && !is_untold(item)) {
             continue;
         }
-        if (told) {
-            item->news = LOCKED_TOLD;
-        }
+        locked->untold += is_untold(item);
         if (kept != i) {
             locked->items[kept] = *item;
         }

@@ -243,12 +243,27 @@ bool contacts_forgive(struct database *database, const char *contact, int64_t no
     return good;
 }
 
-bool contacts_locked(struct database *database, int64_t now, contacts_visit *visit, void *context) {
-    struct sqlite3_stmt *statement = statement_query(database, STATEMENT_CONTACTS_LOCKED, BINDS(bind_time(now)));
+bool contacts_pardon(struct database *database, const char *contact, int64_t now, int64_t *changed) {
+    bool good = contact != NULL
+                    ? statement_run(database, STATEMENT_CONTACT_PARDON, BINDS(bind_string(contact), bind_time(now)))
+                    : statement_run(database, STATEMENT_CONTACTS_PARDON_ALL, BINDS(bind_time(now)));
+    *changed = good ? statement_changes(database) : 0;
+    return good;
+}
+
+static bool visit_all(struct sqlite3_stmt *statement, contacts_visit *visit, void *context) {
     enum statement_result result;
     while ((result = statement_step(statement)) == STATEMENT_ROW) {
         visit(context, column_string(statement, 0), column_time(statement, 1), column_time(statement, 2));
     }
     statement_end(statement);
     return result == STATEMENT_DONE;
+}
+
+bool contacts_locked(struct database *database, int64_t now, contacts_visit *visit, void *context) {
+    return visit_all(statement_query(database, STATEMENT_CONTACTS_LOCKED, BINDS(bind_time(now))), visit, context);
+}
+
+bool contacts_over(struct database *database, int64_t now, contacts_visit *visit, void *context) {
+    return visit_all(statement_query(database, STATEMENT_CONTACTS_OVER, BINDS(bind_time(now))), visit, context);
 }

@@ -44,13 +44,18 @@ bool contacts_attempts(struct database *database, const struct contacts_policy *
                        unsigned hits, int64_t last_at, int64_t now, struct contacts_state *state);
 /* An accepted message, inside the caller's transaction: clears a stranger's count unless locked out. */
 bool contacts_accepted(struct database *database, int64_t contact_id, int64_t now);
-/* Ends lockouts that are over; *changed says whether there were any. */
+/* Ends lockouts that are over or forgiven; *changed says whether there were any. */
 bool contacts_expire(struct database *database, int64_t now, bool *changed);
 /* Operator: lock a contact out now; forgive one, or all with NULL. */
 bool contacts_lock(struct database *database, const struct contacts_policy *policy, struct text contact, int64_t now,
                    struct contacts_state *state);
 bool contacts_forgive(struct database *database, const char *contact, int64_t now, int64_t *changed);
+/* The same while no ledger runs: the lockout's end stays in the row, by which the next start knows that there was one
+ * and runs unlock_command. */
+bool contacts_pardon(struct database *database, const char *contact, int64_t now, int64_t *changed);
 /* Every contact that is locked out, in strcmp order. */
 typedef void contacts_visit(void *context, const char *contact, int64_t until, int64_t began);
 bool contacts_locked(struct database *database, int64_t now, contacts_visit *visit, void *context);
+/* Every contact whose lockout is over or forgiven, but not ended yet by contacts_expire. */
+bool contacts_over(struct database *database, int64_t now, contacts_visit *visit, void *context);
 #endif

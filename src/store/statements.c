@@ -20,10 +20,15 @@ static const char *const statements[STATEMENTS] = {
                                    " CASE WHEN expires_at > ?2 THEN violations ELSE 0 END WHERE id = ?1",
     [STATEMENT_CONTACTS_LOCKED] = "SELECT remote_ip, expires_at, coalesce(locked_at, updated_at) FROM contacts"
                                   " WHERE expires_at > ?1 AND violations > 0 ORDER BY remote_ip",
-    [STATEMENT_CONTACTS_EXPIRE] = "UPDATE contacts SET violations = 0, expires_at = NULL, locked_at = NULL,"
-                                  " updated_at = ?1 WHERE expires_at <= ?1",
+    [STATEMENT_CONTACTS_OVER] = "SELECT remote_ip, expires_at, coalesce(locked_at, updated_at) FROM contacts"
+                                " WHERE expires_at IS NOT NULL AND (expires_at <= ?1 OR violations <= 0)",
+    [STATEMENT_CONTACTS_EXPIRE] =
+        "UPDATE contacts SET violations = 0, expires_at = NULL, locked_at = NULL,"
+        " updated_at = ?1 WHERE expires_at IS NOT NULL AND (expires_at <= ?1 OR violations <= 0)",
     [STATEMENT_CONTACT_FORGIVE] = "UPDATE contacts SET violations = 0, expires_at = NULL, locked_at = NULL,"
                                   " updated_at = ?2 WHERE remote_ip = ?1",
+    [STATEMENT_CONTACT_PARDON] = "UPDATE contacts SET violations = 0, updated_at = ?2 WHERE remote_ip = ?1",
+    [STATEMENT_CONTACTS_PARDON_ALL] = "UPDATE contacts SET violations = 0, updated_at = ?1 WHERE violations > 0",
     [STATEMENT_CONTACTS_FORGIVE_ALL] = "UPDATE contacts SET violations = 0, expires_at = NULL, locked_at = NULL,"
                                        " updated_at = ?1 WHERE violations > 0 OR expires_at IS NOT NULL",
     [STATEMENT_VIOLATION_ADD] = "INSERT INTO violations (contact_id, created_at, port, verb, rule, reply, account,"
@@ -113,8 +118,10 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_REPORT_MAIL_ATTEMPTS] = "SELECT a.started_at, p.to_url, a.route, a.host, a.address, a.tls, a.reply,"
                                        " a.milliseconds FROM attempts a JOIN parcels p ON p.id = a.parcel_id"
                                        " WHERE p.mail_id = ?1 ORDER BY a.id",
-    [STATEMENT_REPORT_CONTACTS] = "SELECT remote_ip, hits, violations, locks, expires_at, accepted_at, updated_at"
-                                  " FROM contacts ORDER BY updated_at DESC, id DESC LIMIT 1000",
+    [STATEMENT_REPORT_CONTACTS] =
+        "SELECT remote_ip, hits, violations, locks, CASE WHEN violations > 0 THEN expires_at END,"
+        " accepted_at, updated_at"
+        " FROM contacts ORDER BY updated_at DESC, id DESC LIMIT 1000",
     [STATEMENT_REPORT_CONTACT] = "SELECT * FROM contacts WHERE remote_ip = ?1",
     [STATEMENT_REPORT_VIOLATIONS] = "SELECT v.created_at, v.port, v.verb, v.rule, v.reply, v.account, v.mail_id,"
                                     " v.counted FROM violations v JOIN contacts c ON c.id = v.contact_id"

@@ -222,6 +222,33 @@ static void an_operator_locks_out_and_forgives(void **state) {
     assert_int_equal(connect_at(BEGIN + 3), CONTACTS_ADMIT);
 }
 
+static void who_is_forgiven_while_no_ledger_runs_is_seen_at_its_start(void **state) {
+    unsigned over = 0;
+    bool expired;
+    int64_t changed;
+    (void)state;
+    assert_true(contacts_lock(database, &policy, IP, BEGIN, &seen));
+    assert_true(contacts_over(database, BEGIN + 1, count_locked, &over));
+    assert_int_equal(over, 0);
+    assert_true(contacts_pardon(database, "192.0.2.8", BEGIN + 1, &changed));
+    assert_int_equal(changed, 0);
+    assert_true(contacts_pardon(database, "192.0.2.7", BEGIN + 1, &changed));
+    assert_int_equal(changed, 1);
+    assert_int_equal(locked_now(BEGIN + 2), 0);
+    assert_true(contacts_over(database, BEGIN + 2, count_locked, &over));
+    assert_int_equal(over, 1);
+    assert_true(contacts_expire(database, BEGIN + 2, &expired));
+    assert_true(expired);
+    assert_true(contacts_over(database, BEGIN + 2, count_locked, &over));
+    assert_int_equal(over, 1);
+    assert_int_equal(connect_at(BEGIN + 3), CONTACTS_ADMIT);
+    assert_true(contacts_lock(database, &policy, IP, BEGIN + 4, &seen));
+    assert_true(contacts_pardon(database, NULL, BEGIN + 5, &changed));
+    assert_int_equal(changed, 1);
+    assert_true(contacts_over(database, BEGIN + 5, count_locked, &over));
+    assert_int_equal(over, 2);
+}
+
 static void every_violation_leaves_its_evidence(void **state) {
     unsigned rows = 0;
     (void)state;
@@ -252,6 +279,7 @@ int main(void) {
         TEST(an_accepted_message_clears_but_ends_no_lockout),
         TEST(who_is_on_the_allow_list_is_never_locked_out),
         TEST(an_operator_locks_out_and_forgives),
+        TEST(who_is_forgiven_while_no_ledger_runs_is_seen_at_its_start),
         TEST(every_violation_leaves_its_evidence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
