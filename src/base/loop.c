@@ -20,7 +20,9 @@ struct loop_watch {
     struct loop_watch *next_dead;
     struct loop_watch *previous, *next;
     int fd;
-    bool dead; /* unwatched; kept until the round ends, as an event for it may be at hand */
+    uint32_t paused_events;
+    struct loop_timer *pause; /* NULL: not paused */
+    bool dead;                /* unwatched; kept until the round ends, as an event for it may be at hand */
     loop_ready *ready;
     void *context;
 };
@@ -102,6 +104,21 @@ void loop_change(struct loop_watch *watch, uint32_t events) {
     }
 }
 
+static void end_pause(void *context) {
+    struct loop_watch *watch = context;
+    watch->pause = NULL;
+    loop_change(watch, watch->paused_events);
+}
+
+void loop_pause(struct loop_watch *watch, int64_t milliseconds, uint32_t events) {
+    if (watch->dead || watch->pause != NULL) {
+        return;
+    }
+    loop_change(watch, 0);
+    watch->paused_events = events;
+    watch->pause = loop_after(watch->loop, milliseconds, end_pause, watch);
+}
+
 static void unlink_watch(struct loop_watch *watch) {
     if (watch->previous != NULL) {
         watch->previous->next = watch->next;
@@ -121,6 +138,8 @@ void loop_unwatch(struct loop_watch *watch) {
     /* Fails for a descriptor that is closed already, which has left the set by itself. */
     (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
     unlink_watch(watch);
+    loop_cancel(watch->pause);
+    watch->pause = NULL;
     watch->dead = true;
     watch->next_dead = loop->dead;
     loop->dead = watch;

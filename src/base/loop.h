@@ -18,6 +18,8 @@ void loop_free(struct loop *loop);
 /* Watches fd (not owned) for events. Returned watch belongs to the loop until loop_unwatch. */
 struct loop_watch *loop_watch(struct loop *loop, int fd, uint32_t events, loop_ready *ready, void *context);
 void loop_change(struct loop_watch *watch, uint32_t events);
+/* Reports nothing for so many milliseconds, then these events again: for what stays ready and cannot be served now. */
+void loop_pause(struct loop_watch *watch, int64_t milliseconds, uint32_t events);
 /* Safe inside callbacks, also for watches that are ready in the same round; NULL is ignored. Call it before close(fd):
  * a closed number may already be another's, and a descriptor shared with a child never leaves the set by itself. */
 void loop_unwatch(struct loop_watch *watch);

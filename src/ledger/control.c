@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define ANSWER_MAXIMUM 8192
+#define DESCRIPTOR_PAUSE_MS 1000 /* after EMFILE: the connection stays ready */
 
 struct request {
     struct ledger *ledger;
@@ -184,6 +185,10 @@ static void accept_operator(void *context, int listening, uint32_t events) {
     (void)events;
     int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            log_warn("no operator can be accepted now: %s", strerror(errno));
+            loop_pause(ledger->operators, DESCRIPTOR_PAUSE_MS, EPOLLIN);
+        }
         return;
     }
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
@@ -199,6 +204,7 @@ static void accept_operator(void *context, int listening, uint32_t events) {
 
 void control_listen(struct ledger *ledger) {
     if (ledger->start->control >= 0) {
-        (void)loop_watch(service_loop(ledger->service), ledger->start->control, EPOLLIN, accept_operator, ledger);
+        ledger->operators =
+            loop_watch(service_loop(ledger->service), ledger->start->control, EPOLLIN, accept_operator, ledger);
     }
 }

@@ -18,8 +18,9 @@ struct ledger {
     struct service *service;
     struct spool *spool;
     struct checkpointer *checkpointer;
-    struct service_peer *runner; /* NULL while there is none */
-    bool runner_behind;          /* it missed parcels: "read the database" is due */
+    struct loop_watch *operators; /* the control socket; NULL without one */
+    struct service_peer *runner;  /* NULL while there is none */
+    bool runner_behind;           /* it missed parcels: "read the database" is due */
     struct locked locked;
     int64_t data_version;
     int pages_seen, pages_folded; /* of the write-ahead log, at the last tick and checkpoint */

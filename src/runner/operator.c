@@ -15,7 +15,8 @@
 #define ANSWER_OK 0
 #define ANSWER_ERROR 1
 #define ANSWER_DEFERRED 75
-#define REQUEST_MS 3000 /* whoever connects asks at once */
+#define DESCRIPTOR_PAUSE_MS 1000 /* after EMFILE: the connection stays ready */
+#define REQUEST_MS 3000          /* whoever connects asks at once */
 
 static void answer(struct service_peer *peer, uint32_t serial, uint32_t exit_status, const char *words) {
     struct control_answer reply = {.exit_status = exit_status, .text = text_of(words)};
@@ -29,6 +30,10 @@ static void accept_operator(void *context, int fd, uint32_t events) {
     (void)events;
     int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (connection < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            log_warn("no operator can be accepted now: %s", strerror(errno));
+            loop_pause(runner->operators, DESCRIPTOR_PAUSE_MS, EPOLLIN);
+        }
         return;
     }
     if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &asker, &length) != 0 ||
@@ -44,7 +49,8 @@ void operator_listen(struct runner *runner) {
     if (runner->start->control < 0) {
         return;
     }
-    loop_watch(service_loop(runner->service), runner->start->control, EPOLLIN, accept_operator, runner);
+    runner->operators =
+        loop_watch(service_loop(runner->service), runner->start->control, EPOLLIN, accept_operator, runner);
     if (runner->start->cron) {
         runner->request_until = clock_deadline(REQUEST_MS);
     }

@@ -119,6 +119,7 @@ struct runner {
     bool stopping;         /* the listener is gone: finish what agents have in hand */
     bool deferred, failed; /* cron mode: what the exit status says */
     int64_t request_until; /* cron mode, started because somebody connected: wait for the request so long; 0: no more */
+    struct loop_watch *operators; /* the control socket; NULL without one */
     struct loop_timer *wake, *soon, *tidy;
     int64_t wake_at; /* of wake, seconds since 1970 */
     int64_t soon_at; /* of soon, clock_now_ms */

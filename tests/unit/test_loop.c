@@ -177,6 +177,29 @@ static void events_can_be_changed(void **state) {
 
 static struct loop_watch *both[2];
 
+static void a_paused_watch_is_silent_until_its_time_is_over(void **state) {
+    int pair[2];
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    struct loop_watch *watch = loop_watch(loop, pair[0], EPOLLOUT, note_writable, NULL);
+    loop_round(loop, 0);
+    loop_pause(watch, 60000, EPOLLOUT);
+    loop_pause(watch, 0, EPOLLOUT); /* one pause at a time */
+    loop_after(loop, 0, note_name, letter('t'));
+    loop_round(loop, -1);
+    assert_string_equal(trace, "wt");
+    loop_unwatch(watch); /* its pause goes with it */
+    watch = loop_watch(loop, pair[0], EPOLLOUT, note_writable, NULL);
+    loop_pause(watch, 1, EPOLLOUT);
+    while (strcmp(trace, "wt") == 0) {
+        loop_round(loop, 1000);
+    }
+    assert_string_equal(trace, "wtw");
+    loop_unwatch(watch);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void unwatch_both(void *context, int fd, uint32_t events) {
     (void)context;
     (void)fd;
@@ -262,6 +285,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_round_without_events_ends_at_its_timeout, begin, end),
         cmocka_unit_test_setup_teardown(ready_descriptors_are_called_back_until_unwatched, begin, end),
         cmocka_unit_test_setup_teardown(events_can_be_changed, begin, end),
+        cmocka_unit_test_setup_teardown(a_paused_watch_is_silent_until_its_time_is_over, begin, end),
         cmocka_unit_test_setup_teardown(a_callback_may_unwatch_others_that_are_ready_too, begin, end),
         cmocka_unit_test_setup_teardown(signals_arrive_inside_the_loop, begin, end),
         cmocka_unit_test_setup_teardown(the_end_of_each_round_is_called, begin, end),
