@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A message's way over hosts and addresses (RFC 5321 5.1); see session.h. Runs as the network user in an empty
  * directory. Another address is tried after a failed connection, a bad greeting, a failed TLS handshake, or when
- * everybody was deferred; never once a recipient has a final answer, nor when the message may have arrived. */
+ * everybody was deferred, or the server lacks what the message needs; never once a recipient has a final answer, nor
+ * when the message may have arrived. */
 #include "agent/session.h"
 #include "agent/connection.h"
 #include "base/log.h"
@@ -91,6 +92,17 @@ static bool all_deferred(const struct delivery *delivery) {
     return true;
 }
 
+static void note_problem(struct journey *journey, bool temporary, const char *reply) {
+    journey->temporary |= temporary;
+    if (temporary || !journey->temporary) {
+        text_copy(journey->problem, sizeof journey->problem, text_of(reply));
+    }
+    if (!journey->answered) {
+        copy_facts(journey->session, journey->delivery);
+    }
+    log_debug("%s %s: %s", journey->session->host, journey->session->address, reply);
+}
+
 enum attempt { ATTEMPT_DONE, ATTEMPT_ELSEWHERE, ATTEMPT_STALE };
 
 /* One message over the session's open connection. */
@@ -110,7 +122,11 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         .count = delivery->count,
     };
     enum attempt attempt = ATTEMPT_STALE;
-    if (client_send(&session->client, &message) == CLIENT_SENT) {
+    enum client_sending sending = client_send(&session->client, &message);
+    if (message.unasked) { /* another exchanger may take more: final only when none of them does */
+        note_problem(journey, false, message.recipients[0].reply);
+        attempt = ATTEMPT_ELSEWHERE;
+    } else if (sending == CLIENT_SENT) {
         copy_facts(session, delivery);
         copy_results(delivery, message.recipients);
         journey->answered = true;
@@ -122,17 +138,6 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         client_quit(&session->client);
     }
     return attempt;
-}
-
-static void note_problem(struct journey *journey, bool temporary, const char *reply) {
-    journey->temporary |= temporary;
-    if (temporary || !journey->temporary) {
-        text_copy(journey->problem, sizeof journey->problem, text_of(reply));
-    }
-    if (!journey->answered) {
-        copy_facts(journey->session, journey->delivery);
-    }
-    log_debug("%s %s: %s", journey->session->host, journey->session->address, reply);
 }
 
 /* Connects and says hello; a failed TLS handshake is followed by one connection without TLS (RFC 7435: opportunistic),

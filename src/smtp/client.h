@@ -91,6 +91,7 @@ struct client_message {
     void *context;
     struct client_recipient *recipients;
     size_t count;
+    bool unasked;     /* set: the server lacks what the message needs; nothing was sent, everybody has failed */
     bool unconfirmed; /* set: all mail data was sent and the connection lost before its reply; it may have arrived */
 };
 enum client_sending {

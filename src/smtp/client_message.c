@@ -331,6 +331,7 @@ enum client_sending client_send(struct client *client, struct client_message *me
     }
     refuse_without_asking(client, message);
     if (count_of(message, CLIENT_PENDING) == 0) {
+        message->unasked = true;
         return CLIENT_SENT;
     }
     client->messages++;

@@ -54,6 +54,25 @@ def test_the_next_exchanger_is_tried_after(world, marker, replies):
     assert len(bad.sessions) >= 1 and not bad.messages and len(good.messages) == 1 and not good.faults
 
 
+LACKS = {"room": (["PIPELINING", "8BITMIME", "SIZE 100"], "552 5.3.4"), "8bitmime": (["PIPELINING", "SIZE 1000000"], "554 5.6.3")}
+
+
+@pytest.mark.parametrize("keywords, reply", LACKS.values(), ids=LACKS)
+def test_an_exchanger_that_lacks_what_the_message_needs_is_no_reason_to_give_up(world, marker, keywords, reply):
+    """Another may have it; it is final when all lack it, and not while one of them could not be asked."""
+    letter = message(marker, body="gr\u00fc\u00df\r\n")
+    poor, poorer, good, nobody = (world.exchanger(ehlo=keywords), world.exchanger(ehlo=keywords), world.exchanger(),
+                                  world.exchanger(start=False))
+    row, = world.parcels(world.submit(f"friend@{world.domain([10, poor], [20, good])}", letter), "delivered", "deferred", "failed").values()
+    assert row["state"] == "delivered" and row["attempts"] == 1 and len(good.messages) == 1, row["delivery_msg"]
+    row, = world.parcels(world.submit(f"friend@{world.domain([10, poor], [20, poorer])}", letter), "deferred", "failed").values()
+    assert row["state"] == "failed" and row["delivery_msg"].startswith(reply), row["delivery_msg"]
+    for pair in ([10, poor], [20, nobody]), ([10, nobody], [20, poor]):
+        row, = world.parcels(world.submit(f"friend@{world.domain(*pair)}", letter), "deferred", "failed").values()
+        assert row["state"] == "deferred", row["delivery_msg"]
+    assert not poor.messages and not poorer.messages and not poor.faults
+
+
 def test_the_next_exchanger_is_tried_after_a_refused_connection(world, marker):
     nobody, good = world.exchanger(start=False), world.exchanger()
     mail_id = world.submit(f"friend@{world.domain([10, nobody], [20, good])}", message(marker))
