@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * The queue runner's conversations with its ledger, its agents, its listener and its operator. */
 #include "runner_stage.h"
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+/* The runner's clock and ours go this many seconds before the machine's. */
+static int64_t *clock_lead;
+int clock_gettime(clockid_t id, struct timespec *now) {
+    long result = syscall(SYS_clock_gettime, id, now);
+    now->tv_sec += clock_lead != NULL ? *clock_lead : 0;
+    return (int)result;
+}
 
 static void a_pushed_mail_is_delivered_and_its_agent_reused(void **state) {
     struct stage stage = begin(false);
@@ -290,6 +301,111 @@ static void when_the_listener_goes_the_job_in_hand_is_finished(void **state) {
     close(agent);
 }
 
+/* ---- content fetched ahead ---- */
+
+#define FETCHED_AT_MOST 33 /* one for the agent, 32 ahead */
+#define LAST_OF_MANY 40
+
+static void many_id(int number, char id[MAIL_ID_SIZE]) {
+    snprintf(id, MAIL_ID_SIZE, "1AbCdE-FgHi%02d-Lm", number);
+}
+
+/* One delivery that took no time; its agent is left idle. */
+static int begin_quick(struct stage *stage) {
+    *stage = begin(false);
+    expect(stage->hub, HUB_READY);
+    push(stage, MAIL, "me@far.test", 1, 1, 0x7fffffff);
+    int agent = give_agent(stage);
+    give_content(stage, MAIL, "me@far.test", 1);
+    report(agent, MAIL, "D");
+    record(stage, "D", false, COMMIT_OK);
+    return agent;
+}
+
+static void ahead_of_one_agent_a_bounded_number_of_mails_is_fetched(void **state) {
+    struct stage stage;
+    char id[MAIL_ID_SIZE];
+    int agent = begin_quick(&stage);
+    (void)state;
+    for (int i = 1; i <= LAST_OF_MANY; i++) {
+        many_id(i, id);
+        push(&stage, id, "me@far.test", 100 + i, 1, 0x7fffffff);
+    }
+    for (int i = 1; i <= FETCHED_AT_MOST; i++) {
+        uint32_t serial = expect(stage.ledger, MAIL_FETCH);
+        assert_true(text_copy(id, sizeof id, values.mail_fetch.mail_id));
+        answer_fetch(&stage, serial, id, "me@far.test", 1, RECIPIENT_QUEUED);
+    }
+    expect_silence(stage.ledger);
+    for (int i = 1; i <= 2; i++) { /* the second one does not wait for the ledger, and in the order of their coming */
+        many_id(i, id);
+        report(agent, id, "D");
+    }
+    expect(agent, AGENT_JOB);
+    for (int i = 1; i <= 2; i++) {
+        record(&stage, "D", false, COMMIT_OK);
+        expect(stage.ledger, MAIL_FETCH); /* for the place that became free */
+    }
+    cut_short(&stage);
+    close(agent);
+}
+
+static void a_slow_destination_is_not_fetched_ahead_for(void **state) {
+    struct stage stage = begin(false);
+    (void)state;
+    expect(stage.hub, HUB_READY);
+    push(&stage, MAIL, "me@far.test", 1, 1, 0x7fffffff);
+    push(&stage, OTHER, "me@far.test", 2, 1, 0x7fffffff);
+    int agent = give_agent(&stage);
+    give_content(&stage, MAIL, "me@far.test", 1);
+    expect(agent, AGENT_JOB);
+    expect_silence(stage.ledger); /* nothing is known of it yet */
+    cut_short(&stage);
+    close(agent);
+}
+
+/* The database of this stage is empty: whoever looks there again finds that the parcel is held, removed or ended. */
+static void what_was_fetched_too_long_ago_is_looked_up_again(void **state) {
+    struct stage stage;
+    int agent = begin_quick(&stage);
+    char first[MAIL_ID_SIZE], second[MAIL_ID_SIZE];
+    (void)state;
+    many_id(1, first);
+    many_id(2, second);
+    push(&stage, first, "me@far.test", 101, 1, 0x7fffffff);
+    give_content(&stage, first, "me@far.test", 1);
+    push(&stage, second, "me@far.test", 102, 1, 0x7fffffff);
+    give_content(&stage, second, "me@far.test", 1);
+    *clock_lead += 4;
+    report(agent, first, "D");
+    record(&stage, "D", false, COMMIT_OK);
+    expect_silence(agent);
+    expect_silence(stage.ledger);
+    close(agent);
+    finish(&stage);
+}
+
+static void what_is_held_when_it_is_fetched_ahead_is_not_delivered(void **state) {
+    struct stage stage;
+    int agent = begin_quick(&stage);
+    char held[MAIL_ID_SIZE], next[MAIL_ID_SIZE];
+    (void)state;
+    many_id(1, held);
+    many_id(2, next);
+    push(&stage, OTHER, "me@far.test", 100, 1, 0x7fffffff);
+    give_content(&stage, OTHER, "me@far.test", 1);
+    push(&stage, held, "me@far.test", 101, 1, 0x7fffffff);
+    answer_fetch(&stage, expect(stage.ledger, MAIL_FETCH), held, "me@far.test", 1, RECIPIENT_HELD);
+    push(&stage, next, "me@far.test", 102, 1, 0x7fffffff);
+    give_content(&stage, next, "me@far.test", 1);
+    report(agent, OTHER, "D");
+    report(agent, next, "D");
+    record(&stage, "D", false, COMMIT_OK);
+    record(&stage, "D", false, COMMIT_OK);
+    close(agent);
+    finish(&stage);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pushed_mail_is_delivered_and_its_agent_reused),
@@ -308,7 +424,12 @@ int main(void) {
         cmocka_unit_test(a_run_from_cron_ends_by_itself),
         cmocka_unit_test(a_run_from_cron_says_that_something_was_deferred),
         cmocka_unit_test(when_the_listener_goes_the_job_in_hand_is_finished),
+        cmocka_unit_test(ahead_of_one_agent_a_bounded_number_of_mails_is_fetched),
+        cmocka_unit_test(a_slow_destination_is_not_fetched_ahead_for),
+        cmocka_unit_test(what_was_fetched_too_long_ago_is_looked_up_again),
+        cmocka_unit_test(what_is_held_when_it_is_fetched_ahead_is_not_delivered),
     };
     log_start(STDERR_FILENO, "test", getenv("TEST_LOG") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_FATAL);
+    clock_lead = mmap(NULL, sizeof *clock_lead, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
