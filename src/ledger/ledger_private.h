@@ -24,6 +24,7 @@ struct ledger {
     struct locked locked;
     int64_t data_version;
     int pages_seen, pages_folded; /* of the write-ahead log, at the last tick and checkpoint */
+    int folds_again;              /* checkpoints asked for since the last tick because one left too much */
     int64_t next_purge, next_sweep;
 };
 struct ledger_peer {            /* service_peer.data */

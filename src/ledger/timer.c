@@ -11,6 +11,7 @@
 #define TICK_MILLISECONDS 1000
 #define BEHIND_MILLISECONDS 50
 #define CHECKPOINT_PAGES 1024 /* 4 MiB */
+#define FOLDS_AGAIN_MAXIMUM 3 /* a tick */
 #define PURGE_EVERY 3600000
 #define PURGE_AGAIN 1000
 #define SWEEP_EVERY 300000
@@ -68,6 +69,7 @@ static void ask_for_checkpoint(struct ledger *ledger) {
     int pages = database_wal_pages(spool_database(ledger->spool));
     bool rests = pages == ledger->pages_seen;
     ledger->pages_seen = pages;
+    ledger->folds_again = 0;
     if (pages != ledger->pages_folded && (rests || pages > CHECKPOINT_PAGES)) {
         ledger->pages_folded = pages;
         checkpointer_ask(ledger->checkpointer);
@@ -97,6 +99,15 @@ static void catch_up(void *context) {
                      catch_up, ledger);
 }
 
+/* Between two transactions: a batch that has begun is still in memory. */
+static void restart_log(struct ledger *ledger, const struct checkpoint_news *news) {
+    if (checkpoint_restart(spool_database(ledger->spool), news) == CHECKPOINT_BEHIND &&
+        ledger->folds_again < FOLDS_AGAIN_MAXIMUM) {
+        ledger->folds_again++;
+        checkpointer_ask(ledger->checkpointer);
+    }
+}
+
 static void collect(void *context, int fd, uint32_t events) {
     struct ledger *ledger = context;
     struct checkpoint_news news;
@@ -109,6 +120,7 @@ static void collect(void *context, int fd, uint32_t events) {
     if (news.spare) {
         journal_spare_made(spool_journal(ledger->spool), news.spare_good);
     }
+    restart_log(ledger, &news);
 }
 
 void timer_start(struct ledger *ledger) {

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define WARN_PAGES 16384 /* 64 MiB of a log that should be 4 */
+#define LEFT_PAGES 1024  /* at most so much is folded back by the loop itself */
 
 struct checkpointer {
     pthread_t thread;
@@ -45,20 +46,37 @@ static bool flush_log(const char *path) {
     return good;
 }
 
-bool checkpoint_run(struct database *database, const char *path, struct journal_place *durable) {
-    int pages = 0, folded = 0;
+static bool fold(struct database *database, const char *path, struct journal_place *durable, int *folded) {
+    int pages = 0;
+    *folded = 0;
     if (!position_read(database, durable)) {
         return false;
     }
-    int result = sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &folded);
-    if (result == SQLITE_OK && pages == folded) {
+    int result = sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, folded);
+    if (result == SQLITE_OK && pages == *folded) {
         return true;
     }
-    if (pages - folded > WARN_PAGES) {
+    if (pages - *folded > WARN_PAGES) {
         log_warn("a reader of %s keeps its write-ahead log growing: %d pages; look for an open sqlite3 session", path,
-                 pages - folded);
+                 pages - *folded);
     }
     return flush_log(path);
+}
+
+bool checkpoint_run(struct database *database, const char *path, struct journal_place *durable) {
+    int folded;
+    return fold(database, path, durable, &folded);
+}
+
+enum checkpoint_restart checkpoint_restart(struct database *database, const struct checkpoint_news *news) {
+    int pages = database_wal_pages(database);
+    if (!news->ran || !news->good || pages < CHECKPOINT_RESTART_PAGES) {
+        return CHECKPOINT_NOT_DUE;
+    }
+    if (pages - news->folded > LEFT_PAGES) {
+        return CHECKPOINT_BEHIND;
+    }
+    return database_restart_wal(database) ? CHECKPOINT_RESTARTED : CHECKPOINT_BUSY;
 }
 
 static void make_spare(struct checkpointer *checkpointer, struct checkpoint_news *news) {
@@ -80,7 +98,7 @@ static void work(struct checkpointer *checkpointer, struct database *database) {
     pthread_mutex_unlock(&checkpointer->mutex);
     if (checkpoint) {
         news.ran = true;
-        news.good = checkpoint_run(database, checkpointer->database, &news.durable);
+        news.good = fold(database, checkpointer->database, &news.durable, &news.folded);
     }
     if (spare) {
         make_spare(checkpointer, &news);
@@ -90,6 +108,7 @@ static void work(struct checkpointer *checkpointer, struct database *database) {
         checkpointer->news.ran = true;
         checkpointer->news.good = news.good;
         checkpointer->news.durable = news.durable;
+        checkpointer->news.folded = news.folded;
     }
     if (news.spare) {
         checkpointer->news.spare = true;

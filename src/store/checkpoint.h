@@ -14,8 +14,19 @@ struct checkpointer;
 struct checkpoint_news {
     bool ran, good; /* a checkpoint */
     struct journal_place durable;
+    int folded;             /* pages of the log, by this checkpoint or earlier */
     bool spare, spare_good; /* a segment was asked for; it was made */
 };
+/* The thread never reaches the end of a log that is written all the time, so that it would grow for ever. For the
+ * writer, between two transactions, after news: folds back the little that the thread left, and begins the log anew. */
+#define CHECKPOINT_RESTART_PAGES 4096 /* 16 MiB: when it is due */
+enum checkpoint_restart {
+    CHECKPOINT_NOT_DUE,
+    CHECKPOINT_BEHIND, /* the thread left too much: have it go on first */
+    CHECKPOINT_BUSY,   /* somebody reads: at the next news */
+    CHECKPOINT_RESTARTED
+};
+enum checkpoint_restart checkpoint_restart(struct database *database, const struct checkpoint_news *news);
 /* path: the main database. Dies when no thread can be started. */
 struct checkpointer *checkpointer_start(const char *path);
 /* Becomes readable when there is news. */

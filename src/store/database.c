@@ -129,6 +129,14 @@ int database_wal_pages(const struct database *database) {
     return database->wal_pages;
 }
 
+bool database_restart_wal(struct database *database) {
+    sqlite3_busy_timeout(database->handle, 0);
+    bool good = sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) == SQLITE_OK;
+    sqlite3_busy_timeout(database->handle, BUSY_MILLISECONDS);
+    database->wal_pages = good ? 0 : database->wal_pages;
+    return good;
+}
+
 struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode,
                                struct buffer *error) {
     struct database *database = memory_new(1, sizeof *database);

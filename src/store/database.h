@@ -23,4 +23,7 @@ const char *database_error(const struct database *database);
 int64_t database_data_version(struct database *database);
 /* Pages in the write-ahead log after the last commit through this connection (main database, writing). */
 int database_wal_pages(const struct database *database);
+/* Folds back what is left of the log, outside a transaction, so that the next commit begins it anew. Waits for nobody:
+ * false while somebody reads or folds. */
+bool database_restart_wal(struct database *database);
 #endif

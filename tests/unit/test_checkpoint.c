@@ -60,6 +60,71 @@ static void a_reader_that_keeps_the_log_does_not_keep_the_position(void **state)
     buffer_free(&error);
 }
 
+/* Commits until the log has this many pages, as one that nobody folds back. */
+static void fill_log(unsigned *number, int pages) {
+    while (database_wal_pages(fixture.spool->database) < pages) {
+        assert_int_equal(fixture_add(&fixture, (*number)++, 400, 500), SPOOL_OK);
+        fixture_finish(&fixture);
+    }
+}
+
+static struct checkpoint_news fold_back(void) {
+    checkpointer_ask(checkpointer);
+    struct checkpoint_news news = wait_for_news();
+    assert_true(news.ran && news.good);
+    return news;
+}
+
+static int64_t log_size(void) {
+    char path[PATH_MAX];
+    struct stat status;
+    (void)snprintf(path, sizeof path, "%s-wal", fixture.database);
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_size;
+}
+
+static void a_log_that_is_written_all_the_time_stays_bounded(void **state) {
+    unsigned number = 0;
+    int64_t size = 0;
+    (void)state;
+    for (int turn = 0; turn < 2; turn++) {
+        fill_log(&number, CHECKPOINT_RESTART_PAGES);
+        struct checkpoint_news news = fold_back();
+        int pages = database_wal_pages(fixture.spool->database);
+        fill_log(&number, pages + 1); /* so that the checkpoint is never of everything */
+        assert_int_equal(checkpoint_restart(fixture.spool->database, &news), CHECKPOINT_RESTARTED);
+        assert_int_equal(checkpoint_restart(fixture.spool->database, &news), CHECKPOINT_NOT_DUE);
+        size = turn == 0 ? log_size() : size;
+        assert_true(log_size() < size + size / 4);
+        fill_log(&number, 1);
+        assert_true(database_wal_pages(fixture.spool->database) < CHECKPOINT_RESTART_PAGES / 4);
+        expect_durable_end();
+    }
+}
+
+static void the_writer_folds_back_little_and_waits_for_no_reader(void **state) {
+    struct buffer error;
+    unsigned number = 0;
+    (void)state;
+    buffer_init(&error, 1000);
+    struct database *reader = database_open(fixture.database, DATABASE_MAIN, DATABASE_READ, &error);
+    fill_log(&number, CHECKPOINT_RESTART_PAGES);
+    struct checkpoint_news news = fold_back(), early = news;
+    early.folded = 10;
+    assert_int_equal(checkpoint_restart(fixture.spool->database, &early), CHECKPOINT_BEHIND);
+    struct sqlite3_stmt *rows = statement_query(reader, STATEMENT_POSITION_READ, BINDS_NONE);
+    assert_int_equal(statement_step(rows), STATEMENT_ROW);
+    fill_log(&number, database_wal_pages(fixture.spool->database) + 1);
+    assert_int_equal(checkpoint_restart(fixture.spool->database, &news), CHECKPOINT_BUSY);
+    fixture_add(&fixture, number++, 1, 500);
+    fixture_finish(&fixture); /* nothing is in its way afterwards */
+    expect_durable_end();
+    statement_end(rows);
+    assert_int_equal(checkpoint_restart(fixture.spool->database, &news), CHECKPOINT_RESTARTED);
+    database_close(reader);
+    buffer_free(&error);
+}
+
 static void a_spare_segment_is_made_ahead_of_need_and_used(void **state) {
     char path[PATH_MAX];
     unsigned i = 0;
@@ -90,6 +155,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_checkpoint_makes_the_position_of_the_last_batch_durable),
         TEST(a_reader_that_keeps_the_log_does_not_keep_the_position),
+        TEST(a_log_that_is_written_all_the_time_stays_bounded),
+        TEST(the_writer_folds_back_little_and_waits_for_no_reader),
         TEST(a_spare_segment_is_made_ahead_of_need_and_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
