@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -155,10 +156,23 @@ static struct segment *make_new(struct journal *journal, bool *full) {
     return journal_space_add(journal, number, fd, journal->limits.segment_size);
 }
 
+/* One that was asked for before journal_segment_size changed is of no use, as reuse_oldest has it. */
+static void drop_odd_spare(struct journal *journal) {
+    char path[PATH_MAX];
+    struct stat status;
+    journal_space_path(journal, SPARE_NAME, path);
+    if (journal->spare_ready &&
+        (stat(path, &status) != 0 || (uint64_t)status.st_size != journal->limits.segment_size)) {
+        (void)unlink(path);
+        journal->spare_ready = false;
+    }
+}
+
 enum journal_result journal_space_advance(struct journal *journal, enum journal_right right) {
     bool full = false;
     struct segment *next = reuse_oldest(journal);
     if (next == NULL) {
+        drop_odd_spare(journal);
         if (right == JOURNAL_ORDINARY && !journal->spare_ready &&
             !journal_has_space(journal, journal->limits.segment_size)) {
             return JOURNAL_FULL;

@@ -268,6 +268,33 @@ static void a_batch_over_two_segments_is_cut_in_both(void **state) {
     assert_string_equal(scan_anew(), "1 2 ");
 }
 
+static void a_spare_of_a_former_size_is_not_taken(void **state) {
+    char path[PATH_MAX];
+    struct stat status;
+    (void)state;
+    struct journal *journal = started_journal();
+    const struct journal_limits larger = {.segment_size = 65536, .maximum_size = 4 * 65536, .minimum_free = 0};
+    uint64_t number = journal_end(journal).segment;
+    unsigned i = 0;
+    while (!journal_wants_spare(journal)) {
+        assert_int_equal(add(journal, i++, NULL), JOURNAL_OK);
+    }
+    journal_spare_path(journal, path);
+    int fd = segment_create(path, journal_segment_size(journal));
+    assert_true(fd >= 0);
+    (void)close(fd);
+    journal_set_limits(journal, &larger);
+    journal_spare_made(journal, true);
+    while (journal_end(journal).segment == number) {
+        assert_int_equal(add(journal, i++, NULL), JOURNAL_OK);
+    }
+    segment_path(journal_end(journal).segment, path);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, 65536);
+    assert_true(journal_finish(journal));
+    journal_close(journal);
+}
+
 static void a_full_journal_keeps_a_reserve_for_results(void **state) {
     (void)state;
     struct journal *journal = started_journal();
@@ -297,6 +324,7 @@ int main(void) {
         TEST(a_message_cannot_hold_a_record),
         TEST(after_a_failed_flush_a_cut_keeps_the_batch_from_ever_happening),
         TEST(a_batch_over_two_segments_is_cut_in_both),
+        TEST(a_spare_of_a_former_size_is_not_taken),
         TEST(a_full_journal_keeps_a_reserve_for_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
