@@ -5,6 +5,7 @@
  * the last field ends with the last byte. Everything that is wrong comes back as CHANNEL_BAD or CHANNEL_GONE. */
 #include "ipc/channel.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "ipc/channel_private.h"
 #include "ipc/messages.h"
 #include "ipc/scratch.h"
@@ -299,6 +300,16 @@ static bool take_descriptors(struct msghdr *received, int *fd) {
     return one;
 }
 
+/* Nothing taken although something was sent: this process has no room for descriptors. The message counts, as one
+ * without: what it is about is refused, and the service goes on. Otherwise there were more than anybody may send. */
+static bool lost_some(const struct msghdr *received, int fd) {
+    if ((received->msg_flags & MSG_CTRUNC) == 0)
+        return false;
+    if (fd < 0)
+        log_error("a descriptor sent to this process is lost: it has too many open");
+    return fd >= 0;
+}
+
 static enum channel_result receive_now(int fd, char *storage, void *values, struct channel_message *message,
                                        size_t *length) {
     struct iovec part = {storage, CHANNEL_MESSAGE_MAXIMUM};
@@ -314,10 +325,9 @@ static enum channel_result receive_now(int fd, char *storage, void *values, stru
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return errno == EAGAIN ? CHANNEL_AGAIN : CHANNEL_GONE;
-    bool one = take_descriptors(&received, &message->fd);
+    bool one = take_descriptors(&received, &message->fd) && !lost_some(&received, message->fd);
     *length = (size_t)got;
-    if (got > 0 && one && (received.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
-        unpack(storage, (size_t)got, values, message))
+    if (got > 0 && one && (received.msg_flags & MSG_TRUNC) == 0 && unpack(storage, (size_t)got, values, message))
         return CHANNEL_OK;
     if (message->fd >= 0)
         (void)close(message->fd);

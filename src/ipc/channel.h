@@ -45,7 +45,8 @@ bool channel_pair(int ends[2]);
 enum channel_result channel_send(int fd, uint32_t kind, uint32_t serial, const void *values, int pass_fd);
 /* Receives one message. storage (CHANNEL_MESSAGE_MAXIMUM bytes, shared scratch of the process) holds the bytes that
  * text fields point to; values (at least the largest struct: sizeof(union channel_values)) gets the struct. deadline:
- * clock_now_ms scale, or 0 not to wait. */
+ * clock_now_ms scale, or 0 not to wait. A descriptor that this process has no room for is lost: fd is -1, as if none
+ * had been sent. */
 enum channel_result channel_receive(int fd, int64_t deadline, char *storage, void *values,
                                     struct channel_message *message);
 /* Asks and waits for the answer of exactly this kind and serial: CHANNEL_BAD on another. Text fields of the answer

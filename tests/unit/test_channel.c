@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Messages over a socket pair: what goes in comes out, what is malformed is refused, nothing leaks. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "ipc/channel.h"
 #include "ipc/messages.h"
 #include "ipc/scratch.h"
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -229,6 +231,24 @@ static void more_than_one_descriptor_is_malformed_and_all_are_closed(void **stat
     }
 }
 
+static void at_the_descriptor_limit_a_message_comes_without_its_descriptor(void **state) {
+    struct hub_peer peer = {.peer = 1, .pid = 42};
+    struct rlimit limit, none;
+
+    (void)state;
+    log_start(open("/dev/null", O_WRONLY | O_CLOEXEC), "test", LOG_LEVEL_FATAL);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    assert_int_equal(channel_send(ends[0], HUB_PEER, 0, &peer, ends[0]), CHANNEL_OK);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum channel_result result = receive();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(result, CHANNEL_OK);
+    assert_int_equal(message.kind, HUB_PEER);
+    assert_int_equal(message.values->hub_peer.pid, 42);
+    assert_int_equal(message.fd, -1);
+}
+
 static void a_descriptor_of_a_malformed_message_is_closed(void **state) {
     size_t before = open_descriptors();
 
@@ -414,6 +434,7 @@ int main(void) {
         TEST(malformed_bytes_are_refused),
         TEST(a_descriptor_travels_with_a_message),
         TEST(more_than_one_descriptor_is_malformed_and_all_are_closed),
+        TEST(at_the_descriptor_limit_a_message_comes_without_its_descriptor),
         TEST(a_descriptor_of_a_malformed_message_is_closed),
         TEST(a_message_longer_than_the_storage_is_malformed),
         TEST(a_closed_channel_is_gone_for_both_calls),
