@@ -5,6 +5,7 @@
 #include "store/mail_file.h"
 #include "store/parcels.h"
 #include "store/spool.h"
+#include <time.h>
 
 enum piece_kind { PIECE_MAIL, PIECE_ATTEMPT, PIECE_HOLD, PIECE_RELEASE };
 struct piece_ending {
@@ -35,11 +36,19 @@ struct piece { /* of a batch */
     struct journal_place place;
     int64_t at;
 };
+/* Files whose checksum was right when they were last read whole. Bounded: a place holds one of those that fall on it.
+ */
+#define VERIFIED_PLACES 2048
+struct verified {
+    char mail_id[MAIL_ID_SIZE];
+    struct timespec changed; /* the file's ctime then: anybody's write shows */
+};
 struct spool {
     struct spool_options options;
     struct database *database;
     struct journal *journal;
     struct mail_files files;
+    struct verified verified[VERIFIED_PLACES];
     uint64_t file_bytes;
     bool names_removed; /* from queue/mail, not flushed yet */
     bool strays; /* a batch failed after a mail of it became a file: queue/mail may have what rows call journal */

@@ -2,6 +2,7 @@
  * The spool: what becomes of a message between its commit and its end, through crashes at every step, failed flushes, a
  * database that refuses rows, a full queue, and a rebuild. */
 #include "store_fixture.h"
+#include <xxhash.h>
 
 static struct fixture fixture;
 
@@ -187,6 +188,31 @@ static void a_second_result_for_a_finished_recipient_changes_nothing(void **stat
     assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK"), SPOOL_OK);
     assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_ENDED_FAILED, "550 no"), SPOOL_NOTHING);
     assert_string_equal(fixture_states(&fixture, 1), "delivered,queued");
+}
+
+/* ctime cannot be set: what a fetch of a file that settled long ago remembers is put in by hand. */
+static void a_verified_file_is_read_whole_again_only_when_it_changed(void **state) {
+    char id[MAIL_ID_SIZE], path[PATH_MAX];
+    struct spool_content content;
+    struct stat status;
+    (void)state;
+    fixture_id(1, id);
+    fixture_commit_large(&fixture, 1, 500);
+    fixture_finish(&fixture);
+    (void)snprintf(path, sizeof path, "%s/mail/%s", fixture.queue, id);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0 && file_pwrite_all(fd, "X", 1, 100));
+    assert_false(spool_fetch(fixture.spool, id, &content));
+    assert_int_equal(fstat(fd, &status), 0);
+    struct verified *place = &fixture.spool->verified[XXH3_64bits(id, strlen(id)) % VERIFIED_PLACES];
+    assert_string_equal(place->mail_id, "");
+    (void)text_copy(place->mail_id, MAIL_ID_SIZE, text_of(id));
+    place->changed = status.st_ctim;
+    assert_true(spool_fetch(fixture.spool, id, &content)); /* not read */
+    (void)close(content.fd);
+    place->changed.tv_nsec ^= 1;
+    assert_false(spool_fetch(fixture.spool, id, &content));
+    (void)close(fd);
 }
 
 static void a_recipient_named_twice_in_one_result_counts_once(void **state) {
@@ -456,6 +482,7 @@ int main(void) {
         TEST(rows_that_sqlite_refuses_wait_and_new_mail_is_told_to_come_later),
         TEST(a_message_delivered_at_once_never_becomes_a_file),
         TEST(a_second_result_for_a_finished_recipient_changes_nothing),
+        TEST(a_verified_file_is_read_whole_again_only_when_it_changed),
         TEST(a_recipient_named_twice_in_one_result_counts_once),
         TEST(a_deferral_brings_the_message_to_rest_in_a_file),
         TEST(several_results_of_one_message_in_one_batch_end_it),
