@@ -294,6 +294,15 @@ def test_commands_run_when_a_contact_is_locked_out_and_when_that_ends(make_insta
         if server.root:  # a firewall takes no orders from anybody less
             assert int(words[-1], 16) & (1 << 12), "without CAP_NET_ADMIN"
     assert len(told()) == 2
+    # locked out again, then forgiven while no server runs: the next start has the firewall open
+    server.command("contacts", "lock", source, "3600")
+    wait_for(lambda: len(told()) >= 3, "the second lock_command", explain=server.log_tail)
+    server.halt()
+    server.command("contacts", "forgive", source)
+    assert len(told()) == 3
+    server.launch()
+    wait_for(lambda: len(told()) >= 4, "unlock_command", explain=server.log_tail)
+    assert [line.split()[0] for line in told()] == ["lock", "unlock"] * 2
 
 
 def test_ipv6_contacts_count_per_prefix(make_instance):
