@@ -6,6 +6,7 @@
 #include "ipc/ask.h"
 #include "ipc/list.h"
 #include "ledger/ledger.h"
+#include "store/checkpoint.h"
 #include "store_fixture.h"
 
 #include "service_child.h"
@@ -225,6 +226,33 @@ static void a_commit_is_in_the_rows_before_it_is_answered_and_goes_to_the_runner
     assert_false(list_next_parcel(&list, &item, &bad) || bad);
 }
 
+/* How often the write-ahead log was begun anew (its header's sequence, big-endian), and its size. */
+static uint32_t log_sequence(int64_t *size) {
+    char path[PATH_MAX];
+    unsigned char bytes[4];
+    (void)snprintf(path, sizeof path, "%s-wal", place.database);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && file_pread_all(fd, (char *)bytes, sizeof bytes, 12));
+    *size = file_size(fd);
+    (void)close(fd);
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static void commits_without_a_pause_do_not_grow_the_write_ahead_log(void **state) {
+    const int64_t due = CHECKPOINT_RESTART_PAGES * 4096LL;
+    int64_t size = 0, former = 0;
+    uint32_t first = 0, sequence = 0;
+    (void)state;
+    for (unsigned i = 1; size < 6 * due && (former < due || sequence == first); i++) {
+        assert_int_equal(commit(i, 400, 500, false, false), COMMIT_OK);
+        former = size;
+        sequence = log_sequence(&size);
+        first = i == 1 || size < due ? sequence : first;
+    }
+    assert_true(sequence > first);
+    assert_true(size < 6 * due);
+}
+
 static void a_memory_file_must_be_sealed(void **state) {
     (void)state;
     assert_int_equal(commit(1, 1, 100000, true, false), COMMIT_INVALID);
@@ -426,6 +454,7 @@ int main(void) {
         TEST(the_listener_is_told_of_a_lockout_and_of_its_end_by_hand),
         TEST(hits_reported_by_the_listener_move_the_end),
         TEST(a_commit_is_in_the_rows_before_it_is_answered_and_goes_to_the_runner),
+        TEST(commits_without_a_pause_do_not_grow_the_write_ahead_log),
         TEST(a_memory_file_must_be_sealed),
         TEST(a_large_message_goes_through_a_file_of_queue_tmp),
         TEST(a_file_that_is_given_up_is_removed),
