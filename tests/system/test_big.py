@@ -8,6 +8,7 @@ import pytest
 
 from lib.instance import Instance
 from lib.messages import message
+from lib.place import SANITIZED
 from lib.talker import fresh_source, stuffed
 from lib.traffic import LOCAL, Letter, collected, local_arrivals, state_faults, unfinished
 from lib.waiting import TIMEOUT, wait_for
@@ -83,7 +84,7 @@ def test_fifty_mebibytes_pass_through_a_receiver_of_a_few_and_arrive_unchanged(s
     letter.mail_id = reply.text.rpartition("id=")[2]
     peaks = {name: max(sizes) for name, sizes in seen.items()}
     print({name: f"{size / MIB:.1f} MiB" for name, size in peaks.items()})
-    assert MIB // 16 < peaks["receiver"] < RECEIVER_MAXIMUM, peaks
+    assert SANITIZED or MIB // 16 < peaks["receiver"] < RECEIVER_MAXIMUM, peaks
     wait_for(lambda: not unfinished(server, [letter.mail_id]), "its delivery", timeout=120, explain=lambda: server.parcels_text() + server.log_tail())
     arrived = copies_of(server, letter)
     assert {recipient: [copy.digest for copy in copies] for recipient, copies in arrived.items()} == {name: [letter.digest] for name in LOCAL}
