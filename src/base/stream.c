@@ -128,6 +128,11 @@ enum stream_result stream_fill(struct stream *stream, int64_t deadline) {
     }
 }
 
+bool stream_must_stop(const struct stream *stream) {
+    struct pollfd polled = {.fd = stream->stop_fd, .events = POLLIN};
+    return stream->stop_fd >= 0 && poll(&polled, 1, 0) > 0;
+}
+
 enum stream_result stream_flush(struct stream *stream, int64_t deadline) {
     while (stream->output.length > 0) {
         short wanted = 0;

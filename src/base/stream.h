@@ -39,6 +39,8 @@ void stream_init(struct stream *stream, int fd, size_t input_maximum, size_t out
 void stream_close(struct stream *stream);
 /* Reads at least one more byte into input (up to its free room). */
 enum stream_result stream_fill(struct stream *stream, int64_t deadline);
+/* The stop descriptor is readable: for those whose peer never lets them wait. */
+bool stream_must_stop(const struct stream *stream);
 /* Next line without its CRLF, borrowed until the next call. Lines end in CRLF only; maximum counts the CRLF (at least
  * 2). After STREAM_BARE_CR and STREAM_BARE_LF everything up to and with the next LF is consumed and *line shows it;
  * after STREAM_TOO_LONG the first `maximum` bytes are. After STREAM_TIMEOUT and STREAM_STOP what came so far stays

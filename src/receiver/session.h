@@ -44,10 +44,11 @@ struct session {
     struct session_client client;
     struct stream stream;
     struct command_line_reader reader;
-    size_t line_length; /* of the line in hand, still in the stream's input */
-    bool line_secret;   /* it holds a password: wiped when it is taken off the input */
-    bool first_line;    /* nothing has been read yet */
-    bool peer_gone;     /* the connection was lost: nobody reads any more */
+    unsigned lines_unlooked; /* read since the listener's stop was looked for */
+    size_t line_length;      /* of the line in hand, still in the stream's input */
+    bool line_secret;        /* it holds a password: wiped when it is taken off the input */
+    bool first_line;         /* nothing has been read yet */
+    bool peer_gone;          /* the connection was lost: nobody reads any more */
     enum session_state state;
     int64_t contact_id; /* 0: not known to the ledger */
     const char *verb;   /* the command in hand, for evidence */

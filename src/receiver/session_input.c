@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LINES_BETWEEN_LOOKS 32
+
 /* TLS record type "handshake", then the major version (RFC 8446 5.1). */
 static bool is_tls(struct text pending) {
     return pending.length > 0 && pending.data[0] == 0x16 && (pending.length == 1 || pending.data[1] == 0x03);
@@ -38,6 +40,19 @@ static void end_by_loss(struct session *session, enum stream_result result) {
     session_set_state(session, SESSION_CLOSING);
 }
 
+static void say_stop(struct session *session) {
+    session_reply(session, 421, "4.3.2", "%s shutting down", session->config->server_name);
+}
+
+/* The stop is seen while waiting for input; a client that never pauses would be killed in the end without a word. */
+static bool must_stop(struct session *session) {
+    if (session->state == SESSION_MAIL || session->state == SESSION_DATA ||
+        ++session->lines_unlooked < LINES_BETWEEN_LOOKS)
+        return false;
+    session->lines_unlooked = 0;
+    return stream_must_stop(&session->stream) && !hub_goes_on(session->start->hub);
+}
+
 bool session_fill(struct session *session, enum session_phase phase) {
     int64_t deadline = session_deadline(session, phase);
 
@@ -50,7 +65,7 @@ bool session_fill(struct session *session, enum session_phase phase) {
         if (result == STREAM_STOP && hub_goes_on(session->start->hub))
             continue;
         if (result == STREAM_STOP)
-            session_reply(session, 421, "4.3.2", "%s shutting down", session->config->server_name);
+            say_stop(session);
         else if (result == STREAM_TIMEOUT)
             end_by_timeout(session);
         else
@@ -83,6 +98,10 @@ enum session_line session_read_line(struct session *session, struct text *line) 
     size_t consumed;
 
     session_finish_line(session);
+    if (must_stop(session)) {
+        say_stop(session);
+        return SESSION_LINE_ENDED;
+    }
     for (;;) {
         struct text pending = stream_pending(&session->stream);
         if (session->first_line && is_tls(pending)) {

@@ -146,6 +146,29 @@ static void the_listeners_stop_closes_with_421(void **state) {
     buffer_free(&talk.replies);
 }
 
+static void the_listeners_stop_reaches_a_client_that_never_pauses(void **state) {
+    enum { NOOPS = 30000 }; /* their replies fill the connection: most are unread at the stop */
+    struct buffer commands;
+    struct talk talk;
+    size_t answered = 0;
+
+    (void)state;
+    buffer_init(&commands, NOOPS * 6 + 1);
+    for (int i = 0; i < NOOPS; i++)
+        assert_true(buffer_append_string(&commands, "NOOP\r\n"));
+    start_talk(&talk, 0);
+    read_greeting(&talk);
+    say(&talk, buffer_text(&commands));
+    (void)shutdown(talk.hub, SHUT_RDWR);
+    const char *replies = end_talk(&talk);
+    for (const char *at = replies; (at = strstr(at, "250 ")) != NULL; at++)
+        answered++;
+    assert_non_null(strstr(replies, "421 4.3.2 mail.example.test shutting down\r\n"));
+    assert_in_range(answered, 1, NOOPS - 1);
+    buffer_free(&commands);
+    buffer_free(&talk.replies);
+}
+
 static void talking_before_the_greeting_is_refused(void **state) {
     struct talk talk;
 
@@ -242,6 +265,7 @@ int main(void) {
         cmocka_unit_test(smuggled_ends_are_refused),
         cmocka_unit_test(a_connection_cut_in_the_data_stores_nothing),
         cmocka_unit_test(the_listeners_stop_closes_with_421),
+        cmocka_unit_test(the_listeners_stop_reaches_a_client_that_never_pauses),
         cmocka_unit_test(talking_before_the_greeting_is_refused),
         cmocka_unit_test(a_member_on_the_internal_port_is_not_trusted_for_the_claim),
         cmocka_unit_test(a_local_program_needs_no_dns_and_no_login),
