@@ -200,6 +200,8 @@ static void start_talk(struct talk *talk, uint32_t listener) {
     }
     talk->session = fork();
     if (talk->session == 0) {
+        for (size_t i = 0; i < 3; i++)
+            (void)close(pairs[i][0]); /* or it would not notice that the services are gone */
         (void)close(client[0]);
         (void)close(hub[0]);
         run_session(listener, (const int[]){pairs[0][1], pairs[1][1], pairs[2][1]}, hub[1], client[1]);
