@@ -24,7 +24,7 @@ from lib.background import Background
 from lib.dovecot import Dovecot
 from lib.place import ROOT, SANITIZED, program, shim
 from lib.talker import SmtpTalker
-from lib.waiting import wait_for
+from lib.waiting import start_time, wait_for
 from lib.zone import default_zone
 
 DOMAIN = "example.test"
@@ -281,13 +281,11 @@ class Instance:
         return [row for row in background.session_members(self.daemon.pid) if name in (None, row[1])]
 
     def kill(self, name):
-        """SIGKILL to every process of this name; gives their pids."""
+        """SIGKILL to every process of this name; gives their pids once they are gone."""
         pids = [pid for pid, _, _ in self.processes(name)]
         for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it has just ended by itself
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: all(start_time(pid) is None for pid in pids), f"the end of every {name}")
         return pids
 
     def kill_all(self):

@@ -160,8 +160,11 @@ def session(server):
 
 def connected(pid):
     """True for the receiver with a TCP connection: the others have Unix sockets only."""
-    with open(f"/proc/{pid}/net/tcp", encoding="ascii") as stream:
-        inodes = {line.split()[9] for line in stream if line.split()[3] == "01"}
+    try:
+        with open(f"/proc/{pid}/net/tcp", encoding="ascii") as stream:
+            inodes = {line.split()[9] for line in stream if line.split()[3] == "01"}
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # it served another client, and has ended
     return any(target[len("socket:["):-1] in inodes for target in descriptors(pid).values())
 
 
