@@ -284,7 +284,10 @@ class Instance:
         """SIGKILL to every process of this name; gives their pids once they are gone."""
         pids = [pid for pid, _, _ in self.processes(name)]
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has just ended by itself
         wait_for(lambda: all(start_time(pid) is None for pid in pids), f"the end of every {name}")
         return pids
 
