@@ -124,11 +124,11 @@ static void *run(void *context) {
     struct buffer error;
     buffer_init(&error, 1024);
     struct database *database = database_open(checkpointer->database, DATABASE_MAIN, DATABASE_WRITE, &error);
-    if (database == NULL) {
-        log_error("checkpoints: %s", buffer_string(&error));
+    if (database == NULL) { /* without checkpoints no segment is ever reused; a new ledger may fare better */
+        die_fatal(EXIT_STATUS_CANT_CREATE, "checkpoints: %s", buffer_string(&error));
     }
     pthread_mutex_lock(&checkpointer->mutex);
-    while (database != NULL && !checkpointer->want_end) {
+    while (!checkpointer->want_end) {
         if (checkpointer->want_checkpoint || checkpointer->want_spare) {
             work(checkpointer, database);
         } else {
