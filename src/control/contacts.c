@@ -3,8 +3,8 @@
  */
 #include "control/change.h"
 #include "control/control.h"
+#include "control/report_show.h"
 #include "control/table.h"
-#include "store/report.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -30,20 +30,7 @@ int control_contacts_list(struct control *control, int count, char **arguments) 
                                          "LOCKED UNTIL", "LAST ACCEPTED", "CHANGED",    NULL};
     (void)count;
     (void)arguments;
-    struct database *database = control_database(control);
-    if (database == NULL) {
-        return EXIT_STATUS_ERROR;
-    }
-    struct table *table = table_new(titles);
-    bool good = report_run(database, REPORT_CONTACTS, NULL, table_add_row, table);
-    if (good && table_count(table) == 0) {
-        puts("Nobody has connected yet.");
-    }
-    table_print(table, stdout);
-    table_free(table);
-    int status = good ? EXIT_STATUS_OK : control_fail(EXIT_STATUS_ERROR, "%s", database_error(database));
-    database_close(database);
-    return status;
+    return report_show(control, REPORT_CONTACTS, NULL, titles, "Nobody has connected yet.");
 }
 
 static void show_contact(void *context, const struct report_row *row) {

@@ -2,9 +2,9 @@
  * `parcelpost queue …`: what waits, and changes to it. Reading is done here, changes by the ledger (change.h). */
 #include "control/change.h"
 #include "control/control.h"
+#include "control/report_show.h"
 #include "control/table.h"
 #include "mail/mail_id.h"
-#include "store/report.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -17,20 +17,7 @@ int control_queue_list(struct control *control, int count, char **arguments) {
                                          "TRIES", "FROM",  "TO",    "LAST ANSWER", NULL};
     (void)count;
     (void)arguments;
-    struct database *database = control_database(control);
-    if (database == NULL) {
-        return EXIT_STATUS_ERROR;
-    }
-    struct table *table = table_new(titles);
-    bool good = report_run(database, REPORT_QUEUE, NULL, table_add_row, table);
-    if (good && table_count(table) == 0) {
-        puts("The queue is empty.");
-    }
-    table_print(table, stdout);
-    table_free(table);
-    int status = good ? EXIT_STATUS_OK : control_fail(EXIT_STATUS_ERROR, "%s", database_error(database));
-    database_close(database);
-    return status;
+    return report_show(control, REPORT_QUEUE, NULL, titles, "The queue is empty.");
 }
 
 struct mail_shown {
