@@ -18,6 +18,8 @@ static const struct channel_field result_fields[] = {
     {FIELD_U32, offsetof(struct result_item, recipient), 0},
     {FIELD_U32, offsetof(struct result_item, kind), RESULT_FAILED},
     {FIELD_I64, offsetof(struct result_item, retry_at), 0},
+    {FIELD_U32, offsetof(struct result_item, onward), ONWARD_BLIND},
+    {FIELD_U32, offsetof(struct result_item, delay_told), 1},
     {FIELD_TEXT, offsetof(struct result_item, reply), 4 * REPLY_TEXT_SIZE},
 };
 static const struct channel_field parcel_fields[] = {
@@ -28,10 +30,22 @@ static const struct channel_field parcel_fields[] = {
     {FIELD_U32, offsetof(struct parcel_item, attempts), 0},
     {FIELD_TEXT, offsetof(struct parcel_item, target), ADDRESS_MAXIMUM},
     {FIELD_TEXT, offsetof(struct parcel_item, domain), DOMAIN_MAXIMUM},
+    {FIELD_TEXT, offsetof(struct parcel_item, sender), ADDRESS_MAXIMUM},
 };
 static const struct channel_field record_fields[] = {
     {FIELD_U32, offsetof(struct dns_record, preference), UINT16_MAX},
     {FIELD_TEXT, offsetof(struct dns_record, value), UINT16_MAX},
+};
+static const struct channel_field notice_fields[] = {
+    {FIELD_I64, offsetof(struct notice_item, message_length), 0},
+    {FIELD_I64, offsetof(struct notice_item, headers_length), 0},
+    {FIELD_I64, offsetof(struct notice_item, envelope_length), 0},
+    {FIELD_TEXT, offsetof(struct notice_item, cargo), NOTICES_MAXIMUM},
+};
+static const struct channel_field target_fields[] = {
+    {FIELD_U32, offsetof(struct address_target, delivery), 2},
+    {FIELD_TEXT, offsetof(struct address_target, target), ADDRESS_MAXIMUM},
+    {FIELD_TEXT, offsetof(struct address_target, sender), ADDRESS_MAXIMUM},
 };
 static const struct channel_field job_recipient_fields[] = {
     {FIELD_U32, offsetof(struct job_recipient, recipient), 0},
@@ -152,6 +166,22 @@ bool list_add_record(struct buffer *list, const struct dns_record *item) {
 
 bool list_next_record(struct text *list, struct dns_record *item, bool *bad) {
     return next_item(list, record_fields, COUNT(record_fields), item, bad);
+}
+
+bool list_add_notice(struct buffer *list, const struct notice_item *item) {
+    return add_item(list, notice_fields, COUNT(notice_fields), item);
+}
+
+bool list_next_notice(struct text *list, struct notice_item *item, bool *bad) {
+    return next_item(list, notice_fields, COUNT(notice_fields), item, bad);
+}
+
+bool list_add_target(struct buffer *list, const struct address_target *item) {
+    return add_item(list, target_fields, COUNT(target_fields), item);
+}
+
+bool list_next_target(struct text *list, struct address_target *item, bool *bad) {
+    return next_item(list, target_fields, COUNT(target_fields), item, bad);
 }
 
 bool list_add_job_recipient(struct buffer *list, const struct job_recipient *item) {

@@ -121,10 +121,12 @@ static const struct channel_field mail_result_fields[] = {
     BYTES(mail_result, tls, ROUTE_MAXIMUM),
     LONG(mail_result, started_at, 0),
     LONG(mail_result, milliseconds, 0),
-    LONG(mail_result, notice_message_length, LENGTH_MAXIMUM),
-    LONG(mail_result, notice_headers_length, LENGTH_MAXIMUM),
-    LONG(mail_result, notice_envelope_length, LENGTH_MAXIMUM),
-    BYTES(mail_result, notice, CARGO_INLINE_MAXIMUM),
+    NUMBER(mail_result, untried, 1),
+    BYTES(mail_result, notices, NOTICES_MAXIMUM),
+    BYTES(mail_result, destination, NAME_MAXIMUM),
+    NUMBER(mail_result, standing, DESTINATION_UNREACHABLE),
+    LONG(mail_result, rests_until, 0),
+    NUMBER(mail_result, tls_memory, TLS_MEMORY_VERIFIED),
 };
 static const struct channel_field mail_recorded_fields[] = {
     NUMBER(mail_recorded, outcome, COMMIT_INVALID),
@@ -152,10 +154,12 @@ static const struct channel_field control_answer_fields[] = {
 
 static const struct channel_field lookup_address_fields[] = {
     BYTES(lookup_address, address, ADDRESS_MAXIMUM),
+    BYTES(lookup_address, sender, ADDRESS_MAXIMUM),
 };
 static const struct channel_field lookup_address_answer_fields[] = {
     NUMBER(lookup_address_answer, standing, STANDING_TEMPFAIL),
     BYTES(lookup_address_answer, canonical, ADDRESS_MAXIMUM),
+    BYTES(lookup_address_answer, targets, LIST_MAXIMUM),
 };
 static const struct channel_field lookup_login_fields[] = {
     BYTES(lookup_login, user, LINE_MAXIMUM),
@@ -203,13 +207,20 @@ static const struct channel_field agent_job_fields[] = {
     LONG(agent_job, headers_length, LENGTH_MAXIMUM),
     BYTES(agent_job, ret, NAME_MAXIMUM),
     BYTES(agent_job, envid, LINE_MAXIMUM),
+    NUMBER(agent_job, tls_memory, TLS_MEMORY_VERIFIED),
 };
 static const struct channel_field agent_result_fields[] = {
-    BYTES(agent_result, mail_id, ID_MAXIMUM),    BYTES(agent_result, results, LIST_MAXIMUM),
-    BYTES(agent_result, route, ROUTE_MAXIMUM),   BYTES(agent_result, host, NAME_MAXIMUM),
-    BYTES(agent_result, address, ROUTE_MAXIMUM), BYTES(agent_result, tls, ROUTE_MAXIMUM),
-    LONG(agent_result, started_at, 0),           LONG(agent_result, milliseconds, 0),
+    BYTES(agent_result, mail_id, ID_MAXIMUM),
+    BYTES(agent_result, results, LIST_MAXIMUM),
+    BYTES(agent_result, route, ROUTE_MAXIMUM),
+    BYTES(agent_result, host, NAME_MAXIMUM),
+    BYTES(agent_result, address, ROUTE_MAXIMUM),
+    BYTES(agent_result, tls, ROUTE_MAXIMUM),
+    LONG(agent_result, started_at, 0),
+    LONG(agent_result, milliseconds, 0),
     NUMBER(agent_result, reusable, 1),
+    NUMBER(agent_result, standing, DESTINATION_UNREACHABLE),
+    NUMBER(agent_result, tls_memory, TLS_MEMORY_VERIFIED),
 };
 
 #define ROW(kind, type)                                                                                                \

@@ -6,6 +6,8 @@
 #define IPC_MESSAGES_H
 #include "ipc/channel.h"
 
+#define NOTICES_MAXIMUM (88u * 1024) /* all of one MAIL_RESULT, which has up to 100 results beside them */
+
 enum message_kind {
     /* hub: between the listener and each service it started (first channel of every process) */
     HUB_PEER = 1,      /* listener → service: a new asker; fd: its channel */
@@ -146,12 +148,24 @@ struct mail_content {
     int64_t offset /* in fd */, message_length, headers_length, envelope_length;
     struct text cargo;
 };
+/* What an attempt says of its destination as a whole. */
+enum destination_standing {
+    DESTINATION_UNTOUCHED,  /* nothing: it was not asked */
+    DESTINATION_ANSWERED,   /* a server there greeted us: what it says of one mail is no reason to spare the others */
+    DESTINATION_UNREACHABLE /* no exchanger could be found, reached, greeted or talked to in the TLS we need */
+};
+/* What a destination has shown of TLS; its sudden absence is taken for an attack. */
+enum tls_memory { TLS_MEMORY_NONE, TLS_MEMORY_OFFERED, TLS_MEMORY_VERIFIED };
 /* One attempt for some recipients of one mail. results: a list of struct result_item. */
 struct mail_result {
     struct text mail_id, results, route, host, address, tls;
     int64_t started_at, milliseconds;
-    int64_t notice_message_length, notice_headers_length, notice_envelope_length; /* 0: no notice */
-    struct text notice;                                                           /* its cargo, inline */
+    uint32_t untried;        /* 1: deferred without an attempt (its destination rests, a rate is used up) */
+    struct text notices;     /* a list of struct notice_item: mail that is stored with these results or not at all */
+    struct text destination; /* whose row in destinations this touches: a domain, "" for local mail */
+    uint32_t standing;       /* enum destination_standing */
+    int64_t rests_until;     /* DESTINATION_UNREACHABLE: not tried before then */
+    uint32_t tls_memory;     /* enum tls_memory: what the destination has shown */
 };
 struct mail_recorded {
     uint32_t outcome; /* enum commit_outcome */
@@ -180,10 +194,13 @@ enum address_standing {
 };
 struct lookup_address {
     struct text address;
+    struct text
+        sender; /* the reverse-path that forwarding may have to rewrite (SRS); "" for <> or when nothing is sent */
 };
 struct lookup_address_answer {
     uint32_t standing;
-    struct text canonical;
+    struct text canonical; /* STANDING_MEMBER: the user's own address, or the alias's */
+    struct text targets;   /* STANDING_MEMBER: a list of struct address_target, where mail to it goes */
 };
 enum login_outcome { LOGIN_OK, LOGIN_REFUSED, LOGIN_TEMPFAIL };
 struct lookup_login {
@@ -234,11 +251,14 @@ struct agent_job {
     uint32_t place, eight_bit;
     int64_t offset, message_length, headers_length;
     struct text ret, envid;
+    uint32_t tls_memory; /* enum tls_memory: what the destination has shown before */
 };
 struct agent_result {
     struct text mail_id, results, route, host, address, tls;
     int64_t started_at, milliseconds;
     uint32_t reusable;
+    uint32_t standing;   /* enum destination_standing */
+    uint32_t tls_memory; /* enum tls_memory: what the destination showed this time */
 };
 
 union channel_values {

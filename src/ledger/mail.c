@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define ENDINGS_MAXIMUM 65536
+#define NOTICES_A_RESULT 8
 #define ROOM_FOR_HEADERS (8u << 20) /* that a memfd may hold beside the message: added headers, envelope */
 
 /* ---- queue/tmp ---- */
@@ -173,13 +174,29 @@ static bool read_endings(struct text list, struct spool_ending **endings, size_t
             room = room ? room * 2 : 16;
             *endings = memory_resize(*endings, room, sizeof **endings);
         }
-        (*endings)[(*count)++] = (struct spool_ending){item.recipient, results[item.kind], item.retry_at, item.reply};
+        (*endings)[(*count)++] = (struct spool_ending){item.recipient, results[item.kind], item.retry_at, item.reply,
+                                                       .delay_told = item.delay_told != 0};
     }
     return !bad && *count > 0;
 }
 
+static bool read_notices(struct text list, struct spool_cargo notices[NOTICES_A_RESULT], size_t *count) {
+    struct notice_item item;
+    bool bad = false;
+    *count = 0;
+    while (list_next_notice(&list, &item, &bad)) {
+        struct spool_cargo cargo = {.fd = -1, .bytes = item.cargo};
+        if (*count == NOTICES_A_RESULT ||
+            !read_lengths(item.message_length, item.headers_length, item.envelope_length, &cargo.lengths)) {
+            return false;
+        }
+        notices[(*count)++] = cargo;
+    }
+    return !bad;
+}
+
 static enum spool_outcome record(struct ledger *ledger, const struct mail_result *request, void *ticket) {
-    struct spool_cargo notice = {.fd = -1, .bytes = request->notice};
+    struct spool_cargo notices[NOTICES_A_RESULT];
     struct spool_ending *endings = NULL;
     char id[MAIL_ID_SIZE];
     struct spool_attempt attempt = {.mail_id = id,
@@ -189,14 +206,11 @@ static enum spool_outcome record(struct ledger *ledger, const struct mail_result
                                     .tls = request->tls,
                                     .started_at = request->started_at,
                                     .milliseconds = request->milliseconds,
-                                    .tried = true};
+                                    .tried = request->untried == 0,
+                                    .notices = notices};
     bool good = text_copy(id, sizeof id, request->mail_id) && mail_id_is_valid(text_of(id)) &&
-                read_endings(request->results, &endings, &attempt.count);
-    if (good && request->notice.length > 0) {
-        good = read_lengths(request->notice_message_length, request->notice_headers_length,
-                            request->notice_envelope_length, &notice.lengths);
-        attempt.notice = &notice;
-    }
+                read_endings(request->results, &endings, &attempt.count) &&
+                read_notices(request->notices, notices, &attempt.notice_count);
     attempt.endings = endings;
     enum spool_outcome outcome = good ? spool_add_attempt(ledger->spool, &attempt, ticket) : SPOOL_INVALID;
     free(endings);

@@ -76,7 +76,8 @@ static bool add_parcel(struct buffer *list, const struct spool_news *news, uint3
                                      .parcel_id = news->parcel_ids[recipient],
                                      .retry_at = now,
                                      .target = text_of(to->target),
-                                     .domain = domain_of(to->target)};
+                                     .domain = domain_of(to->target),
+                                     .sender = text_of(to->sender)};
     return list_add_parcel(list, &item);
 }
 

@@ -28,6 +28,7 @@ void envelope_free(struct envelope *envelope) {
         free(envelope->recipients[i].target);
         free(envelope->recipients[i].notify);
         free(envelope->recipients[i].orcpt);
+        free(envelope->recipients[i].sender);
     }
     free(envelope->recipients);
     envelope->recipients = NULL;
@@ -53,7 +54,8 @@ struct envelope_recipient *envelope_add(struct envelope *envelope, struct text t
                                              .to_url = memory_string(to_url),
                                              .target = memory_string(target),
                                              .notify = empty_string(),
-                                             .orcpt = empty_string()};
+                                             .orcpt = empty_string(),
+                                             .sender = empty_string()};
     return recipient;
 }
 

@@ -26,9 +26,11 @@ struct envelope_recipient {
     enum recipient_status status;
     enum envelope_delivery delivery;
     char *to_url; /* as the client gave it, "local@domain" */
-    char *target; /* where it is delivered to: to_url, or what the lookup made of it (postmaster) */
+    char *target; /* where it is delivered to: to_url, or what the lookup made of it (postmaster, an alias);
+                     "|NAME": by the transport block NAME, whoever the recipient is */
     char *notify; /* RFC 3461 NOTIFY as given, "" when absent */
     char *orcpt;  /* RFC 3461 ORCPT as given (xtext), "" when absent */
+    char *sender; /* reverse-path for this recipient where it is another than the message's (a list's owner, SRS); "" */
     uint32_t
         status_offset; /* set by envelope_format and envelope_parse: of the status byte within the envelope's text */
 };
@@ -43,6 +45,8 @@ struct envelope { /* strings are owned, never NULL: "" when unknown */
     char *protocol; /* Received's "with": ESMTP, ESMTPS, ESMTPSA, … */
     char *ehlo;
     char *from_url;          /* reverse-path, "" for <> */
+    char *sender_targets;    /* where mail to the reverse-path is delivered, when it is one of ours: blank-separated
+                                "local:TARGET" and "remote:TARGET"; "": it goes to from_url itself */
     char *account;           /* the login, "" */
     char *tls;               /* "TLSv1.3 TLS_AES_256_GCM_SHA384", "" */
     char *message_id;        /* header field's value, "" */

@@ -7,14 +7,15 @@
 #include <string.h>
 
 #define FORMAT_VERSION 1
-#define FIELDS_A_RECIPIENT 6
+#define FIELDS_A_RECIPIENT 7
+#define FIELDS_LEAST 6 /* before 0.2: without sender */
 
 #define FIELD(name)                                                                                                    \
     { #name, offsetof(struct envelope, name) }
 const struct envelope_field envelope_fields[ENVELOPE_STRINGS] = {
-    FIELD(remote_ip), FIELD(remote_name), FIELD(local_ip), FIELD(role), FIELD(protocol),
-    FIELD(ehlo),      FIELD(from_url),    FIELD(account),  FIELD(tls),  FIELD(message_id),
-    FIELD(ret),       FIELD(envid),       FIELD(verdicts),
+    FIELD(remote_ip), FIELD(remote_name),    FIELD(local_ip), FIELD(role),       FIELD(protocol), FIELD(ehlo),
+    FIELD(from_url),  FIELD(account),        FIELD(tls),      FIELD(message_id), FIELD(ret),      FIELD(envid),
+    FIELD(verdicts),  FIELD(sender_targets),
 };
 
 char **envelope_string(struct envelope *envelope, size_t number) {
@@ -56,10 +57,10 @@ static bool format_fields(struct envelope *envelope, struct buffer *text) {
 static bool format_recipient(struct envelope_recipient *recipient, struct buffer *text, size_t start) {
     recipient->status_offset = (uint32_t)(text->length - start);
     return is_clean(recipient->to_url) && is_clean(recipient->target) && is_clean(recipient->notify) &&
-           is_clean(recipient->orcpt) &&
-           buffer_format(text, "%c\t%s\t%s\t%s\t%s\t%s\n", (char)recipient->status,
+           is_clean(recipient->orcpt) && is_clean(recipient->sender) &&
+           buffer_format(text, "%c\t%s\t%s\t%s\t%s\t%s\t%s\n", (char)recipient->status,
                          envelope_delivery_name(recipient->delivery), recipient->to_url, recipient->target,
-                         recipient->notify, recipient->orcpt);
+                         recipient->notify, recipient->orcpt, recipient->sender);
 }
 
 bool envelope_format(struct envelope *envelope, struct buffer *text) {
@@ -93,18 +94,23 @@ static bool parse_delivery(struct text text, enum envelope_delivery *delivery) {
     return false;
 }
 
-/* "Q<TAB>local<TAB>to_url<TAB>target<TAB>notify<TAB>orcpt": exactly six, of which the last two may be empty. */
+/* "Q<TAB>local<TAB>to_url<TAB>target<TAB>notify<TAB>orcpt<TAB>sender", of which the last three may be empty. */
 static bool parse_recipient(struct text line, uint32_t offset, struct envelope *envelope) {
     struct text fields[FIELDS_A_RECIPIENT];
     enum recipient_status status;
     enum envelope_delivery delivery;
-    for (size_t i = 0; i < FIELDS_A_RECIPIENT; i++) {
+    size_t count = 0;
+    for (bool more = true; more && count < FIELDS_A_RECIPIENT; count++) {
         size_t end = text_find(line, '\t');
-        if ((end == line.length) != (i + 1 == FIELDS_A_RECIPIENT)) {
+        more = end < line.length;
+        fields[count] = text_first(line, end);
+        line = text_from(line, end + 1);
+        if (more && count + 1 == FIELDS_A_RECIPIENT) {
             return false;
         }
-        fields[i] = text_first(line, end);
-        line = text_from(line, end + 1);
+    }
+    if (count < FIELDS_LEAST) {
+        return false;
     }
     if (!parse_status(fields[0], &status) || !parse_delivery(fields[1], &delivery)) {
         return false;
@@ -114,6 +120,7 @@ static bool parse_recipient(struct text line, uint32_t offset, struct envelope *
     recipient->status_offset = offset;
     envelope_set(&recipient->notify, fields[4]);
     envelope_set(&recipient->orcpt, fields[5]);
+    envelope_set(&recipient->sender, count == FIELDS_A_RECIPIENT ? fields[6] : TEXT_NONE);
     return true;
 }
 

@@ -104,7 +104,7 @@ void job_start(struct runner *runner, struct destination *destination, struct ag
     envelope_init(&job->envelope);
     buffer_init(&job->cargo, CARGO_INLINE_MAXIMUM);
     buffer_init(&job->results, CHANNEL_MESSAGE_MAXIMUM);
-    buffer_init(&job->notice, CARGO_INLINE_MAXIMUM);
+    buffer_init(&job->notices, NOTICES_MAXIMUM);
     destination->jobs++;
     take_parcels(runner, job);
     job->next = runner->jobs;
@@ -136,7 +136,7 @@ void job_free(struct runner *runner, struct job *job) {
     envelope_free(&job->envelope);
     buffer_free(&job->cargo);
     buffer_free(&job->results);
-    buffer_free(&job->notice);
+    buffer_free(&job->notices);
     free(job->parcels);
     free(job->ends);
     free(job);

@@ -119,10 +119,8 @@ bool record_send(struct runner *runner, struct job *job) {
         .tls = text_of(job->tls),
         .started_at = job->started_at,
         .milliseconds = job->milliseconds,
-        .notice_message_length = job->notice_lengths[0],
-        .notice_headers_length = job->notice_lengths[1],
-        .notice_envelope_length = job->notice_lengths[2],
-        .notice = buffer_text(&job->notice),
+        .notices = buffer_text(&job->notices),
+        .destination = text_of(job->destination->domain),
     };
     enum channel_result sent = service_send(runner->ledger, MAIL_RESULT, job->serial, &message, -1);
     if (sent == CHANNEL_BAD) {

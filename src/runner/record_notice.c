@@ -86,9 +86,17 @@ static void make_id(struct runner *runner, const struct job *job, const struct p
     mail_id_derive(job->mail_id, first->attempts, kind, (unsigned)runner->config->mail_id_base, id);
 }
 
+static bool add_notice(struct job *job, const struct buffer *cargo, const struct notice_lengths *lengths) {
+    const struct notice_item item = {.message_length = (int64_t)lengths->message,
+                                     .headers_length = (int64_t)lengths->headers,
+                                     .envelope_length = (int64_t)lengths->envelope,
+                                     .cargo = buffer_text(cargo)};
+    return list_add_notice(&job->notices, &item);
+}
+
 static void build(struct runner *runner, struct job *job, const struct parcel *first, struct notice_failure *told,
                   size_t count) {
-    struct buffer section;
+    struct buffer section, cargo;
     struct notice_lengths lengths;
     struct notice notice = {
         .server_name = runner->config->server_name,
@@ -110,16 +118,14 @@ static void build(struct runner *runner, struct job *job, const struct parcel *f
     buffer_init(&section, 2 * NOTICE_HEADERS_MAXIMUM);
     read_original(job, &section);
     notice.original = buffer_text(&section);
-    if (notice_build(&notice, &job->notice, &lengths)) {
-        job->notice_lengths[0] = (int64_t)lengths.message;
-        job->notice_lengths[1] = (int64_t)lengths.headers;
-        job->notice_lengths[2] = (int64_t)lengths.envelope;
+    buffer_init(&cargo, CARGO_INLINE_MAXIMUM);
+    if (notice_build(&notice, &cargo, &lengths) && add_notice(job, &cargo, &lengths)) {
         log_info("%s: notice %s to <%s> about %zu recipients", job->mail_id, notice.id, notice.sender, count);
     } else {
-        buffer_clear(&job->notice);
         log_error("%s: the notice to <%s> could not be built", job->mail_id, notice.sender);
     }
     buffer_free(&section);
+    buffer_free(&cargo);
 }
 
 void record_notice(struct runner *runner, struct job *job, const struct record_failure *failures, size_t count) {

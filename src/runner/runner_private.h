@@ -81,10 +81,9 @@ struct job {
     int fd;
     int64_t offset, message_length, headers_length;
     /* result, kept until it is recorded */
-    struct buffer results, notice;
-    enum parcel_end *ends; /* of each parcel, once it is recorded */
+    struct buffer results, notices; /* lists, as MAIL_RESULT has them */
+    enum parcel_end *ends;          /* of each parcel, once it is recorded */
     int64_t earliest_retry;
-    int64_t notice_lengths[3];
     char route[JOB_TEXT_MAXIMUM], host[JOB_TEXT_MAXIMUM], address[JOB_TEXT_MAXIMUM], tls[JOB_TEXT_MAXIMUM];
     int64_t started_at, milliseconds;
     bool record_sent;
@@ -184,7 +183,7 @@ void record_result(struct runner *runner, struct job *job, const struct agent_re
 bool record_send(struct runner *runner, struct job *job);
 bool record_on_agent_result(void *context, struct service_peer *peer, struct channel_message *message);
 bool record_on_mail_recorded(void *context, struct service_peer *peer, struct channel_message *message);
-/* record_notice.c: builds the job's notice about these results, if there is to be one. */
+/* record_notice.c: adds the notice about these results to the job, if there is to be one. */
 struct record_failure {
     const struct parcel *parcel;
     char reply[JOB_TEXT_MAXIMUM + 64];

@@ -18,7 +18,8 @@ static enum spool_outcome remove_all(struct spool *spool, const char *mail_id, c
                                      size_t count) {
     struct spool_ending *endings = memory_new(count + 1, sizeof *endings);
     for (size_t i = 0; i < count; i++) {
-        endings[i] = (struct spool_ending){recipients[i], SPOOL_ENDED_REMOVED, 0, TEXT("removed by the operator")};
+        endings[i] = (struct spool_ending){
+            .recipient = recipients[i], .result = SPOOL_ENDED_REMOVED, .reply = TEXT("removed by the operator")};
     }
     const struct spool_attempt attempt = {.mail_id = mail_id,
                                           .endings = endings,

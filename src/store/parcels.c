@@ -102,13 +102,14 @@ bool parcels_add(struct database *database, const struct envelope *envelope, uin
                  int64_t retry_at, int64_t expires_at, int64_t now, int64_t *parcel_id) {
     const struct envelope_recipient *to = &envelope->recipients[recipient];
     bool final = parcels_status_is_final(to->status);
-    bool good = statement_run(database, STATEMENT_PARCEL_ADD,
-                              BINDS(bind_contact(contact_id), bind_string(envelope->mail_id), bind_integer(recipient),
-                                    bind_string(envelope->from_url), bind_string(to->to_url), bind_string(to->target),
-                                    bind_text(domain_of(to->target)), bind_string(envelope_delivery_name(to->delivery)),
-                                    bind_string(parcels_state(to->status)), bind_time(final ? now : 0), bind_string(""),
-                                    bind_time(final ? 0 : retry_at), bind_time(expires_at), bind_string(to->notify),
-                                    bind_string(to->orcpt), bind_time(now)));
+    bool good =
+        statement_run(database, STATEMENT_PARCEL_ADD,
+                      BINDS(bind_contact(contact_id), bind_string(envelope->mail_id), bind_integer(recipient),
+                            bind_string(to->sender[0] != '\0' ? to->sender : envelope->from_url),
+                            bind_string(to->to_url), bind_string(to->target), bind_text(domain_of(to->target)),
+                            bind_string(envelope_delivery_name(to->delivery)), bind_string(parcels_state(to->status)),
+                            bind_time(final ? now : 0), bind_string(""), bind_time(final ? 0 : retry_at),
+                            bind_time(expires_at), bind_string(to->notify), bind_string(to->orcpt), bind_time(now)));
     *parcel_id = good ? statement_row_id(database) : 0;
     return good;
 }
@@ -151,11 +152,12 @@ bool parcels_end(struct database *database, const char *mail_id, uint32_t recipi
                                bind_time(at), bind_text(reply), bind_integer(tried)));
 }
 
-bool parcels_defer(struct database *database, const char *mail_id, uint32_t recipient, int64_t at, struct text reply,
-                   int64_t retry_at) {
-    return statement_run(
-        database, STATEMENT_PARCEL_DEFER,
-        BINDS(bind_string(mail_id), bind_integer(recipient), bind_time(at), bind_text(reply), bind_time(retry_at)));
+bool parcels_defer(struct database *database, const char *mail_id, uint32_t recipient,
+                   const struct parcels_deferral *deferral) {
+    return statement_run(database, STATEMENT_PARCEL_DEFER,
+                         BINDS(bind_string(mail_id), bind_integer(recipient), bind_time(deferral->at),
+                               bind_text(deferral->reply), bind_time(deferral->retry_at), bind_integer(deferral->tried),
+                               bind_integer(deferral->delay_told)));
 }
 
 bool attempts_add(struct database *database, int64_t parcel_id, const struct parcels_attempt *attempt) {

@@ -45,8 +45,14 @@ int64_t parcels_waiting(struct database *database, const char *mail_id);
 /* A waiting recipient ends; one that has ended already stays as it is. tried: an attempt led to it. */
 bool parcels_end(struct database *database, const char *mail_id, uint32_t recipient, enum recipient_status status,
                  int64_t at, struct text reply, bool tried);
-bool parcels_defer(struct database *database, const char *mail_id, uint32_t recipient, int64_t at, struct text reply,
-                   int64_t retry_at);
+struct parcels_deferral {
+    int64_t at, retry_at;
+    struct text reply;
+    bool tried;      /* an attempt led to it */
+    bool delay_told; /* its sender is told now */
+};
+bool parcels_defer(struct database *database, const char *mail_id, uint32_t recipient,
+                   const struct parcels_deferral *deferral);
 bool attempts_add(struct database *database, int64_t parcel_id, const struct parcels_attempt *attempt);
 bool position_read(struct database *database, struct journal_place *place);
 bool position_write(struct database *database, struct journal_place place);

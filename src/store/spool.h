@@ -56,6 +56,7 @@ struct spool_ending { /* what became of one recipient */
     enum spool_result result;
     int64_t retry_at; /* when deferred */
     struct text reply;
+    bool delay_told; /* when deferred: one of the notices tells its sender */
 };
 struct spool_attempt {
     const char *mail_id;
@@ -63,8 +64,9 @@ struct spool_attempt {
     size_t count;
     struct text route, host, address, tls;
     int64_t started_at, milliseconds;
-    bool tried;                       /* false: an operator's change, no attempt */
-    const struct spool_cargo *notice; /* NULL, or what goes to the sender, in one batch with the results */
+    bool tried;                        /* false: an operator's change, or put off without an attempt */
+    const struct spool_cargo *notices; /* mail that is stored in one batch with the results */
+    size_t notice_count;
 };
 enum spool_change { SPOOL_HOLD, SPOOL_RELEASE };
 struct spool_news { /* a message whose parcels can be delivered from now on */

@@ -67,6 +67,7 @@ static bool take_endings(struct spool *spool, const struct spool_attempt *attemp
                                   .status = status_of(ending),
                                   .retry_at = clamp_time(ending->retry_at, piece->at, piece->at + RETRY_FURTHEST),
                                   .parcel_id = row.id,
+                                  .delay_told = ending->delay_told,
                                   .reply = memory_string(ending->reply)};
     }
     return true;
@@ -143,8 +144,8 @@ static uint64_t room_needed(const struct spool_attempt *attempt, const struct pi
     for (size_t i = 0; i < piece->ending_count; i++) {
         room += record_room(MAIL_ID_SIZE + 16 + strlen(piece->endings[i].reply));
     }
-    if (attempt->notice != NULL) {
-        room += record_room(RECORD_MAIL_HEAD_SIZE + cargo_total(&attempt->notice->lengths));
+    for (size_t i = 0; i < attempt->notice_count; i++) {
+        room += record_room(RECORD_MAIL_HEAD_SIZE + cargo_total(&attempt->notices[i].lengths));
     }
     return room;
 }
@@ -156,9 +157,9 @@ static enum spool_outcome outcome_of(enum journal_result result) {
 static enum spool_outcome append_group(struct spool *spool, const struct spool_attempt *attempt, struct piece *piece) {
     enum spool_outcome outcome =
         outcome_of(journal_make_room(spool->journal, JOURNAL_RESERVE, room_needed(attempt, piece)));
-    if (outcome == SPOOL_OK && attempt->notice != NULL) {
-        /* the notice goes first: a batch torn by a crash must not have the failure without it */
-        outcome = spool_take_mail(spool, attempt->notice, JOURNAL_RESERVE, NULL);
+    for (size_t i = 0; outcome == SPOOL_OK && i < attempt->notice_count; i++) {
+        /* notices go first: a batch torn by a crash must not have the failure without them */
+        outcome = spool_take_mail(spool, &attempt->notices[i], JOURNAL_RESERVE, NULL);
         outcome = outcome == SPOOL_NOTHING ? SPOOL_OK : outcome;
     }
     return outcome == SPOOL_OK ? outcome_of(append_records(spool, piece)) : outcome;
@@ -187,7 +188,7 @@ static enum spool_outcome take_attempt(struct spool *spool, const struct spool_a
     if (ended < piece->ending_count && piece->place_kind == PLACE_JOURNAL) {
         piece->to_file = spool_file_from_journal(spool, piece);
     }
-    piece->in_journal = ended > 0 || piece->to_file || attempt->notice != NULL;
+    piece->in_journal = ended > 0 || piece->to_file || attempt->notice_count > 0;
     return piece->in_journal ? append_group(spool, attempt, piece) : SPOOL_OK;
 }
 

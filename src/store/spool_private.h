@@ -13,6 +13,7 @@ struct piece_ending {
     enum recipient_status status; /* QUEUED: deferred */
     int64_t retry_at, parcel_id;
     char *reply;
+    bool delay_told;
 };
 struct piece { /* of a batch */
     struct piece *next;

@@ -25,9 +25,10 @@ static bool write_mail(struct spool *spool, struct piece *piece) {
 static bool write_ending(struct spool *spool, struct piece *piece, const struct piece_ending *ending) {
     struct database *database = spool->database;
     struct text reply = text_of(ending->reply);
+    const struct parcels_deferral deferral = {piece->at, ending->retry_at, reply, piece->tried, ending->delay_told};
     bool good =
         ending->status == RECIPIENT_QUEUED
-            ? parcels_defer(database, piece->mail_id, ending->recipient, piece->at, reply, ending->retry_at)
+            ? parcels_defer(database, piece->mail_id, ending->recipient, &deferral)
             : parcels_end(database, piece->mail_id, ending->recipient, ending->status, piece->at, reply, piece->tried);
     if (!good || !piece->tried) {
         return good;

@@ -58,7 +58,8 @@ static const char *const statements[STATEMENTS] = {
                              " attempts = attempts + ?6, updated_at = ?4 WHERE mail_id = ?1 AND recipient = ?2"
                              " AND " WAITING,
     [STATEMENT_PARCEL_DEFER] = "UPDATE parcels SET state = CASE state WHEN 'held' THEN 'held' ELSE 'deferred' END,"
-                               " delivery_at = ?3, delivery_msg = ?4, retry_at = ?5, attempts = attempts + 1,"
+                               " delivery_at = ?3, delivery_msg = ?4, retry_at = ?5, attempts = attempts + ?6,"
+                               " delayed_at = CASE WHEN ?7 THEN ?3 ELSE delayed_at END,"
                                " updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2 AND " WAITING,
     [STATEMENT_PARCELS_WITHOUT_MAIL] = "UPDATE parcels SET state = 'failed', delivery_at = ?1, retry_at = NULL,"
                                        " delivery_msg = '554 5.3.0 the message is no longer in the spool',"

@@ -262,7 +262,7 @@ static inline void record(struct stage *stage, const char *letters, bool notice,
     struct text list = values.mail_result.results;
     struct result_item item;
     bool bad = false;
-    assert_int_equal(values.mail_result.notice.length > 0, notice);
+    assert_int_equal(values.mail_result.notices.length > 0, notice);
     for (; *letters != '\0'; letters++) {
         assert_true(list_next_result(&list, &item, &bad));
         assert_int_equal(kinds[item.kind], *letters);

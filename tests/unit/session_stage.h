@@ -115,12 +115,13 @@ static void answer_lookup(int fd, const struct channel_message *message) {
     struct text address = message->values->lookup_address.address;
     bool ours = text_ends_nocase(address, TEXT("@example.test")) || text_find(address, '@') == address.length;
     bool member = text_starts_nocase(address, TEXT("coco@")) || text_starts_nocase(address, TEXT("mike@"));
-    struct lookup_address_answer answer = {STANDING_REMOTE, TEXT_NONE};
+    struct lookup_address_answer answer = {.standing = STANDING_REMOTE, .canonical = TEXT_NONE, .targets = TEXT_NONE};
 
     if (message->kind != LOOKUP_ADDRESS)
         abort();
     if (ours)
-        answer = (struct lookup_address_answer){member ? STANDING_MEMBER : STANDING_UNKNOWN, address};
+        answer = (struct lookup_address_answer){
+            .standing = member ? STANDING_MEMBER : STANDING_UNKNOWN, .canonical = address, .targets = TEXT_NONE};
     (void)channel_send(fd, LOOKUP_ADDRESS_ANSWER, message->serial, &answer, -1);
 }
 

@@ -230,6 +230,20 @@ __attribute__((unused)) static void fixture_finish(struct fixture *fixture) {
     spool_finish(fixture->spool, &events);
 }
 
+/* An attempt over LMTP that came to these endings. */
+__attribute__((unused)) static struct spool_attempt fixture_attempt(const char *id, const struct spool_ending *endings,
+                                                                    size_t count) {
+    return (struct spool_attempt){.mail_id = id,
+                                  .endings = endings,
+                                  .count = count,
+                                  .route = TEXT("lmtp"),
+                                  .host = TEXT("localhost"),
+                                  .address = TEXT("127.0.0.1"),
+                                  .tls = TEXT_NONE,
+                                  .started_at = time(NULL),
+                                  .tried = true};
+}
+
 /* One result for one recipient, with the outcome of its batch. */
 __attribute__((unused)) static enum spool_outcome fixture_result(struct fixture *fixture, unsigned number,
                                                                  uint32_t recipient, enum spool_result result,
@@ -237,16 +251,9 @@ __attribute__((unused)) static enum spool_outcome fixture_result(struct fixture 
     char id[MAIL_ID_SIZE];
     enum spool_outcome answer = SPOOL_NOTHING;
     fixture_id(number, id);
-    const struct spool_ending ending = {recipient, result, time(NULL) + 300, text_of(reply)};
-    const struct spool_attempt attempt = {.mail_id = id,
-                                          .endings = &ending,
-                                          .count = 1,
-                                          .route = TEXT("lmtp"),
-                                          .host = TEXT("localhost"),
-                                          .address = TEXT("127.0.0.1"),
-                                          .tls = TEXT_NONE,
-                                          .started_at = time(NULL),
-                                          .tried = true};
+    const struct spool_ending ending = {
+        .recipient = recipient, .result = result, .retry_at = time(NULL) + 300, .reply = text_of(reply)};
+    const struct spool_attempt attempt = fixture_attempt(id, &ending, 1);
     enum spool_outcome added = spool_add_attempt(fixture->spool, &attempt, &answer);
     if (added != SPOOL_OK) {
         return added;

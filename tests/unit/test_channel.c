@@ -88,7 +88,7 @@ static void an_empty_message_arrives(void **state) {
 
 static void the_largest_message_passes_the_default_socket_buffer(void **state) {
     static char notice[CARGO_INLINE_MAXIMUM], results[CHANNEL_MESSAGE_MAXIMUM - CARGO_INLINE_MAXIMUM - 1024];
-    struct mail_result sent = {.results = {results, sizeof results}, .notice = {notice, sizeof notice}};
+    struct mail_result sent = {.results = {results, sizeof results}, .notices = {notice, sizeof notice}};
     int plain[2], size = 0;
     socklen_t length = sizeof size;
 
@@ -104,7 +104,7 @@ static void the_largest_message_passes_the_default_socket_buffer(void **state) {
     }
     assert_int_equal(channel_send(plain[0], MAIL_RESULT, 1, &sent, -1), CHANNEL_OK);
     assert_int_equal(channel_receive(plain[1], 0, storage, &values, &message), CHANNEL_OK);
-    assert_int_equal(values.mail_result.notice.length, sizeof notice);
+    assert_int_equal(values.mail_result.notices.length, sizeof notice);
     assert_memory_equal(values.mail_result.results.data, results, sizeof results);
     close(plain[0]);
     close(plain[1]);
@@ -116,7 +116,7 @@ static void what_passes_its_bounds_is_not_sent(void **state) {
     struct mail_fetch id = {.mail_id = TEXT("longer-than-an-id-is")};
     struct mail_commit cargo = {.cargo = {large, sizeof large}};
     struct mail_commit negative = {.message_length = -1};
-    struct mail_result whole = {.results = {list, sizeof list}, .notice = {large, sizeof large - 1}};
+    struct mail_result whole = {.results = {list, sizeof list}, .notices = {large, sizeof large - 1}};
     const struct {
         const char *sentence;
         uint32_t kind;
@@ -330,7 +330,8 @@ static pid_t serve(const struct scripted *script, size_t count) {
         union channel_values answer;
         memset(&answer, 0, sizeof answer);
         if (script[i].kind == LOOKUP_ADDRESS_ANSWER)
-            answer.lookup_address_answer = (struct lookup_address_answer){STANDING_MEMBER, TEXT("coco@example.test")};
+            answer.lookup_address_answer = (struct lookup_address_answer){
+                .standing = STANDING_MEMBER, .canonical = TEXT("coco@example.test"), .targets = TEXT_NONE};
         (void)channel_send(ends[1], script[i].kind, message.serial + (uint32_t)script[i].serial_shift, &answer, -1);
     }
     (void)channel_receive(ends[1], clock_deadline(5000), storage, &values, &message); /* until the asker closes */

@@ -29,6 +29,7 @@ static int begin(void **state) {
         envelope_add(&envelope, TEXT("coco@example.test"), TEXT("coco@example.test"), DELIVERY_LOCAL);
     envelope_set(&coco->notify, TEXT("SUCCESS,FAILURE"));
     envelope_set(&coco->orcpt, TEXT("rfc822;coco@example.test"));
+    envelope_set(&coco->sender, TEXT("owner@lists.example"));
     envelope_add(&envelope, TEXT("postmaster"), TEXT("mike@example.net"), DELIVERY_REMOTE)->status =
         RECIPIENT_DELIVERED;
     envelope_add(&envelope, TEXT("c@d.example"), TEXT("c@d.example"), DELIVERY_NONE)->status = RECIPIENT_HELD;
@@ -69,6 +70,7 @@ static void an_envelope_reads_back_as_it_was_written(void **state) {
         assert_string_equal(is->target, was->target);
         assert_string_equal(is->notify, was->notify);
         assert_string_equal(is->orcpt, was->orcpt);
+        assert_string_equal(is->sender, was->sender);
         assert_int_equal(is->status_offset, was->status_offset);
         assert_int_equal(form.data[is->status_offset], (int)was->status);
         assert_int_equal(form.data[is->status_offset - 1], '\n');
@@ -169,7 +171,8 @@ static void damaged_texts_are_refused(void **state) {
         {"an unknown status", TEXT(HEAD "X\tlocal\ta@b\ta@b\t\t\n"), false},
         {"an unknown delivery", TEXT(HEAD "Q\tsomewhere\ta@b\ta@b\t\t\n"), false},
         {"five fields", TEXT(HEAD "Q\tlocal\ta@b\ta@b\t\n"), false},
-        {"seven fields", TEXT(HEAD "Q\tlocal\ta@b\ta@b\t\t\t\n"), false},
+        {"a sender of its own", TEXT(HEAD "Q\tlocal\ta@b\ta@b\t\t\towner@c\n"), true},
+        {"eight fields", TEXT(HEAD "Q\tlocal\ta@b\ta@b\t\t\t\t\n"), false},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

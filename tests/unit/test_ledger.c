@@ -327,7 +327,7 @@ static enum commit_outcome report(unsigned number, enum result_kind kind, const 
     struct channel_message message;
     struct buffer list;
     char id[MAIL_ID_SIZE];
-    const struct result_item item = {0, kind, time(NULL) + 60, text_of(reply)};
+    const struct result_item item = {.kind = kind, .retry_at = time(NULL) + 60, .reply = text_of(reply)};
     fixture_id(number, id);
     buffer_init(&list, 1024);
     assert_true(list_add_result(&list, &item));
@@ -338,7 +338,7 @@ static enum commit_outcome report(unsigned number, enum result_kind kind, const 
                                        .address = TEXT("a"),
                                        .tls = TEXT_NONE,
                                        .started_at = time(NULL),
-                                       .notice = TEXT_NONE};
+                                       .notices = TEXT_NONE};
     assert_int_equal(channel_send(runner, MAIL_RESULT, 7, &result, -1), CHANNEL_OK);
     receive(runner, MAIL_RECORDED, &message);
     buffer_free(&list);

@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 static void items_come_back_in_their_order(void **state) {
-    struct result_item sent[2] = {{3, RESULT_DEFERRED, 1234567890123, TEXT("450 4.2.1 later")},
-                                  {UINT32_MAX, RESULT_FAILED, -1, TEXT_NONE}};
+    struct result_item sent[2] = {{3, RESULT_DEFERRED, 1234567890123, ONWARD_FINAL, 1, TEXT("450 4.2.1 later")},
+                                  {UINT32_MAX, RESULT_DELIVERED, -1, ONWARD_BLIND, 0, TEXT_NONE}};
     struct result_item got;
     struct buffer list;
     bool bad = false;
@@ -28,6 +28,8 @@ static void items_come_back_in_their_order(void **state) {
         assert_int_equal(got.recipient, sent[i].recipient);
         assert_int_equal(got.kind, sent[i].kind);
         assert_int_equal(got.retry_at, sent[i].retry_at);
+        assert_int_equal(got.onward, sent[i].onward);
+        assert_int_equal(got.delay_told, sent[i].delay_told);
         assert_true(text_equal(got.reply, sent[i].reply));
     }
     assert_false(list_next_result(&rest, &got, &bad));
@@ -36,9 +38,11 @@ static void items_come_back_in_their_order(void **state) {
 }
 
 static void every_kind_of_item_comes_back(void **state) {
-    struct parcel_item parcel = {7, 2, 99, 1000, 3, TEXT("a@b.example"), TEXT("b.example")}, parcel_got;
+    struct parcel_item parcel = {7, 2, 99, 1000, 3, TEXT("a@b.example"), TEXT("b.example"), TEXT("s@x")}, parcel_got;
     struct dns_record record = {10, TEXT("mx.example")}, record_got;
     struct job_recipient job = {1, TEXT("t@x"), TEXT("u@x"), TEXT("NEVER"), TEXT("rfc822;u@x")}, job_got;
+    struct notice_item notice = {1, 2, 3, TEXT("cargo")}, notice_got;
+    struct address_target target = {2, TEXT("t@x"), TEXT("owner@x")}, target_got;
     struct buffer list;
     bool bad = false;
 
@@ -49,7 +53,7 @@ static void every_kind_of_item_comes_back(void **state) {
     assert_true(list_next_parcel(&rest, &parcel_got, &bad));
     assert_int_equal(parcel_got.parcel_id, 99);
     assert_int_equal(parcel_got.attempts, 3);
-    assert_true(text_equal(parcel_got.domain, parcel.domain));
+    assert_true(text_equal(parcel_got.domain, parcel.domain) && text_equal(parcel_got.sender, parcel.sender));
     buffer_clear(&list);
     assert_true(list_add_record(&list, &record));
     rest = buffer_text(&list);
@@ -62,6 +66,19 @@ static void every_kind_of_item_comes_back(void **state) {
     assert_true(list_next_job_recipient(&rest, &job_got, &bad));
     assert_true(text_equal(job_got.target, job.target) && text_equal(job_got.to_url, job.to_url));
     assert_true(text_equal(job_got.notify, job.notify) && text_equal(job_got.orcpt, job.orcpt));
+    buffer_clear(&list);
+    assert_true(list_add_notice(&list, &notice));
+    rest = buffer_text(&list);
+    assert_true(list_next_notice(&rest, &notice_got, &bad));
+    assert_int_equal(notice_got.message_length + 10 * notice_got.headers_length + 100 * notice_got.envelope_length,
+                     321);
+    assert_true(text_equal(notice_got.cargo, notice.cargo));
+    buffer_clear(&list);
+    assert_true(list_add_target(&list, &target));
+    rest = buffer_text(&list);
+    assert_true(list_next_target(&rest, &target_got, &bad));
+    assert_int_equal(target_got.delivery, 2);
+    assert_true(text_equal(target_got.target, target.target) && text_equal(target_got.sender, target.sender));
     assert_false(bad);
     buffer_free(&list);
 }
@@ -81,7 +98,7 @@ static void an_item_that_does_not_fit_adds_nothing(void **state) {
 static void what_passes_its_bounds_is_not_added(void **state) {
     static char large[100000];
     struct dns_record preference = {65536, TEXT("x")}, value = {1, {large, sizeof large}};
-    struct result_item kind = {1, RESULT_FAILED + 1, 0, TEXT_NONE};
+    struct result_item kind = {.recipient = 1, .kind = RESULT_FAILED + 1, .reply = TEXT_NONE};
     struct buffer list;
 
     (void)state;

@@ -222,9 +222,10 @@ static void a_recipient_named_twice_in_one_result_counts_once(void **state) {
     fixture_id(1, id);
     fixture_add(&fixture, 1, 2, 500);
     fixture_finish(&fixture);
-    const struct spool_ending endings[] = {{0, SPOOL_DELIVERED, 0, TEXT("250 OK")},
-                                           {1, SPOOL_DELIVERED, 0, TEXT("250 OK")},
-                                           {0, SPOOL_DELIVERED, 0, TEXT("250 OK")}};
+    const struct spool_ending endings[] = {
+        {.recipient = 0, .result = SPOOL_DELIVERED, .retry_at = 0, .reply = TEXT("250 OK")},
+        {.recipient = 1, .result = SPOOL_DELIVERED, .retry_at = 0, .reply = TEXT("250 OK")},
+        {.recipient = 0, .result = SPOOL_DELIVERED, .retry_at = 0, .reply = TEXT("250 OK")}};
     const struct spool_attempt attempt = {.mail_id = id, .endings = endings, .count = 3, .started_at = time(NULL)};
     assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_OK);
     fixture_finish(&fixture);
@@ -271,15 +272,9 @@ static void several_results_of_one_message_in_one_batch_end_it(void **state) {
     fixture_finish(&fixture);
     fixture_id(1, id);
     for (uint32_t i = 0; i < 3; i++) {
-        const struct spool_ending ending = {i, results[i], time(NULL) + 60, TEXT("250 words")};
-        const struct spool_attempt attempt = {.mail_id = id,
-                                              .endings = &ending,
-                                              .count = 1,
-                                              .tried = true,
-                                              .route = TEXT_NONE,
-                                              .host = TEXT_NONE,
-                                              .address = TEXT_NONE,
-                                              .tls = TEXT_NONE};
+        const struct spool_ending ending = {
+            .recipient = i, .result = results[i], .retry_at = time(NULL) + 60, .reply = TEXT("250 words")};
+        const struct spool_attempt attempt = fixture_attempt(id, &ending, 1);
         assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answers[i]), SPOOL_OK);
     }
     fixture_finish(&fixture);
@@ -302,21 +297,16 @@ static void a_failure_and_its_notice_are_one_batch_and_repeating_it_adds_nothing
     struct spool_cargo notice;
     char id[MAIL_ID_SIZE];
     enum spool_outcome answer = SPOOL_NOTHING;
-    const struct spool_ending ending = {0, SPOOL_ENDED_FAILED, 0, TEXT("550 5.1.1 no")};
+    const struct spool_ending ending = {
+        .recipient = 0, .result = SPOOL_ENDED_FAILED, .retry_at = 0, .reply = TEXT("550 5.1.1 no")};
     (void)state;
     fixture_add(&fixture, 1, 1, 500);
     fixture_finish(&fixture);
     fixture_id(1, id);
     fixture_cargo(900, 1, 300, &bytes, &notice);
-    const struct spool_attempt attempt = {.mail_id = id,
-                                          .endings = &ending,
-                                          .count = 1,
-                                          .tried = true,
-                                          .notice = &notice,
-                                          .route = TEXT_NONE,
-                                          .host = TEXT_NONE,
-                                          .address = TEXT_NONE,
-                                          .tls = TEXT_NONE};
+    struct spool_attempt attempt = fixture_attempt(id, &ending, 1);
+    attempt.notices = &notice;
+    attempt.notice_count = 1;
     fixture_failures = 1;
     assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_OK);
     fixture_finish(&fixture);

@@ -107,8 +107,9 @@ static void a_file_of_a_failed_batch_leaves_with_its_mail(void **state) {
     enum spool_outcome answer = SPOOL_NOTHING;
     fixture_id(1, id);
     /* one attempt with a delivery and a deferral needs the flush */
-    const struct spool_ending endings[] = {{0, SPOOL_DELIVERED, 0, TEXT("250 OK")},
-                                           {1, SPOOL_DEFERRED, time(NULL) + 300, TEXT("451 later")}};
+    const struct spool_ending endings[] = {
+        {.recipient = 0, .result = SPOOL_DELIVERED, .retry_at = 0, .reply = TEXT("250 OK")},
+        {.recipient = 1, .result = SPOOL_DEFERRED, .retry_at = time(NULL) + 300, .reply = TEXT("451 later")}};
     const struct spool_attempt attempt = {.mail_id = id, .endings = endings, .count = 2, .started_at = time(NULL)};
     assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_OK);
     fixture_finish(&fixture);
