@@ -129,20 +129,6 @@ enum route_outcome route_endpoint(struct text endpoint, unsigned default_port, i
     return host->address_count > 0 ? ROUTE_FOUND : ROUTE_DEFERRED;
 }
 
-static const struct config_route *configured(const struct config *config, const char *domain) {
-    for (size_t i = 0; i < config->route_count; i++) {
-        if (text_equal_nocase(text_of(config->routes[i].domain), text_of(domain))) {
-            return &config->routes[i];
-        }
-    }
-    for (size_t i = 0; i < config->route_count; i++) {
-        if (strcmp(config->routes[i].domain, "*") == 0) {
-            return &config->routes[i];
-        }
-    }
-    return NULL;
-}
-
 static enum route_outcome by_literal(const struct config *config, const char *domain, struct route *route,
                                      char reply[ROUTE_REPLY_SIZE]) {
     struct route_host *host = &route->hosts[0];
@@ -246,11 +232,11 @@ static enum route_outcome by_dns(const struct config *config, int resolver, cons
 
 enum route_outcome route_find(const struct config *config, int resolver, const char *domain, struct route *route,
                               char reply[ROUTE_REPLY_SIZE]) {
-    const struct config_route *found = configured(config, domain);
+    const struct config_route *found = config_route_find(config, text_of(domain));
     route->lmtp = false;
     route->configured = found;
     route->host_count = 0;
-    if (found != NULL) {
+    if (found != NULL && found->host[0] != '\0') {
         snprintf(route->why, sizeof route->why, "route %.100s", found->domain);
         route->lmtp = found->lmtp;
         return route_endpoint(text_of(found->host), (unsigned)config->remote_smtp_port, resolver, route, reply);

@@ -38,6 +38,8 @@ static const struct config_key route_keys[] = {
     {IN(config_route, tls), .type = KEY_ENUM, .standard = "opportunistic", .words = route_tls_words,
      .derived = "required with a user, else opportunistic",
      .help = "Whether mail waits until there is TLS; verified: with a certificate that an authority vouches for."},
+    {IN(config_route, source_addresses), .type = KEY_ADDRESSES, .standard = "",
+     .help = "The addresses that this mail is sent from, in place of those of the key source_addresses."},
     {IN(config_route, user), .type = KEY_TEXT, .standard = "",
      .help = "The login at this server, by AUTH PLAIN or LOGIN and never without TLS; empty for none."},
     {IN(config_route, password_file), .type = KEY_PATH, .standard = "",
@@ -67,7 +69,8 @@ const struct config_block config_blocks[] = {
     {BLOCK(dkim, config_dkim, dkims, dkim_count, domain), .title_name = "DOMAIN",
      .help = "A DKIM key for what members in this domain send."},
     {BLOCK(route, config_route, routes, route_count, domain), .title_name = "DOMAIN",
-     .help = "Where a domain's mail is sent instead of to its mail exchangers; \"*\" for all remote domains."},
+     .help = "Where a domain's mail is sent instead of to its mail exchangers; \".example.com\" for all domains below one, "
+             "\"*\" for all remote domains. The closest one counts."},
     {BLOCK(transport, config_transport, transports, transport_count, name), .title_name = "NAME",
      .help = "A way of delivering local mail, to be named in local_transport."},
     {BLOCK(dnsbl, config_dnsbl, dnsbls, dnsbl_count, zone), .title_name = "ZONE",

@@ -236,8 +236,9 @@ static void check_routes(struct reading *reading) {
         unsigned line = reading_line(reading, "route", i, NULL);
         reading_label(label, sizeof label, config_block_find("route"), route->domain, NULL);
         text_lower(route->domain);
-        if (strcmp(route->domain, "*") != 0 && !address_domain_is_valid(text_of(route->domain), false))
-            reading_add_error(reading, line, label, "a domain or *", "is no domain");
+        const char *name = route->domain[0] == '.' ? route->domain + 1 : route->domain;
+        if (strcmp(route->domain, "*") != 0 && !address_domain_is_valid(text_of(name), false))
+            reading_add_error(reading, line, label, "a domain, .DOMAIN for those below it, or *", "is no domain");
         if (is_empty(route->host))
             reading_add_error(reading, line, label, "host = \"HOST:PORT\"", "has no host");
         check_login(reading, i, label);

@@ -40,11 +40,12 @@ struct config_dkim {
     char *domain, *selector, *private_key_file;
 }; /* dkim "domain" {…} */
 enum route_tls { ROUTE_TLS_OPPORTUNISTIC, ROUTE_TLS_REQUIRED, ROUTE_TLS_VERIFIED };
-struct config_route { /* route "domain|*" { host = "h:port" … } */
+struct config_route { /* route "domain|.domain|*" { host = "h:port" … } */
     char *domain, *host;
     bool lmtp;
-    int tls;                    /* enum route_tls */
-    char *user, *password_file; /* both or neither; then tls is not opportunistic */
+    int tls;                                /* enum route_tls */
+    char *user, *password_file;             /* both or neither; then tls is not opportunistic */
+    struct config_strings source_addresses; /* empty: those of the configuration */
 };
 struct config_transport {
     char *name, *kind, *target, *user;
@@ -119,7 +120,9 @@ struct config {
     size_t route_count;
     struct config_transport *transports;
     size_t transport_count;
+    struct config_strings source_addresses; /* v4 and v6 in any order; empty: the kernel's choice */
     bool outbound_tls;
+    long outbound_tls_memory; /* seconds; 0: nothing is remembered */
 };
 
 /* Reads and checks a configuration. On any error: writes "FILE:LINE: KEY: what is wrong; accepted: …" lines to errors
@@ -128,6 +131,9 @@ struct config *config_read(const char *file, const char *const *overrides, struc
 /* The same from an open file, for processes that cannot open it. */
 struct config *config_read_stream(FILE *stream, const char *name, struct buffer *errors);
 void config_free(struct config *config);
+/* The route block for a domain: its own, else the closest of the domains above it that has one with a leading dot, else
+ * "*"; NULL for none. */
+const struct config_route *config_route_find(const struct config *config, struct text domain);
 /* The password of a route with a user: the first line of its password_file, which only who starts the server need be
  * able to read. Owned by the caller. NULL: error says why. Called by the listener to check it, and by an agent before
  * it drops its privileges, so that no other process ever holds it. */

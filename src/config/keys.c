@@ -165,7 +165,11 @@ const struct config_key config_keys[] = {
      .help = "Delivery agents at one time in all; as many as destination_limit, half at most, are for local mail only."},
     {ROW(destination_limit, KEY_NUMBER, "5"), BETWEEN(1, 1000), .help = "Delivery agents at one time to one destination."},
     {ROW(agent_recipients, KEY_NUMBER, "100"), BETWEEN(1, 100), .help = "Recipients of one delivery transaction."},
+    {ROW(source_addresses, KEY_ADDRESSES, ""),
+     .help = "The addresses that mail is sent from, IPv4, IPv6 or both: of each family the first that this machine has."},
     {ROW(outbound_tls, KEY_SWITCH, "yes"), .help = "Use STARTTLS where another server offers it."},
+    {ROW(outbound_tls_memory, KEY_SECONDS, "30d"), BETWEEN(0, 31536000),
+     .help = "How long it is remembered that a domain's servers offered TLS, so that mail waits where they suddenly do not; 0 for never."},
 };
 /* clang-format on */
 const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];

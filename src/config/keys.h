@@ -6,23 +6,24 @@
 #include "config/config.h"
 
 enum key_type {
-    KEY_TEXT,     /* char * */
-    KEY_WORDS,    /* char *, one of the words */
-    KEY_DOMAIN,   /* char *, a host name */
-    KEY_PATH,     /* char *, made absolute */
-    KEY_HOST,     /* char *, host:port or /path */
-    KEY_ENUM,     /* int, one of the words */
-    KEY_CHOICE,   /* long, one of the words */
-    KEY_NUMBER,   /* long */
-    KEY_SIZE,     /* long, bytes */
-    KEY_SECONDS,  /* long */
-    KEY_MODE,     /* long, octal */
-    KEY_SWITCH,   /* bool */
-    KEY_TEXTS,    /* lists from here on: struct config_strings */
-    KEY_DOMAINS,  /* struct config_strings */
-    KEY_SERVERS,  /* struct config_strings, addresses with or without port */
-    KEY_TIMES,    /* struct config_strings, positive seconds */
-    KEY_NETWORKS, /* struct config_networks */
+    KEY_TEXT,      /* char * */
+    KEY_WORDS,     /* char *, one of the words */
+    KEY_DOMAIN,    /* char *, a host name */
+    KEY_PATH,      /* char *, made absolute */
+    KEY_HOST,      /* char *, host:port or /path */
+    KEY_ENUM,      /* int, one of the words */
+    KEY_CHOICE,    /* long, one of the words */
+    KEY_NUMBER,    /* long */
+    KEY_SIZE,      /* long, bytes */
+    KEY_SECONDS,   /* long */
+    KEY_MODE,      /* long, octal */
+    KEY_SWITCH,    /* bool */
+    KEY_TEXTS,     /* lists from here on: struct config_strings */
+    KEY_DOMAINS,   /* struct config_strings */
+    KEY_SERVERS,   /* struct config_strings, addresses with or without port */
+    KEY_ADDRESSES, /* struct config_strings, addresses without port */
+    KEY_TIMES,     /* struct config_strings, positive seconds */
+    KEY_NETWORKS,  /* struct config_networks */
     KEY_TYPES
 };
 struct key_word {

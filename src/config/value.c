@@ -271,6 +271,13 @@ static bool add_server(const struct config_key *key, struct text text, void *fie
     return add_string(field, text);
 }
 
+static bool add_address(const struct config_key *key, struct text text, void *field) {
+    struct network_address address;
+
+    (void)key;
+    return network_parse_ip(text, 0, &address) && add_string(field, text);
+}
+
 static bool add_time(const struct config_key *key, struct text text, void *field) {
     long seconds;
 
@@ -293,11 +300,11 @@ static bool add_network(const struct config_key *key, struct text text, void *fi
 /* ---- the table ---- */
 
 static bool (*const takers[KEY_TYPES])(const struct config_key *key, struct text text, void *field) = {
-    [KEY_TEXT] = take_text,       [KEY_WORDS] = take_words,     [KEY_DOMAIN] = take_domain, [KEY_PATH] = take_path,
-    [KEY_HOST] = take_host,       [KEY_ENUM] = take_enum,       [KEY_CHOICE] = take_choice, [KEY_NUMBER] = take_number,
-    [KEY_SIZE] = take_size,       [KEY_SECONDS] = take_seconds, [KEY_MODE] = take_mode,     [KEY_SWITCH] = take_switch,
-    [KEY_TEXTS] = add_text,       [KEY_DOMAINS] = add_domain,   [KEY_SERVERS] = add_server, [KEY_TIMES] = add_time,
-    [KEY_NETWORKS] = add_network,
+    [KEY_TEXT] = take_text,       [KEY_WORDS] = take_words,      [KEY_DOMAIN] = take_domain, [KEY_PATH] = take_path,
+    [KEY_HOST] = take_host,       [KEY_ENUM] = take_enum,        [KEY_CHOICE] = take_choice, [KEY_NUMBER] = take_number,
+    [KEY_SIZE] = take_size,       [KEY_SECONDS] = take_seconds,  [KEY_MODE] = take_mode,     [KEY_SWITCH] = take_switch,
+    [KEY_TEXTS] = add_text,       [KEY_DOMAINS] = add_domain,    [KEY_SERVERS] = add_server, [KEY_TIMES] = add_time,
+    [KEY_NETWORKS] = add_network, [KEY_ADDRESSES] = add_address,
 };
 
 bool value_is_list(enum key_type type) {

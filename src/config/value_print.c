@@ -80,6 +80,7 @@ bool value_print(const struct config_key *key, const void *field, FILE *out) {
     case KEY_TEXTS:
     case KEY_DOMAINS:
     case KEY_SERVERS:
+    case KEY_ADDRESSES:
     case KEY_TIMES:
         return print_strings(field, out);
     case KEY_TYPES:
@@ -98,6 +99,7 @@ static const char *const accepted[KEY_TYPES] = {
     [KEY_TEXTS] = "texts without control characters",
     [KEY_DOMAINS] = "domain names such as {example.test, example.com}",
     [KEY_SERVERS] = "addresses such as {192.0.2.1, \"192.0.2.1:5353\", \"[2001:db8::1]:53\"}",
+    [KEY_ADDRESSES] = "addresses such as {192.0.2.1, \"2001:db8::1\"}",
     [KEY_TIMES] = "positive numbers of seconds, or with a unit: {5m, 1h, 1d}",
     [KEY_NETWORKS] = "networks such as {192.0.2.0/24, \"2001:db8::/32\"}",
 };

@@ -136,13 +136,11 @@ static void gather_recipient_standing(struct session *session) {
 /* A route of the operator's decides where the mail goes; one for all domains leaves the domain's own refusal valid. */
 static enum domain_standing with_routes(const struct config *config, const char *domain,
                                         enum domain_standing standing) {
-    for (size_t i = 0; i < config->route_count; i++) {
-        if (text_equal_nocase(text_of(config->routes[i].domain), text_of(domain)))
-            return DOMAIN_NOT_ASKED;
-        if (text_equal(text_of(config->routes[i].domain), TEXT("*")) && standing != DOMAIN_NULL_MX)
-            standing = DOMAIN_NOT_ASKED;
-    }
-    return standing;
+    const struct config_route *route = config_route_find(config, text_of(domain));
+
+    if (route == NULL || route->host[0] == '\0')
+        return standing;
+    return text_equal(text_of(route->domain), TEXT("*")) && standing == DOMAIN_NULL_MX ? standing : DOMAIN_NOT_ASKED;
 }
 
 static void gather_recipient_domain(struct session *session) {

@@ -168,11 +168,59 @@ static void a_route_with_a_login_has_tls(void **state) {
     }
 }
 
+static struct config *config_of(const char *text) {
+    FILE *file = tmpfile();
+    struct buffer errors;
+    buffer_init(&errors, 65536);
+    fputs(text, file);
+    fflush(file);
+    struct config *config = config_read_stream(file, "FILE", &errors);
+    print_message("%s\n", buffer_string(&errors));
+    buffer_free(&errors);
+    fclose(file);
+    return config;
+}
+
+static void the_closest_route_counts(void **state) {
+    static const struct {
+        const char *domain, *route; /* NULL: none */
+    } rows[] = {
+        {"example.com", "example.com"},
+        {"EXAMPLE.COM", "example.com"},
+        {"a.example.com", ".example.com"},
+        {"b.a.example.com", ".a.example.com"},
+        {"c.b.a.Example.com", ".a.example.com"},
+        {"exact.b.a.example.com", "exact.b.a.example.com"},
+        {"badexample.com", "*"},
+        {"com", "*"},
+        {"[192.0.2.1]", "*"},
+    };
+    struct config *config = config_of(
+        "route \"*\" { host = \"x:25\" }\nroute \".Example.com\" { host = \"x:25\" }\n"
+        "route \"example.com\" { host = \"x:25\" source_addresses = {192.0.2.1, \"2001:db8::1\"} }\n"
+        "route \".a.example.com\" { host = \"x:25\" }\nroute \"exact.b.a.example.com\" { host = \"x:25\" }\n");
+    (void)state;
+    assert_non_null(config);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct config_route *found = config_route_find(config, text_of(rows[i].domain));
+        print_message("%s\n", rows[i].domain);
+        assert_non_null(found);
+        assert_string_equal(found->domain, rows[i].route);
+    }
+    assert_int_equal(config_route_find(config, TEXT("example.com"))->source_addresses.count, 2);
+    config_free(config);
+    config = config_of("route \".example.com\" { host = \"x:25\" }\n");
+    assert_null(config_route_find(config, TEXT("example.com")));
+    assert_null(config_route_find(config, TEXT("")));
+    config_free(config);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_parameter_of_rubymta_has_its_key),
         cmocka_unit_test(listening_ports_in_every_form),
         cmocka_unit_test(a_route_with_a_login_has_tls),
+        cmocka_unit_test(the_closest_route_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
