@@ -8,52 +8,78 @@ killed when the first copy had arrived: then no more than one successful attempt
 import collections
 import os
 import random
+import re
 import threading
 import time
 
 from lib.fake_server import FakeServer
 from lib.instance import Instance
-from lib.traffic import LOCAL, REMOTE, Letter, Senders, collected, local_arrivals, sink_arrivals, state_faults, unfinished
+from lib.traffic import (BUSY, LOCAL, REFUSAL, REFUSED, REMOTE, Letter, Senders, collected, local_arrivals, sink_arrivals, state_faults,
+                         unfinished)
 from lib.waiting import wait_for
 
 RESULT_PATH = {"agent", "runner", "ledger", "parcelpostd", "all"}  # whose death may make a delivery be repeated
-BEFORE, AFTER = 0.5, 15.0  # seconds around an arrival in which its result may have been under way
+BEFORE, AFTER = 5.0, 15.0  # seconds around an arrival in which its result may have been under way: an agent whose runner
+# has died finishes its transaction, and on a busy machine the other server takes its time
+RUNNER_DEATHS = 3  # then the listener would wait ever longer before the next start
 DRAIN_STRIKES = 10  # kills after the last message is in
 
 
-def random_letter(number, chance):
+class Plan:
+    """What a round does. victims: names of the processes that are killed, None for all of them and all at once; kills: no
+    end before so many; mixed: some recipients are refused by the other server, some put off every other time."""
+
+    def __init__(self, victims=None, kills=0, mixed=False):
+        self.victims, self.kills, self.mixed = victims, kills, mixed
+
+    def sink_behaviour(self):
+        answers = {address: REFUSAL for address in REFUSED}
+        answers.update({address: ["451 4.3.2 busy, come again", "250 2.1.5 ok"] * 10 + ["250 2.1.5 ok"] for address in BUSY})
+        return {"on": {"RCPT": answers}} if self.mixed else {}
+
+
+def random_letter(number, chance, mixed):
     size = chance.choice([1000] * 10 + [5000] * 6 + [50_000, 80_000, 1_200_000])
     count = chance.choice([1, 1, 1, 2, 2, 5, 12])
-    return Letter(number, size, chance.sample(LOCAL, chance.randrange(0, 3)) + chance.sample(REMOTE, count))
+    recipients = chance.sample(LOCAL, chance.randrange(0, 3)) + chance.sample(REMOTE, count)
+    if mixed:
+        recipients += chance.sample(REFUSED, chance.choice([0, 0, 1, 3])) + chance.sample(BUSY, chance.choice([0, 0, 1, 2]))
+    return Letter(number, size, recipients)
 
 
 class Killer(threading.Thread):
     """Kills one process, or all, at random moments; starts the server again when the listener is gone."""
 
-    def __init__(self, server, busy, chance, pause):
-        """busy() is true while the storm goes on."""
+    def __init__(self, server, busy, chance, pause, victims):
+        """busy(kills so far) is true while the storm goes on."""
         super().__init__(daemon=True)
-        self.server, self.busy, self.chance, self.pause = server, busy, chance, pause
+        self.server, self.busy, self.chance, self.pause, self.victims = server, busy, chance, pause, victims
         self.kills, self.strikes, self.failure = collections.Counter(), [], None
 
     def run(self):
         try:
-            while self.busy():
+            while self.busy(sum(self.kills.values())):
                 time.sleep(self.chance.uniform(0.005, self.pause))
                 self.strike()
         except (AssertionError, OSError) as problem:
             self.failure = problem
 
     def victim(self):
-        """(name, pid): by kind first, because there are many receivers and one ledger. The pid of all is None."""
+        """(name, pid): by kind first, because there are many receivers and one ledger. The pid of all is None. (None, None)
+        when there is none of the plan's just now."""
         kinds = collections.defaultdict(list)
         for pid, name, _ in self.server.processes():
             kinds[name].append(pid)
+        if self.victims:
+            name = self.chance.choice(self.victims)
+            return (name, self.chance.choice(kinds[name])) if name in kinds else (None, None)
         name = self.chance.choice([*sorted(kinds), "all", "all"])
         return name, self.chance.choice(kinds[name]) if name in kinds else None
 
     def strike(self):
         name, pid = self.victim()
+        if name is None:
+            return
         if pid is None:
             self.server.kill_all()
         else:
@@ -63,7 +89,9 @@ class Killer(threading.Thread):
                 return
         self.strikes.append((time.time(), name))
         self.kills[name] += 1
-        if not self.server.daemon.running() or (pid == self.server.pid and self.listener_ended()):
+        if self.victims and self.kills["runner"] % RUNNER_DEATHS == 0 and name == "runner":
+            self.server.restart()
+        elif not self.server.daemon.running() or (pid == self.server.pid and self.listener_ended()):
             self.server.launch()
 
     def listener_ended(self):
@@ -90,6 +118,8 @@ def judge(letters, found, strikes):
     faults, repeated, resubmitted = [], 0, 0
     for letter in letters:
         for recipient in letter.recipients:
+            if recipient in REFUSED:
+                continue
             what = f"{letter.marker} {letter.mail_id} for {recipient}"
             copies = found.pop((letter.marker, recipient), [])
             ids = {copy.mail_id for copy in copies}
@@ -102,19 +132,38 @@ def judge(letters, found, strikes):
     return faults, max(repeated, 0), resubmitted
 
 
-def play_round(number, messages, seed, connections=10, local="maildir", pause=0.6, say=print):
+def notice_faults(letters, notices):
+    """Each refused recipient is told of once. Notices that came twice have one mail id."""
+    faults, told = [], collections.defaultdict(set)
+    for notice in notices:
+        named = set(re.findall(rb"^Final-Recipient: rfc822; ?(\S+)\r\n", notice.data, re.M))
+        for address in named:
+            told[notice.marker, address.decode()].add(notice.mail_id)
+    for letter in letters:
+        for recipient in set(letter.recipients) & set(REFUSED):
+            # every copy that a client without its answer sent again is a message of its own
+            count = len(told.pop((letter.marker, recipient), ()))
+            if not 1 <= count <= 1 + letter.unanswered:
+                faults.append(f"NOTICE {letter.marker} {letter.mail_id}: {count} about {recipient}, {letter.unanswered} unanswered tries")
+    return faults + [f"NOTICE about nobody: {key}" for key in told]
+
+
+def play_round(number, messages, seed, connections=10, local="maildir", pause=0.6, say=print, plan=Plan()):
     """One round with a server of its own; gives a list of faults. After a fault the server's folder stays."""
     chance = random.Random(f"{seed}-{number}")
-    letters = [random_letter(index, chance) for index in range(messages)]
+    letters = [random_letter(index, chance, plan.mixed) for index in range(messages)]
     settings = {"retry_schedule": ["1"], "max_failed_msgs_per_period": 1000000, "contact_connection_limit": 1000}
     begun = time.monotonic()
-    with FakeServer() as sink:
+    with FakeServer(**plan.sink_behaviour()) as sink:
         server = Instance(local=local, route=sink.endpoint, settings=settings)
         try:
             server.start()
-            killer = storm(server, letters, connections, chance, pause)
-            found = collected(local_arrivals(server, LOCAL), sink_arrivals(sink))
+            killer = storm(server, letters, connections, chance, pause, plan)
+            here = list(local_arrivals(server, LOCAL))
+            notices = [arrival for arrival in here if arrival.is_notice]
+            found = collected([arrival for arrival in here if not arrival.is_notice], sink_arrivals(sink))
             faults, repeated, resubmitted = judge(letters, found, killer.strikes)
+            faults += notice_faults(letters, notices)
             faults += state_faults(server, letters) + [f"CLIENT {fault}" for fault in sorted(set(sink.faults))]
             faults += left_over(server)
             server.stop(check=not faults)
@@ -132,14 +181,14 @@ def play_round(number, messages, seed, connections=10, local="maildir", pause=0.
     return faults
 
 
-def storm(server, letters, connections, chance, pause):
+def storm(server, letters, connections, chance, pause, plan):
     """Sends everything while processes die; returns when every parcel has ended."""
     patience = random.Random(chance.random())
     senders = Senders(server.internal_port, letters, connections, again=lambda: patience.uniform(0.01, 0.1))
     after_all = [DRAIN_STRIKES]
 
-    def busy():
-        if senders.running():
+    def busy(kills):
+        if senders.running() or kills < plan.kills:
             return True
         after_all[0] -= 1
         return after_all[0] >= 0 and bool(unfinished(server, ids()))
@@ -147,7 +196,7 @@ def storm(server, letters, connections, chance, pause):
     def ids():
         return [letter.mail_id for letter in letters]
 
-    killer = Killer(server, busy, chance, pause)
+    killer = Killer(server, busy, chance, pause, plan.victims)
     killer.start()
     wait_for(lambda: killer.failure or not senders.running(), "all messages to be accepted", timeout=900,
              explain=lambda: f"{senders.problems}\n{server.log_tail()}")

@@ -17,6 +17,9 @@ from lib.talker import SmtpTalker, stuffed
 
 LOCAL = [f"{name}@example.test" for name in ("coco", "mike")]
 REMOTE = [f"friend{number}@remote.test" for number in range(100)]
+REFUSED = [f"nobody{number}@remote.test" for number in range(20)]  # of a mixed load: refused for good
+REFUSAL = "550 5.1.1 no such user here"
+BUSY = [f"busy{number}@remote.test" for number in range(20)]  # put off every other time
 FIRST_FIELD = b"Date: Sun, 22 Nov 2026 01:02:03 +0000\r\n"
 ADDED_FIELDS = {"return-path", "delivered-to", "x-original-to", "received", "dkim-signature", "authentication-results"}
 PIECE = 60_000
@@ -135,6 +138,8 @@ class Arrival:
     def __init__(self, recipient, data, when):
         self.recipient, self.when = recipient, when
         start = data.find(FIRST_FIELD)
+        self.is_notice = b"report-type=delivery-status" in data[:max(start, 0)]
+        self.data = data if self.is_notice else None
         self.added = data[:max(start, 0)]
         mark = re.search(rb"^X-Marker: (letter-\d+-\w+)\r\n", data, re.M)
         self.marker = mark.group(1).decode() if mark and start >= 0 else None
@@ -198,11 +203,20 @@ def unfinished(server, mail_ids):
     return [mail_id for mail_id in mail_ids if held.get(mail_id, 1)]
 
 
+def row_faults(server):
+    """Rows that do not say what became of their recipients: who is refused has failed with the other server's words."""
+    rows = server.sql("select mail_id, to_url, state, delivery, delivery_msg, retry_at from parcels where recipient >= 0")
+    for row in rows:
+        refused = row["to_url"] in REFUSED
+        told = row["delivery_msg"].startswith(REFUSAL) if refused else row["delivery_msg"].startswith("2")
+        if row["state"] != ("failed" if refused else "delivered") or row["delivery"] == "none" or not told or row["retry_at"]:
+            yield f"ROW {' '.join(map(str, row))}"
+
+
 def state_faults(server, letters):
     """What the database says against a good end."""
     expected = {letter.mail_id: len(letter.recipients) for letter in letters}
-    rows = server.sql("select mail_id, to_url, state, delivery_msg from parcels where recipient >= 0 and (state != 'delivered' or delivery = 'none')")
-    faults = [f"ROW {' '.join(map(str, row))}" for row in rows]
+    faults = list(row_faults(server))
     counts = {row[0]: row[1] for row in server.sql("select mail_id, count(*) from parcels where recipient >= 0 group by mail_id")}
     faults += [f"ROWS {mail_id}: {counts.get(mail_id, 0)} parcels for {count} recipients" for mail_id, count in expected.items()
                if counts.get(mail_id) != count]

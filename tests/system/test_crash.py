@@ -3,13 +3,23 @@ import os
 
 import pytest
 
-from lib.crash import play_round
+from lib.crash import Plan, play_round
+
+
+def assert_sound(number, messages, **options):
+    seed = int(os.environ.get("PARCELPOST_CRASH_SEED") or os.getpid())
+    lines = []
+    faults = play_round(number, messages, seed, local="dovecot" if number % 2 else "maildir", say=lines.append, **options)
+    assert not faults, "\n".join([f"seed {seed}", *lines, *faults[:20]])
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize("number", range(1, 6))
 def test_no_message_is_lost_when_processes_are_killed_at_random(number):
-    seed = int(os.environ.get("PARCELPOST_CRASH_SEED") or os.getpid())
-    lines = []
-    faults = play_round(number, 200, seed, local="dovecot" if number % 2 else "maildir", say=lines.append)
-    assert not faults, "\n".join([f"seed {seed}", *lines, *faults[:20]])
+    assert_sound(number, 200)
+
+
+@pytest.mark.alone
+def test_rows_stay_true_and_nothing_is_lost_when_runner_and_agents_are_killed_100_times():
+    """Local and remote mail, large and small, some recipients refused for good, some put off every other time."""
+    assert_sound(7, 500, pause=0.25, plan=Plan(victims=["runner", "agent"], kills=100, mixed=True))
