@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * MAIL: begins a transaction. Called by the dispatcher when none is open, confined. */
+#include "mail/dsn.h"
 #include "receiver/command.h"
 #include "receiver/facts.h"
 
@@ -8,6 +9,8 @@ struct mail_parameters {
     uint64_t size;
     enum envelope_body body;
     bool utf8;
+    const char *ret;
+    struct text envid;
 };
 
 /* RFC 1870 6.1: refused early when the client itself says that it is too large. */
@@ -57,11 +60,32 @@ static bool take_auth(void *target, struct text value, struct reply *reply) {
     return false;
 }
 
+/* RFC 3461 4.3 */
+static bool take_ret(void *target, struct text value, struct reply *reply) {
+    struct mail_parameters *parameters = target;
+
+    parameters->ret = text_equal_nocase(value, TEXT("FULL")) ? "FULL" : "HDRS";
+    if (parameters->ret[0] == 'F' || text_equal_nocase(value, TEXT("HDRS")))
+        return true;
+    reply_set(reply, 501, "5.5.4", "RET is FULL or HDRS");
+    return false;
+}
+
+/* RFC 3461 4.4 */
+static bool take_envid(void *target, struct text value, struct reply *reply) {
+    struct mail_parameters *parameters = target;
+
+    parameters->envid = value;
+    if (dsn_envid_is_valid(value))
+        return true;
+    reply_set(reply, 501, "5.5.4", "ENVID is xtext for at most %d printable characters", DSN_ENVID_MAXIMUM);
+    return false;
+}
+
 static const struct parameter_row rows[] = {
-    {.keyword = "SIZE", .take = take_size},
-    {.keyword = "BODY", .take = take_body},
-    {.keyword = "SMTPUTF8", .take = take_utf8},
-    {.keyword = "AUTH", .take = take_auth},
+    {.keyword = "SIZE", .take = take_size},     {.keyword = "BODY", .take = take_body},
+    {.keyword = "SMTPUTF8", .take = take_utf8}, {.keyword = "AUTH", .take = take_auth},
+    {.keyword = "RET", .take = take_ret},       {.keyword = "ENVID", .take = take_envid},
 };
 
 /* SMTPUTF8 stands behind the path whose reading depends on it. */
@@ -80,7 +104,7 @@ static bool asks_for_utf8(struct text argument) {
 
 /* mail = "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF */
 void command_mail(struct session *session, struct text argument) {
-    struct mail_parameters parameters = {.config = session->config};
+    struct mail_parameters parameters = {.config = session->config, .ret = "", .envid = TEXT_NONE};
     struct address sender;
     struct text rest;
     struct reply reply;
@@ -102,5 +126,7 @@ void command_mail(struct session *session, struct text argument) {
     session->transaction.utf8 = parameters.utf8;
     session->transaction.declared_size = parameters.size;
     session->transaction.envelope.body = parameters.body;
+    envelope_set(&session->transaction.envelope.ret, text_of(parameters.ret));
+    envelope_set(&session->transaction.envelope.envid, parameters.envid);
     session_reply(session, 250, "2.1.0", "OK");
 }

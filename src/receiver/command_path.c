@@ -63,6 +63,7 @@ bool command_take_parameters(struct text rest, const struct parameter_row *rows,
                              struct reply *reply) {
     struct command_parameter parameter;
     enum command_parameter_result result;
+    unsigned given = 0; /* bits of rows */
     char shown[128];
 
     while ((result = command_parameter_next(&rest, &parameter)) == COMMAND_PARAMETER_ITEM) {
@@ -74,6 +75,11 @@ bool command_take_parameters(struct text rest, const struct parameter_row *rows,
             reply_set(reply, 555, "5.5.4", "parameter %s is not recognized or not implemented", shown);
             return false;
         }
+        if (given & 1u << row) {
+            reply_set(reply, 501, "5.5.4", "%s may be given once", rows[row].keyword);
+            return false;
+        }
+        given |= 1u << row;
         if (!rows[row].take(target, parameter.value, reply))
             return false;
     }

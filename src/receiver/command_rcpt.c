@@ -1,7 +1,34 @@
 /* SPDX-License-Identifier: MIT
  * RCPT: one more recipient, accepted or refused on its own. Called by the dispatcher within a transaction, confined. */
+#include "mail/dsn.h"
 #include "receiver/command.h"
 #include "receiver/facts.h"
+
+/* RFC 3461 4.1 */
+static bool take_notify(void *target, struct text value, struct reply *reply) {
+    struct recipient *recipient = target;
+
+    if (dsn_notify_parse(value, &recipient->notify))
+        return true;
+    reply_set(reply, 501, "5.5.4", "NOTIFY is NEVER, or any of SUCCESS,FAILURE,DELAY");
+    return false;
+}
+
+/* RFC 3461 4.2 */
+static bool take_orcpt(void *target, struct text value, struct reply *reply) {
+    struct recipient *recipient = target;
+
+    recipient->orcpt = value;
+    if (dsn_orcpt_is_valid(value))
+        return true;
+    reply_set(reply, 501, "5.5.4", "ORCPT is a type, ';' and an address as xtext, at most %d bytes", DSN_ORCPT_MAXIMUM);
+    return false;
+}
+
+static const struct parameter_row rows[] = {
+    {.keyword = "NOTIFY", .take = take_notify},
+    {.keyword = "ORCPT", .take = take_orcpt},
+};
 
 static bool parse(struct session *session, struct text argument, struct recipient *recipient, struct reply *reply) {
     struct text rest;
@@ -15,7 +42,7 @@ static bool parse(struct session *session, struct text argument, struct recipien
         return false;
     }
     (void)address_text(&recipient->address, recipient->text, sizeof recipient->text);
-    return command_take_parameters(rest, NULL, 0, NULL, reply);
+    return command_take_parameters(rest, rows, sizeof rows / sizeof rows[0], recipient, reply);
 }
 
 static const struct rule *evaluate(struct session *session, struct recipient *recipient, struct reply *reply) {
@@ -33,7 +60,7 @@ static const struct rule *evaluate(struct session *session, struct recipient *re
 
 /* rcpt = "RCPT TO:" ( "<Postmaster@" Domain ">" / "<Postmaster>" / Forward-path ) [SP Rcpt-parameters] CRLF */
 void command_rcpt(struct session *session, struct text argument) {
-    struct recipient recipient = {.target = ""};
+    struct recipient recipient = {.target = "", .orcpt = TEXT_NONE};
     struct reply reply;
 
     session->transaction.tried++;

@@ -3,6 +3,7 @@
  * confined; its recipients are those that were accepted, and no others. */
 #include "receiver/transaction.h"
 #include "base/log.h"
+#include "mail/dsn.h"
 #include "mail/header.h"
 #include "receiver/facts.h"
 #include "receiver/received.h"
@@ -45,8 +46,11 @@ bool transaction_has(const struct transaction *transaction, const struct recipie
 }
 
 void transaction_accept(struct transaction *transaction, const struct recipient *recipient) {
-    (void)envelope_add(&transaction->envelope, text_of(recipient->text), text_of(recipient->target),
-                       recipient->delivery);
+    struct envelope_recipient *added =
+        envelope_add(&transaction->envelope, text_of(recipient->text), text_of(recipient->target), recipient->delivery);
+
+    envelope_set(&added->notify, text_of(dsn_notify_text(recipient->notify)));
+    envelope_set(&added->orcpt, recipient->orcpt);
 }
 
 void transaction_refuse(struct session *session, const struct recipient *recipient, const struct reply *reply) {

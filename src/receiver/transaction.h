@@ -26,6 +26,8 @@ struct recipient {
     char text[2 * ADDRESS_SIZE];
     enum envelope_delivery delivery;
     const char *target; /* where it goes; borrowed from the facts */
+    unsigned notify;    /* bits of enum dsn_notify */
+    struct text orcpt;  /* RFC 3461, borrowed from the command line */
 };
 
 void transaction_begin(struct session *session, const struct address *from);
