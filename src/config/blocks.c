@@ -33,7 +33,7 @@ static const struct config_key dkim_keys[] = {
 };
 static const struct config_key route_keys[] = {
     {IN(config_route, host), .type = KEY_HOST, .standard = "",
-     .help = "The server that takes this domain's mail, host:port or the path of a Unix socket."},
+     .help = "The server that takes this domain's mail, host:port or the path of a Unix socket; without it the domain's own."},
     {IN(config_route, lmtp), .type = KEY_SWITCH, .standard = "no", .help = "Whether it speaks LMTP."},
     {IN(config_route, tls), .type = KEY_ENUM, .standard = "opportunistic", .words = route_tls_words,
      .derived = "required with a user, else opportunistic",
@@ -44,6 +44,16 @@ static const struct config_key route_keys[] = {
      .help = "The login at this server, by AUTH PLAIN or LOGIN and never without TLS; empty for none."},
     {IN(config_route, password_file), .type = KEY_PATH, .standard = "",
      .help = "The file whose first line is its password; nobody but root need be able to read it."},
+    {IN(config_route, transport), .type = KEY_TEXT, .standard = "",
+     .help = "A transport block, or smtp, that takes this domain's mail, be it local or remote; empty for the usual one."},
+    {IN(config_route, retry_schedule), .type = KEY_TIMES, .standard = "", .derived = "the key outside of blocks",
+     .help = "The pauses before each new attempt."},
+    {IN(config_route, queue_lifetime), .type = KEY_SECONDS, .standard = "0", .maximum = 31536000,
+     .derived = "the key outside of blocks", .help = "How long delivery is tried."},
+    {IN(config_route, limit), .type = KEY_NUMBER, .standard = "0", .maximum = 1000,
+     .derived = "destination_limit", .help = "Delivery agents at one time."},
+    {IN(config_route, rate), .type = KEY_NUMBER, .standard = "0", .maximum = 1000000,
+     .derived = "destination_rate", .help = "Messages a minute; 0 for as many as it takes."},
 };
 static const struct config_key transport_keys[] = {
     {IN(config_transport, kind), .type = KEY_WORDS, .standard = "maildir", .words = transport_kinds,
@@ -69,8 +79,8 @@ const struct config_block config_blocks[] = {
     {BLOCK(dkim, config_dkim, dkims, dkim_count, domain), .title_name = "DOMAIN",
      .help = "A DKIM key for what members in this domain send."},
     {BLOCK(route, config_route, routes, route_count, domain), .title_name = "DOMAIN",
-     .help = "Where a domain's mail is sent instead of to its mail exchangers; \".example.com\" for all domains below one, "
-             "\"*\" for all remote domains. The closest one counts."},
+     .help = "Where a domain's mail is sent instead of to its mail exchangers, and how; \".example.com\" for all domains below "
+             "one, \"*\" for all remote domains. The closest one counts."},
     {BLOCK(transport, config_transport, transports, transport_count, name), .title_name = "NAME",
      .help = "A way of delivering local mail, to be named in local_transport."},
     {BLOCK(dnsbl, config_dnsbl, dnsbls, dnsbl_count, zone), .title_name = "ZONE",

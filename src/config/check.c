@@ -227,6 +227,29 @@ static void check_login(struct reading *reading, size_t index, const char *label
     route->tls = ROUTE_TLS_REQUIRED;
 }
 
+static void complete_schedule(const struct config_strings *schedule, long **seconds, size_t *count) {
+    *count = schedule->count;
+    *seconds = memory_new(schedule->count + 1, sizeof **seconds);
+    for (size_t i = 0; i < schedule->count; i++)
+        (void)value_seconds(text_of(schedule->items[i]), LONG_MAX, &(*seconds)[i]);
+}
+
+/* What the block does not say is as outside of it. */
+static void complete_route(struct reading *reading, size_t index) {
+    const struct config *config = reading->config;
+    struct config_route *route = &reading->config->routes[index];
+    const struct config_strings *schedule =
+        route->retry_schedule.count > 0 ? &route->retry_schedule : &config->retry_schedule;
+
+    complete_schedule(schedule, &route->retry_seconds, &route->retry_count);
+    if (route->queue_lifetime == 0)
+        route->queue_lifetime = config->queue_lifetime;
+    if (route->limit == 0)
+        route->limit = config->destination_limit;
+    if (reading_line(reading, "route", index, "rate") == 0)
+        route->rate = config->destination_rate;
+}
+
 static void check_routes(struct reading *reading) {
     struct config *config = reading->config;
     char label[LABEL_SIZE];
@@ -239,9 +262,14 @@ static void check_routes(struct reading *reading) {
         const char *name = route->domain[0] == '.' ? route->domain + 1 : route->domain;
         if (strcmp(route->domain, "*") != 0 && !address_domain_is_valid(text_of(name), false))
             reading_add_error(reading, line, label, "a domain, .DOMAIN for those below it, or *", "is no domain");
-        if (is_empty(route->host))
+        if (is_empty(route->host) && (route->lmtp || !is_empty(route->user)))
             reading_add_error(reading, line, label, "host = \"HOST:PORT\"", "has no host");
+        if (!is_empty(route->transport) && strcmp(route->transport, "smtp") != 0 &&
+            !transport_exists(config, route->transport))
+            reading_add_error(reading, line, label, "smtp, lmtp, maildir, null, or the name of a transport block",
+                              "there is no transport \"%s\"", route->transport);
         check_login(reading, i, label);
+        complete_route(reading, i);
     }
 }
 
@@ -257,15 +285,6 @@ static void check_delivery(struct reading *reading) {
         complain(reading, "local_transport", "lmtp together with the key lmtp = HOST:PORT or PATH",
                  "the key lmtp says nowhere to go");
     check_routes(reading);
-}
-
-static void complete_retries(struct config *config) {
-    const struct config_strings *schedule = &config->retry_schedule;
-
-    config->retry_count = schedule->count;
-    config->retry_seconds = memory_new(schedule->count + 1, sizeof config->retry_seconds[0]);
-    for (size_t i = 0; i < schedule->count; i++)
-        (void)value_seconds(text_of(schedule->items[i]), LONG_MAX, &config->retry_seconds[i]);
 }
 
 /* ---- keys, lists, spool ---- */
@@ -311,7 +330,7 @@ void config_complete(struct reading *reading) {
     complete_names(reading->config);
     complete_listens(reading);
     complete_maildir(reading->config);
-    complete_retries(reading->config);
+    complete_schedule(&reading->config->retry_schedule, &reading->config->retry_seconds, &reading->config->retry_count);
     check_names(reading);
     check_delivery(reading);
     check_dkim(reading);

@@ -41,6 +41,8 @@ void config_free(struct config *config) {
         return;
     for (size_t i = 0; i < config_key_count; i++)
         value_release(&config_keys[i], (char *)config + config_keys[i].offset);
+    for (size_t i = 0; i < config->route_count; i++)
+        free(config->routes[i].retry_seconds);
     for (size_t i = 0; i < config_block_count; i++)
         free_block(&config_blocks[i], config);
     free(config->retry_seconds);

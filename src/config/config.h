@@ -40,8 +40,13 @@ struct config_dkim {
     char *domain, *selector, *private_key_file;
 }; /* dkim "domain" {…} */
 enum route_tls { ROUTE_TLS_OPPORTUNISTIC, ROUTE_TLS_REQUIRED, ROUTE_TLS_VERIFIED };
-struct config_route { /* route "domain|.domain|*" { host = "h:port" … } */
-    char *domain, *host;
+struct config_route {                     /* route "domain|.domain|*" { host = "h:port" … } */
+    char *domain, *host;                  /* host "": the domain's own exchangers */
+    char *transport;                      /* a transport's name, "" for what the domain has anyhow */
+    struct config_strings retry_schedule; /* what is not written is as outside the block */
+    long *retry_seconds;
+    size_t retry_count;
+    long queue_lifetime, limit, rate;
     bool lmtp;
     int tls;                                /* enum route_tls */
     char *user, *password_file;             /* both or neither; then tls is not opportunistic */
@@ -116,6 +121,7 @@ struct config {
     size_t retry_count;
     long queue_lifetime; /* seconds until a deferred parcel expires */
     long agent_limit, destination_limit, agent_recipients;
+    long destination_rate, account_limit, account_rate; /* messages a minute; 0: as many as come */
     struct config_route *routes;
     size_t route_count;
     struct config_transport *transports;
@@ -134,12 +140,21 @@ void config_free(struct config *config);
 /* The route block for a domain: its own, else the closest of the domains above it that has one with a leading dot, else
  * "*"; NULL for none. */
 const struct config_route *config_route_find(const struct config *config, struct text domain);
+/* The same for mail to a domain: "*" is not meant for local ones. */
+const struct config_route *config_route_of(const struct config *config, struct text domain, bool remote);
 /* The password of a route with a user: the first line of its password_file, which only who starts the server need be
  * able to read. Owned by the caller. NULL: error says why. Called by the listener to check it, and by an agent before
  * it drops its privileges, so that no other process ever holds it. */
 char *config_route_password(const struct config_route *route, struct buffer *error);
 /* `parcelpostd -T`: every key with its effective value, in the file's own syntax, so that it can be read back. */
 bool config_print(const struct config *config, FILE *out);
+/* How patiently and how fast a domain gets its mail: by its block, or by the keys outside. */
+struct config_pace {
+    const long *retry_seconds;
+    size_t retry_count;
+    long queue_lifetime, limit, rate;
+};
+struct config_pace config_pace_for(const struct config *config, struct text domain, bool remote);
 /* The mdoc list of keys for man/parcelpost.conf.5, from the table. */
 bool config_print_manual(FILE *out);
 /* The index of the listen block whose role rules; name for Received and rows: "mx", "internal", … */

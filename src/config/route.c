@@ -2,6 +2,7 @@
  * Which route block a domain falls under; see config.h. Called by receivers, the queue runner and delivery agents;
  * values only, never fails. */
 #include "config/config.h"
+#include <string.h>
 
 static const struct config_route *named(const struct config *config, struct text name) {
     for (size_t i = 0; i < config->route_count; i++)
@@ -19,4 +20,27 @@ const struct config_route *config_route_find(const struct config *config, struct
         domain = text_from(domain, 1);
     }
     return found != NULL ? found : named(config, TEXT("*"));
+}
+
+/* "*" is for remote domains. */
+const struct config_route *config_route_of(const struct config *config, struct text domain, bool remote) {
+    const struct config_route *found = config_route_find(config, domain);
+
+    return found != NULL && (remote || strcmp(found->domain, "*") != 0) ? found : NULL;
+}
+
+struct config_pace config_pace_for(const struct config *config, struct text domain, bool remote) {
+    const struct config_route *route = config_route_of(config, domain, remote);
+
+    if (route != NULL)
+        return (struct config_pace){.retry_seconds = route->retry_seconds,
+                                    .retry_count = route->retry_count,
+                                    .queue_lifetime = route->queue_lifetime,
+                                    .limit = route->limit,
+                                    .rate = route->rate};
+    return (struct config_pace){.retry_seconds = config->retry_seconds,
+                                .retry_count = config->retry_count,
+                                .queue_lifetime = config->queue_lifetime,
+                                .limit = config->destination_limit,
+                                .rate = remote ? config->destination_rate : 0};
 }

@@ -4,15 +4,14 @@
 #include "base/random.h"
 
 #define INTERVAL_DEFAULT 300
-#define SPREAD_MAXIMUM 30
+#define SPREAD_SHARE 10
 
 bool retry_is_over(int64_t now, int64_t expires_at) {
     return expires_at > 0 && now >= expires_at;
 }
 
 int64_t retry_spread(int64_t interval) {
-    int64_t spread = interval / 20;
-    return spread < SPREAD_MAXIMUM ? spread : SPREAD_MAXIMUM;
+    return interval / SPREAD_SHARE;
 }
 
 int64_t retry_next(const long *schedule, size_t count, uint32_t attempts, int64_t now, int64_t expires_at) {

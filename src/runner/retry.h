@@ -11,6 +11,7 @@ bool retry_is_over(int64_t now, int64_t expires_at);
  * repeats) plus a small chance delay, so that what failed together does not come back together; at the latest
  * expires_at, for one last attempt. An empty schedule means 300. */
 int64_t retry_next(const long *schedule, size_t count, uint32_t attempts, int64_t now, int64_t expires_at);
-/* The largest chance delay for an interval: a twentieth of it, at most 30 seconds. */
+/* The largest chance delay for an interval, a tenth of it: 10,000 that failed in one minute come back over half a
+ * minute after 5 minutes and over 24 after 4 hours, and never earlier than the schedule says. */
 int64_t retry_spread(int64_t interval);
 #endif

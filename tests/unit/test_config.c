@@ -64,8 +64,9 @@ static void an_empty_file_gives_the_defaults(void **state) {
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
     assert_int_equal(config->log_file_life, LOG_LIFE_NONE);
     assert_int_equal(config->runner, RUNNER_RESIDENT);
-    assert_int_equal(config->retry_count, 1);
+    assert_int_equal(config->retry_count, 7);
     assert_int_equal(config->retry_seconds[0], 300);
+    assert_int_equal(config->retry_seconds[6], 14400);
     assert_int_equal(config->trusted_networks.count, 2);
     assert_int_equal(config->allow_networks.count, 0);
     assert_true(config->ehlo_domain_required && config->outbound_tls);
@@ -253,7 +254,10 @@ static const struct wrong_row wrong_rows[] = {
      "FILE:1: retry_schedule: \"0\" is wrong; accepted: positive numbers"},
     {"no retry at all", "retry_schedule = {}", "FILE:1: retry_schedule: is empty"},
     {"a postmaster who is no address", "postmaster = root", "FILE:1: postmaster: is no address"},
-    {"a route without host", "route \"example.com\" { }", "FILE:1: route \"example.com\": has no host"},
+    {"LMTP to a route without host", "route \"example.com\" { lmtp = yes }",
+     "FILE:1: route \"example.com\": has no host"},
+    {"a route by no transport", "route \"example.com\" { transport = box }",
+     "FILE:1: route \"example.com\": there is no transport \"box\""},
     {"a route for no domain", "route \"a b\" { host = \"x:25\" }", "FILE:1: route \"a b\": is no domain"},
     {"a route for the domains below none", "route \".\" { host = \"x:25\" }",
      "FILE:1: route \".\": is no domain; accepted: a domain, .DOMAIN for those below it, or *"},

@@ -55,7 +55,7 @@ static const struct {
     {"MessageIdBase", NULL, "62"},
     {"MailQueue", "queue", NULL},
     {"SpamAssassinInstalled", "local_filter", ""},
-    {"RetryInterval", "retry_schedule", "300"},
+    {"RetryInterval", "retry_schedule", "5m,10m,20m,40m,80m,160m,4h"},
 };
 
 static void snake_case(const char *name, char *out) {
@@ -215,12 +215,35 @@ static void the_closest_route_counts(void **state) {
     config_free(config);
 }
 
+static void a_domain_has_its_own_pace_and_the_rest_from_outside_its_block(void **state) {
+    struct config *config =
+        config_of("retry_schedule = {60, 120}\nqueue_lifetime = 1d\ndestination_limit = 7\ndestination_rate = 30\n"
+                  "route \"slow.example\" {\nretry_schedule = {1h}\nrate = 0\n}\nroute \"*\" {\nlimit = 2\n}\n");
+    (void)state;
+    assert_non_null(config);
+    struct config_pace slow = config_pace_for(config, TEXT("Slow.Example"), true);
+    assert_int_equal(slow.retry_count, 1);
+    assert_int_equal(slow.retry_seconds[0], 3600);
+    assert_int_equal(slow.queue_lifetime, 86400);
+    assert_int_equal(slow.limit, 7);
+    assert_int_equal(slow.rate, 0);
+    struct config_pace other = config_pace_for(config, TEXT("other.example"), true);
+    assert_int_equal(other.retry_count, 2);
+    assert_int_equal(other.limit, 2);
+    assert_int_equal(other.rate, 30);
+    struct config_pace local = config_pace_for(config, TEXT("other.example"), false); /* "*" is for remote domains */
+    assert_int_equal(local.limit, 7);
+    assert_int_equal(local.rate, 0);
+    config_free(config);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_parameter_of_rubymta_has_its_key),
         cmocka_unit_test(listening_ports_in_every_form),
         cmocka_unit_test(a_route_with_a_login_has_tls),
         cmocka_unit_test(the_closest_route_counts),
+        cmocka_unit_test(a_domain_has_its_own_pace_and_the_rest_from_outside_its_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
