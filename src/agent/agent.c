@@ -90,6 +90,7 @@ static bool serve_job(const struct process_start *start, struct transport_contex
         log_error("the runner sent a malformed job");
         exit(EXIT_STATUS_PROTOCOL);
     }
+    delivery.content.job = start->job;
     log_set_tag(delivery.mail_id);
     if (context->filtered) {
         (void)filter_apply(context->config, &delivery.content);

@@ -22,6 +22,7 @@ struct delivery_recipient { /* strings owned */
 /* Added headers, then the message, read piece by piece from memory or a descriptor. */
 struct delivery_content {
     int fd;              /* -1: all of it is in cargo */
+    int job;             /* the channel to the runner; 0: none */
     struct buffer cargo; /* owned copy when inline */
     uint64_t offset;     /* of the message in fd */
     uint64_t message_length, headers_length;
@@ -53,7 +54,8 @@ void delivery_reset(struct delivery *delivery);
 
 uint64_t delivery_content_size(const struct delivery_content *content);
 void delivery_content_rewind(struct delivery_content *content);
-/* The next piece, borrowed until the next call; empty at the end. False when it cannot be read. */
+/* The next piece, borrowed until the next call; empty at the end. False when it cannot be read, and at the end when the
+ * runner is gone: a delivery whose result nobody hears of would only be made once more. */
 bool delivery_content_next(struct delivery_content *content, struct text *piece);
 /* Looks at every byte; false when it cannot be read. */
 bool delivery_content_has_eight_bit(struct delivery_content *content, bool *eight_bit);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Reading a job's content in the order it is delivered: the added headers stand behind the message in the cargo and go
- * out before it. Called by transports; a short or failing read is told, never papered over. */
+ * out before it. Called by transports; a short or failing read is told, never papered over, and so is the runner's end
+ * at the last moment where a delivery can still be left undone. */
 #include "agent/delivery.h"
 #include "base/file.h"
+#include <poll.h>
 
 uint64_t delivery_content_size(const struct delivery_content *content) {
     return content->headers_length + content->message_length;
@@ -23,12 +25,17 @@ static uint64_t place_of(const struct delivery_content *content, uint64_t *left)
     return within;
 }
 
+static bool runner_is_gone(const struct delivery_content *content) {
+    struct pollfd ready = {.fd = content->job, .events = 0}; /* a hangup is told unasked */
+    return content->job > 0 && poll(&ready, 1, 0) > 0;
+}
+
 bool delivery_content_next(struct delivery_content *content, struct text *piece) {
     uint64_t left, at = place_of(content, &left);
     size_t length = left < DELIVERY_PIECE ? (size_t)left : DELIVERY_PIECE;
     *piece = (struct text){content->piece, length};
     if (length == 0) {
-        return true;
+        return !runner_is_gone(content);
     }
     if (content->fd < 0) {
         piece->data = content->cargo.data + at;

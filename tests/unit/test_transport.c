@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -232,6 +233,24 @@ static void a_mailbox_that_cannot_be_written_defers(void **state) {
     deliver_by_maildir("A: b\r\n", "coco@file.test", RESULT_DEFERRED, "451 4.3.0");
 }
 
+static void a_delivery_that_nobody_hears_of_is_not_finished(void **state) {
+    int ends[2];
+    struct text piece;
+    struct delivery *delivery = delivery_of("Subject: x\r\n\r\nbody\r\n", "", "a@b.test");
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    delivery->content.job = ends[0];
+    assert_int_equal(shutdown(ends[1], SHUT_WR), 0); /* "no more work": the result is still awaited */
+    do {
+        assert_true(delivery_content_next(&delivery->content, &piece));
+    } while (piece.length > 0);
+    close(ends[1]);
+    assert_false(delivery_content_next(&delivery->content, &piece));
+    close(ends[0]);
+    delivery_free(delivery);
+    free(delivery);
+}
+
 static void content_comes_headers_first_whatever_the_size(void **state) {
     static char message[100000];
     char *joined = memory_new(1, sizeof message + 100);
@@ -273,6 +292,7 @@ int main(void) {
         cmocka_unit_test(maildir_delivers_with_our_headers_on_top),
         cmocka_unit_test(an_address_that_is_no_folder_fails_alone),
         cmocka_unit_test(a_mailbox_that_cannot_be_written_defers),
+        cmocka_unit_test(a_delivery_that_nobody_hears_of_is_not_finished),
         cmocka_unit_test(content_comes_headers_first_whatever_the_size),
     };
     log_start(STDERR_FILENO, "test", LOG_LEVEL_FATAL);
