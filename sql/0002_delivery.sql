@@ -1,7 +1,11 @@
 -- Aliases, vacations, what is remembered of destinations, hold rules, delay notices.
 ALTER TABLE parcels ADD COLUMN delayed_at TEXT;
+ALTER TABLE parcels ADD COLUMN bounce TEXT NOT NULL DEFAULT '';
+ALTER TABLE operator_changes ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE operator_changes ADD COLUMN affected INTEGER NOT NULL DEFAULT 0;
 -- What waits longer, by domain: costs nothing for mail that leaves at once.
 CREATE INDEX parcels_waiting ON parcels(domain, retry_at) WHERE state IN ('deferred', 'held');
+CREATE INDEX parcels_held ON parcels(created_at) WHERE state = 'held';
 CREATE INDEX mails_vacation ON mails(account, received_at) WHERE role = 'vacation';
 
 -- Where names lead, beside the users: one row a target. Expanded when mail comes in.

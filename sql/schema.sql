@@ -75,6 +75,7 @@ CREATE TABLE parcels (
     expires_at TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
     delayed_at TEXT,            -- when its sender was told that it takes long
+    bounce TEXT NOT NULL DEFAULT '', -- an operator's words: the queue runner ends it with them and a notice
     notify TEXT NOT NULL DEFAULT '',
     orcpt TEXT NOT NULL DEFAULT '',
     created_at TEXT NOT NULL,
@@ -85,6 +86,7 @@ CREATE INDEX parcels_due ON parcels(retry_at) WHERE state IN ('queued', 'deferre
 CREATE INDEX parcels_age ON parcels(created_at);
 -- What waits longer, by domain: costs nothing for mail that leaves at once.
 CREATE INDEX parcels_waiting ON parcels(domain, retry_at) WHERE state IN ('deferred', 'held');
+CREATE INDEX parcels_held ON parcels(created_at) WHERE state = 'held';
 
 -- Every delivery attempt.
 CREATE TABLE attempts (
@@ -154,7 +156,9 @@ CREATE TABLE operator_changes (
     id INTEGER PRIMARY KEY,
     created_at TEXT NOT NULL,
     uid INTEGER NOT NULL,
-    what TEXT NOT NULL
+    name TEXT NOT NULL DEFAULT '', -- the login of that uid, then
+    what TEXT NOT NULL,
+    affected INTEGER NOT NULL DEFAULT 0 -- how many parcels, contacts, rows
 );
 
 -- How far into the journal this database reflects it.

@@ -33,22 +33,10 @@ int control_contacts_list(struct control *control, int count, char **arguments) 
     return report_show(control, REPORT_CONTACTS, NULL, titles, "Nobody has connected yet.");
 }
 
-static void show_contact(void *context, const struct report_row *row) {
+static bool show_contact(void *context, const struct report_row *row) {
     bool *found = context;
     *found = true;
-    table_print_fields(stdout, row);
-}
-
-static bool show_table(struct database *database, enum report_kind kind, const char *contact, const char *head,
-                       const char *const *titles) {
-    struct table *table = table_new(titles);
-    bool good = report_run(database, kind, contact, table_add_row, table);
-    if (table_count(table) > 0) {
-        printf("\n%s\n", head);
-    }
-    table_print(table, stdout);
-    table_free(table);
-    return good;
+    return table_print_fields(stdout, row);
 }
 
 int control_contacts_show(struct control *control, int count, char **arguments) {
@@ -66,8 +54,8 @@ int control_contacts_show(struct control *control, int count, char **arguments) 
         return EXIT_STATUS_ERROR;
     }
     bool good = report_run(database, REPORT_CONTACT, contact, show_contact, &found) &&
-                show_table(database, REPORT_VIOLATIONS, contact, "Violations, the latest first", violations) &&
-                show_table(database, REPORT_FROM_CONTACT, contact, "Mail from there, the latest first", mails);
+                report_show_part(database, REPORT_VIOLATIONS, contact, "Violations, the latest first", violations) &&
+                report_show_part(database, REPORT_FROM_CONTACT, contact, "Mail from there, the latest first", mails);
     int status = EXIT_STATUS_OK;
     if (!good) {
         status = control_fail(EXIT_STATUS_ERROR, "%s", database_error(database));

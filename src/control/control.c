@@ -16,14 +16,16 @@ struct subcommand {
     const char *help;
 };
 
+#define ANY 10000 /* words */
 static const struct subcommand subcommands[] = {
-    {"queue", "list", "", 0, 0, control_queue_list, "mail that waits: id, state, next attempt, last answer"},
+    {"queue", "list", "[FILTER...] [--json]", 0, ANY, control_queue_list,
+     "mail that waits: id, state, next attempt, last answer"},
     {"queue", "show", "MAIL_ID", 1, 1, control_queue_show,
      "one message: where it came from, every recipient, every attempt"},
-    {"queue", "retry", "MAIL_ID|all", 1, 1, control_queue_retry, "try to deliver now"},
-    {"queue", "hold", "MAIL_ID", 1, 1, control_queue_hold, "do not deliver until released"},
-    {"queue", "release", "MAIL_ID", 1, 1, control_queue_release, "deliver a held message"},
-    {"queue", "remove", "MAIL_ID", 1, 1, control_queue_remove, "give a message up; its sender is not told"},
+    {"queue", "retry", "WHICH", 1, ANY, control_queue_retry, "try to deliver now"},
+    {"queue", "hold", "WHICH", 1, ANY, control_queue_hold, "do not deliver until released"},
+    {"queue", "release", "WHICH", 1, ANY, control_queue_release, "deliver what is held"},
+    {"queue", "remove", "WHICH", 1, ANY, control_queue_remove, "give mail up; its sender is not told"},
     {"queue", "rebuild", "", 0, 0, control_queue_rebuild,
      "make the database anew from the spool (the server must be stopped)"},
     {"contacts", "list", "", 0, 0, control_contacts_list, "who has connected, and who is locked out"},
@@ -57,6 +59,9 @@ static const char help_tail[] =
     "\n"
     "  -c, --config FILE  the configuration (default: ./etc/parcelpost.conf, else /etc/parcelpost/parcelpost.conf)\n"
     "  -h, --help         this text\n"
+    "\n"
+    "WHICH: MAIL_ID..., \"all\", or FILTER...: sender=ADDRESS recipient=ADDRESS domain=DOMAIN (* for anything),\n"
+    "older=2h younger=3d reason=WORDS state=held,deferred limit=NUMBER\n"
     "\n"
     "Examples:\n"
     "  parcelpost user add coco@example.org     then coco can log in on port 587 and get mail\n"

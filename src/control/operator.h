@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Asking a running server: one CONTROL_REQUEST over the operator's socket of the ledger or the runner, one answer. */
+ * Asking a running server: CONTROL_REQUESTs over the operator's socket of the ledger or the runner, one answer each. */
 #ifndef CONTROL_OPERATOR_H
 #define CONTROL_OPERATOR_H
 #include "base/buffer.h"
@@ -12,8 +12,13 @@ enum operator_result {
     OPERATOR_REFUSED, /* the caller may not ask */
     OPERATOR_LOST     /* the server went away before it answered */
 };
-/* socket_name: "ledger.sock" or "runner.sock". answer: the text it gave; *status: the exit status it gave. Waits as
- * long as the work takes. */
+/* socket_name: "ledger.sock" or "runner.sock". *fd: the connection, the caller's to close, with OPERATOR_ANSWERED. */
+enum operator_result operator_connect(const struct config *config, const char *socket_name, int *fd);
+/* answer: the text it gave; *status: the exit status it gave; *affected: how many rows the change touched, may be NULL.
+ * Waits as long as the work takes. */
+enum operator_result operator_ask_over(int fd, const char *verb, const char *argument, const char *detail,
+                                       struct buffer *answer, int *status, int64_t *affected);
+/* One question over a connection of its own. */
 enum operator_result operator_ask(const struct config *config, const char *socket_name, const char *verb,
                                   const char *argument, const char *detail, struct buffer *answer, int *status);
 #endif

@@ -1,104 +1,72 @@
 /* SPDX-License-Identifier: MIT
- * `parcelpost queue …`: what waits, and changes to it. Reading is done here, changes by the ledger (change.h). */
-#include "control/change.h"
+ * `parcelpost queue list`: parcels by filters, as a table or JSON. Reading only. */
 #include "control/control.h"
-#include "control/report_show.h"
+#include "control/filter.h"
+#include "control/json.h"
 #include "control/table.h"
-#include "mail/mail_id.h"
 #include <stdio.h>
-#include <string.h>
+#include <time.h>
 
-static int no_such_mail(const char *mail_id) {
-    return control_fail(EXIT_STATUS_NO_USER, "there is no message \"%s\". Try: parcelpost queue list", mail_id);
-}
+#define TABLE_ROWS 1000 /* shown without limit= */
 
-int control_queue_list(struct control *control, int count, char **arguments) {
-    static const char *const titles[] = {"ID",    "STATE", "BYTES", "RECEIVED",    "NEXT TRY",
-                                         "TRIES", "FROM",  "TO",    "LAST ANSWER", NULL};
-    (void)count;
-    (void)arguments;
-    return report_show(control, REPORT_QUEUE, NULL, titles, "The queue is empty.");
-}
+static const char *const titles[] = {"ID",    "STATE", "BYTES", "RECEIVED",    "NEXT TRY",
+                                     "TRIES", "FROM",  "TO",    "LAST ANSWER", NULL};
 
-struct mail_shown {
-    bool found;
-};
-
-static void show_mail(void *context, const struct report_row *row) {
-    struct mail_shown *shown = context;
-    shown->found = true;
-    table_print_fields(stdout, row);
-}
-
-static bool show_table(struct database *database, enum report_kind kind, const char *mail_id, const char *head,
-                       const char *const *titles) {
-    struct table *table = table_new(titles);
-    bool good = report_run(database, kind, mail_id, table_add_row, table);
-    if (table_count(table) > 0) {
-        printf("\n%s\n", head);
-    }
-    table_print(table, stdout);
-    table_free(table);
+static bool list_json(struct database *database, const struct filter *filter) {
+    struct json_array array;
+    json_array_begin(&array, stdout);
+    bool good = report_parcels(database, &filter->report, (int64_t)time(NULL), json_array_row, &array);
+    json_array_end(&array);
+    putchar('\n');
     return good;
 }
 
-int control_queue_show(struct control *control, int count, char **arguments) {
-    static const char *const parcels[] = {"PARCEL", "TO",   "DELIVERED AS", "DELIVERY", "STATE", "TRIES",
-                                          "LAST",   "NEXT", "GIVEN UP",     "ANSWER",   NULL};
-    static const char *const attempts[] = {"STARTED", "TO", "ROUTE", "HOST", "ADDRESS", "TLS", "ANSWER", "MS", NULL};
-    const char *mail_id = arguments[0];
-    (void)count;
-    if (!mail_id_is_valid(text_of(mail_id))) {
-        return no_such_mail(mail_id);
+struct shown {
+    struct table *table;
+    size_t maximum;
+    bool more;
+};
+
+static bool show_row(void *context, const struct report_row *row) {
+    struct shown *shown = context;
+    shown->more = shown->maximum > 0 && table_count(shown->table) == shown->maximum;
+    return !shown->more && table_add_row(shown->table, row);
+}
+
+static bool list_table(struct database *database, const struct filter *filter) {
+    struct shown shown = {.table = table_new(titles),
+                          .maximum = filter->limited ? (size_t)filter->report.limit : TABLE_ROWS};
+    struct report_filter report = filter->report;
+    report.limit = 0;
+    bool good = report_parcels(database, &report, (int64_t)time(NULL), show_row, &shown);
+    if (good && table_count(shown.table) == 0) {
+        puts(filter_names_something(filter) ? "Nothing in the queue is like that." : "The queue is empty.");
+    }
+    table_print(shown.table, stdout);
+    if (shown.more) {
+        printf("There is more; limit=0 shows all.\n");
+    }
+    table_free(shown.table);
+    return good;
+}
+
+int control_queue_list(struct control *control, int count, char **arguments) {
+    struct filter filter;
+    if (!filter_parse(&filter, count, arguments)) {
+        return EXIT_STATUS_USAGE;
+    }
+    if (filter.mail_id_count > 1) {
+        return control_fail(EXIT_STATUS_USAGE, "one message's id, or filters");
+    }
+    if (filter.mail_id_count == 1) {
+        filter.report.mail_id = filter.mail_ids[0];
     }
     struct database *database = control_database(control);
     if (database == NULL) {
         return EXIT_STATUS_ERROR;
     }
-    struct mail_shown shown = {false};
-    bool good = report_run(database, REPORT_MAIL, mail_id, show_mail, &shown) &&
-                show_table(database, REPORT_MAIL_PARCELS, mail_id, "Recipients", parcels) &&
-                show_table(database, REPORT_MAIL_ATTEMPTS, mail_id, "Attempts", attempts);
-    int status = EXIT_STATUS_OK;
-    if (!good) {
-        status = control_fail(EXIT_STATUS_ERROR, "%s", database_error(database));
-    } else if (!shown.found) {
-        status = no_such_mail(mail_id);
-    }
+    bool good = filter.json ? list_json(database, &filter) : list_table(database, &filter);
+    int status = good ? EXIT_STATUS_OK : control_fail(EXIT_STATUS_ERROR, "%s", database_error(database));
     database_close(database);
     return status;
-}
-
-static int change_mail(struct control *control, const char *verb, const char *mail_id, bool all_allowed) {
-    bool all = all_allowed && strcmp(mail_id, "all") == 0;
-    if (!all && !mail_id_is_valid(text_of(mail_id))) {
-        return no_such_mail(mail_id);
-    }
-    return change_ask(control, verb, mail_id, "");
-}
-
-int control_queue_hold(struct control *control, int count, char **arguments) {
-    (void)count;
-    return change_mail(control, "queue hold", arguments[0], false);
-}
-
-int control_queue_release(struct control *control, int count, char **arguments) {
-    (void)count;
-    return change_mail(control, "queue release", arguments[0], false);
-}
-
-int control_queue_retry(struct control *control, int count, char **arguments) {
-    (void)count;
-    return change_mail(control, "queue retry", arguments[0], true);
-}
-
-int control_queue_remove(struct control *control, int count, char **arguments) {
-    (void)count;
-    return change_mail(control, "queue remove", arguments[0], false);
-}
-
-int control_queue_rebuild(struct control *control, int count, char **arguments) {
-    (void)count;
-    (void)arguments;
-    return change_rebuild(control);
 }

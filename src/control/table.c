@@ -47,12 +47,13 @@ void table_add(struct table *table, const char *const *values) {
     table->count++;
 }
 
-void table_add_row(void *table, const struct report_row *row) {
+bool table_add_row(void *table, const struct report_row *row) {
     const char *values[REPORT_COLUMNS_MAXIMUM] = {0};
     for (size_t i = 0; i < REPORT_COLUMNS_MAXIMUM; i++) {
         values[i] = i < row->count ? row->values[i] : "";
     }
     table_add(table, values);
+    return true;
 }
 
 size_t table_count(const struct table *table) {
@@ -76,11 +77,12 @@ void table_print(const struct table *table, FILE *out) {
     }
 }
 
-void table_print_fields(void *out, const struct report_row *row) {
+bool table_print_fields(void *out, const struct report_row *row) {
     char value[CELL_SIZE * 4];
     for (size_t i = 0; i < row->count; i++) {
         if (row->values[i][0] != '\0') {
             fprintf(out, "%-16s %s\n", row->names[i], text_printable(value, sizeof(value), text_of(row->values[i])));
         }
     }
+    return true;
 }

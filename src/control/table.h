@@ -12,10 +12,10 @@ void table_free(struct table *table);
 /* As many values as titles; copied. */
 void table_add(struct table *table, const char *const *values);
 /* A report's row whose columns are the table's, in order (report_visit). */
-void table_add_row(void *table, const struct report_row *row);
+bool table_add_row(void *table, const struct report_row *row);
 size_t table_count(const struct table *table);
 /* Nothing when there are no rows. */
 void table_print(const struct table *table, FILE *out);
 /* "name: value" lines of a report's row, without the empty ones (report_visit; context: a FILE). */
-void table_print_fields(void *out, const struct report_row *row);
+bool table_print_fields(void *out, const struct report_row *row);
 #endif

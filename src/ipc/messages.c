@@ -149,6 +149,7 @@ static const struct channel_field control_request_fields[] = {
 };
 static const struct channel_field control_answer_fields[] = {
     NUMBER(control_answer, exit_status, UINT8_MAX),
+    LONG(control_answer, affected, 0),
     BYTES(control_answer, text, LIST_MAXIMUM),
 };
 

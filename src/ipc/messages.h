@@ -183,6 +183,7 @@ struct control_request {
 };
 struct control_answer {
     uint32_t exit_status;
+    int64_t affected; /* how many parcels, contacts, rows */
     struct text text;
 };
 

@@ -85,6 +85,7 @@ static void peer_gone(void *context, struct service_peer *peer) {
         ledger->runner = NULL;
     }
     mail_forget_file(ledger, peer->data);
+    control_forget(peer->data);
     free(peer->data);
     peer->data = NULL;
 }

@@ -30,7 +30,10 @@ struct ledger {
 struct ledger_peer {            /* service_peer.data */
     char file_id[MAIL_ID_SIZE]; /* queue/tmp/ID, "" for none: a receiver has one at most */
     int file;
-    uint32_t uid; /* of an operator */
+    /* of an operator */
+    uint32_t uid;
+    char *what, *about; /* its last order: verb and argument */
+    int64_t record;     /* in operator_changes */
 };
 
 /* round.c: the batch */
@@ -69,6 +72,7 @@ void mail_forget_file(struct ledger *ledger, struct ledger_peer *data);
 /* control.c */
 bool on_control_request(void *context, struct service_peer *peer, struct channel_message *message);
 void control_listen(struct ledger *ledger);
+void control_forget(struct ledger_peer *data);
 
 /* timer.c */
 void timer_start(struct ledger *ledger);

@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: MIT
- * What an operator does to the queue. Called by ledger/control.c; errors are outcomes. */
+ * What an operator does to the queue. Called by orders/; errors are outcomes. */
 #include "store/changes.h"
 #include "base/memory.h"
 #include "store/statements.h"
-#include <stdio.h>
+#include <pwd.h>
 #include <stdlib.h>
 
-bool changes_retry(struct database *database, const char *mail_id, int64_t now, int64_t *changed) {
-    bool good = mail_id != NULL
-                    ? statement_run(database, STATEMENT_PARCELS_RETRY, BINDS(bind_string(mail_id), bind_time(now)))
-                    : statement_run(database, STATEMENT_PARCELS_RETRY_ALL, BINDS(bind_time(now)));
-    *changed = good ? statement_changes(database) : 0;
-    return good;
-}
+static const enum spool_change_kind kinds[] = {[CHANGES_HOLD] = SPOOL_HOLD,
+                                               [CHANGES_RELEASE] = SPOOL_RELEASE,
+                                               [CHANGES_RETRY] = SPOOL_RETRY,
+                                               [CHANGES_BOUNCE] = SPOOL_BOUNCE};
 
-static enum spool_outcome remove_all(struct spool *spool, const char *mail_id, const uint32_t *recipients,
-                                     size_t count) {
+static enum spool_outcome remove_them(struct spool *spool, const char *mail_id, const uint32_t *recipients,
+                                      size_t count) {
     struct spool_ending *endings = memory_new(count + 1, sizeof *endings);
     for (size_t i = 0; i < count; i++) {
         endings[i] = (struct spool_ending){
@@ -33,22 +30,68 @@ static enum spool_outcome remove_all(struct spool *spool, const char *mail_id, c
     return outcome;
 }
 
-enum spool_outcome changes_add(struct spool *spool, const char *mail_id, enum changes_kind kind, size_t *count) {
-    uint32_t *recipients;
-    enum spool_outcome outcome = SPOOL_FAILED;
-    if (spool_waiting(spool, mail_id, &recipients, count)) {
-        outcome = *count == 0 ? SPOOL_NOTHING
-                  : kind == CHANGES_REMOVE
-                      ? remove_all(spool, mail_id, recipients, *count)
-                      : spool_add_change(spool, mail_id, kind == CHANGES_HOLD ? SPOOL_HOLD : SPOOL_RELEASE, NULL);
+static bool is_wanted(const uint32_t *recipients, size_t count, uint32_t recipient) {
+    for (size_t i = 0; i < count; i++) {
+        if (recipients[i] == recipient) {
+            return true;
+        }
     }
-    free(recipients);
+    return count == 0;
+}
+
+static bool applies(enum changes_kind kind, const struct spool_recipient *waiting) {
+    switch (kind) {
+    case CHANGES_HOLD:
+    case CHANGES_RETRY:
+        return !waiting->held;
+    case CHANGES_RELEASE:
+        return waiting->held;
+    case CHANGES_BOUNCE:
+    case CHANGES_REMOVE:
+        break;
+    }
+    return true;
+}
+
+static enum spool_outcome add(struct spool *spool, enum changes_kind kind, const char *mail_id,
+                              const uint32_t *recipients, size_t count, struct text words) {
+    const struct spool_change change = {mail_id, kinds[kind], recipients, count, words};
+    return spool_add_change(spool, &change, NULL);
+}
+
+enum spool_outcome changes_add(struct spool *spool, enum changes_kind kind, const char *mail_id,
+                               const uint32_t *recipients, size_t count, struct text words, size_t *affected) {
+    struct spool_recipient *waiting;
+    size_t all;
+    *affected = 0;
+    if (!spool_waiting(spool, mail_id, &waiting, &all)) {
+        free(waiting);
+        return SPOOL_FAILED;
+    }
+    uint32_t *chosen = memory_new(all + 1, sizeof *chosen);
+    for (size_t i = 0; i < all; i++) {
+        if (applies(kind, &waiting[i]) && is_wanted(recipients, count, waiting[i].recipient)) {
+            chosen[(*affected)++] = waiting[i].recipient;
+        }
+    }
+    enum spool_outcome outcome = *affected == 0           ? SPOOL_NOTHING
+                                 : kind == CHANGES_REMOVE ? remove_them(spool, mail_id, chosen, *affected)
+                                                          : add(spool, kind, mail_id, chosen, *affected, words);
+    free(chosen);
+    free(waiting);
     return outcome;
 }
 
-bool changes_record(struct database *database, uint32_t uid, const char *verb, const char *argument, int64_t now) {
-    char what[512];
-    (void)snprintf(what, sizeof what, "%s %s", verb, argument);
-    return statement_run(database, STATEMENT_OPERATOR_CHANGE_ADD,
-                         BINDS(bind_time(now), bind_integer(uid), bind_string(what)));
+bool changes_record(struct database *database, uint32_t uid, const char *what, int64_t affected, int64_t now,
+                    int64_t *id) {
+    if (*id != 0) {
+        return statement_run(database, STATEMENT_OPERATOR_CHANGE_MORE,
+                             BINDS(bind_integer(*id), bind_integer(affected)));
+    }
+    const struct passwd *user = getpwuid(uid);
+    bool good = statement_run(database, STATEMENT_OPERATOR_CHANGE_ADD,
+                              BINDS(bind_time(now), bind_integer(uid), bind_string(user != NULL ? user->pw_name : ""),
+                                    bind_string(what), bind_integer(affected)));
+    *id = good ? statement_row_id(database) : 0;
+    return good;
 }

@@ -93,20 +93,26 @@ bool mails_add(struct database *database, const struct envelope *envelope, int64
 
 /* ---- parcels ---- */
 
-static struct text domain_of(const char *target) {
-    const char *at = strrchr(target, '@');
-    return at != NULL ? text_of(at + 1) : TEXT_NONE;
+#define DOMAIN_SIZE 512
+
+/* In lower case, so that one domain is one run of the index. */
+static struct text domain_of(const char *address, char domain[DOMAIN_SIZE]) {
+    const char *at = strrchr(address, '@');
+    (void)text_copy(domain, DOMAIN_SIZE, at != NULL ? text_of(at + 1) : TEXT_NONE);
+    text_lower(domain);
+    return text_of(domain);
 }
 
 bool parcels_add(struct database *database, const struct envelope *envelope, uint32_t recipient, int64_t contact_id,
                  int64_t retry_at, int64_t expires_at, int64_t now, int64_t *parcel_id) {
     const struct envelope_recipient *to = &envelope->recipients[recipient];
     bool final = parcels_status_is_final(to->status);
+    char domain[DOMAIN_SIZE];
     bool good =
         statement_run(database, STATEMENT_PARCEL_ADD,
                       BINDS(bind_contact(contact_id), bind_string(envelope->mail_id), bind_integer(recipient),
                             bind_string(to->sender[0] != '\0' ? to->sender : envelope->from_url),
-                            bind_string(to->to_url), bind_string(to->target), bind_text(domain_of(to->target)),
+                            bind_string(to->to_url), bind_string(to->target), bind_text(domain_of(to->target, domain)),
                             bind_string(envelope_delivery_name(to->delivery)), bind_string(parcels_state(to->status)),
                             bind_time(final ? now : 0), bind_string(""), bind_time(final ? 0 : retry_at),
                             bind_time(expires_at), bind_string(to->notify), bind_string(to->orcpt), bind_time(now)));
@@ -115,13 +121,14 @@ bool parcels_add(struct database *database, const struct envelope *envelope, uin
 }
 
 bool parcels_add_refused(struct database *database, const struct parcels_refused *refused, int64_t now) {
-    size_t at = text_find(refused->to_url, '@');
+    char address[DOMAIN_SIZE], domain[DOMAIN_SIZE];
+    (void)text_copy(address, sizeof address, refused->to_url);
     return statement_run(database, STATEMENT_PARCEL_ADD,
                          BINDS(bind_contact(refused->contact_id), bind_text(refused->mail_id), bind_integer(-1),
                                bind_text(refused->from_url), bind_text(refused->to_url), bind_text(refused->to_url),
-                               bind_text(text_from(refused->to_url, at + 1)), bind_string("none"),
-                               bind_string("refused"), bind_time(now), bind_text(refused->reply), bind_time(0),
-                               bind_time(0), bind_string(""), bind_string(""), bind_time(now)));
+                               bind_text(domain_of(address, domain)), bind_string("none"), bind_string("refused"),
+                               bind_time(now), bind_text(refused->reply), bind_time(0), bind_time(0), bind_string(""),
+                               bind_string(""), bind_time(now)));
 }
 
 enum parcels_found parcels_find(struct database *database, const char *mail_id, uint32_t recipient,
@@ -158,6 +165,18 @@ bool parcels_defer(struct database *database, const char *mail_id, uint32_t reci
                          BINDS(bind_string(mail_id), bind_integer(recipient), bind_time(deferral->at),
                                bind_text(deferral->reply), bind_time(deferral->retry_at), bind_integer(deferral->tried),
                                bind_integer(deferral->delay_told)));
+}
+
+bool parcels_change(struct database *database, const char *mail_id, uint32_t recipient, enum spool_change_kind change,
+                    int64_t at, struct text words) {
+    static const enum statement_name names[] = {[SPOOL_HOLD] = STATEMENT_PARCEL_HOLD,
+                                                [SPOOL_RELEASE] = STATEMENT_PARCEL_RELEASE,
+                                                [SPOOL_RETRY] = STATEMENT_PARCEL_RETRY};
+    if (change == SPOOL_BOUNCE) {
+        return statement_run(database, STATEMENT_PARCEL_BOUNCE,
+                             BINDS(bind_string(mail_id), bind_integer(recipient), bind_time(at), bind_text(words)));
+    }
+    return statement_run(database, names[change], BINDS(bind_string(mail_id), bind_integer(recipient), bind_time(at)));
 }
 
 bool attempts_add(struct database *database, int64_t parcel_id, const struct parcels_attempt *attempt) {

@@ -4,7 +4,7 @@
 #ifndef STORE_PARCELS_H
 #define STORE_PARCELS_H
 #include "mail/envelope.h"
-#include "store/journal.h"
+#include "store/spool.h"
 #include "store/statements.h"
 
 #define PLACE_SIZE 64
@@ -53,6 +53,9 @@ struct parcels_deferral {
 };
 bool parcels_defer(struct database *database, const char *mail_id, uint32_t recipient,
                    const struct parcels_deferral *deferral);
+/* What an operator wants of a waiting recipient; it does nothing to others. words: for SPOOL_BOUNCE. */
+bool parcels_change(struct database *database, const char *mail_id, uint32_t recipient, enum spool_change_kind change,
+                    int64_t at, struct text words);
 bool attempts_add(struct database *database, int64_t parcel_id, const struct parcels_attempt *attempt);
 bool position_read(struct database *database, struct journal_place *place);
 bool position_write(struct database *database, struct journal_place place);

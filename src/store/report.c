@@ -1,12 +1,34 @@
 /* SPDX-License-Identifier: MIT
  * The reports of `parcelpost`: statements of the closed list, their rows handed on as texts. Called under the caller's
  * privileges, on a database opened for reading. */
-#include "store/report.h"
+#include "store/report_private.h"
 #include "store/statements.h"
+
+bool report_rows(struct sqlite3_stmt *statement, report_visit *visit, void *context) {
+    static const enum report_value kinds[] = {
+        [COLUMN_TEXT] = REPORT_TEXT, [COLUMN_NUMBER] = REPORT_NUMBER, [COLUMN_NULL] = REPORT_NULL};
+    enum statement_result result;
+    while ((result = statement_step(statement)) == STATEMENT_ROW) {
+        struct report_row row = {.count = (size_t)column_count(statement)};
+        if (row.count > REPORT_COLUMNS_MAXIMUM) {
+            row.count = REPORT_COLUMNS_MAXIMUM;
+        }
+        for (size_t i = 0; i < row.count; i++) {
+            row.names[i] = column_name(statement, (int)i);
+            row.kinds[i] = kinds[column_kind(statement, (int)i)];
+            row.values[i] = column_string(statement, (int)i);
+        }
+        if (!visit(context, &row)) {
+            result = STATEMENT_DONE;
+            break;
+        }
+    }
+    statement_end(statement);
+    return result == STATEMENT_DONE;
+}
 
 bool report_run(struct database *database, enum report_kind kind, const char *key, report_visit *visit, void *context) {
     static const enum statement_name names[REPORT_KINDS] = {
-        [REPORT_QUEUE] = STATEMENT_REPORT_QUEUE,
         [REPORT_MAIL] = STATEMENT_REPORT_MAIL,
         [REPORT_MAIL_PARCELS] = STATEMENT_REPORT_MAIL_PARCELS,
         [REPORT_MAIL_ATTEMPTS] = STATEMENT_REPORT_MAIL_ATTEMPTS,
@@ -19,18 +41,5 @@ bool report_run(struct database *database, enum report_kind kind, const char *ke
     };
     struct sqlite3_stmt *statement = key != NULL ? statement_query(database, names[kind], BINDS(bind_string(key)))
                                                  : statement_query(database, names[kind], BINDS_NONE);
-    enum statement_result result;
-    while ((result = statement_step(statement)) == STATEMENT_ROW) {
-        struct report_row row = {.count = (size_t)column_count(statement)};
-        if (row.count > REPORT_COLUMNS_MAXIMUM) {
-            row.count = REPORT_COLUMNS_MAXIMUM;
-        }
-        for (size_t i = 0; i < row.count; i++) {
-            row.names[i] = column_name(statement, (int)i);
-            row.values[i] = column_string(statement, (int)i);
-        }
-        visit(context, &row);
-    }
-    statement_end(statement);
-    return result == STATEMENT_DONE;
+    return report_rows(statement, visit, context);
 }

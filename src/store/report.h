@@ -6,7 +6,6 @@
 #include <stddef.h>
 #define REPORT_COLUMNS_MAXIMUM 32
 enum report_kind {
-    REPORT_QUEUE,         /* waiting parcels; no key */
     REPORT_MAIL,          /* key: mail id */
     REPORT_MAIL_PARCELS,  /* key: mail id */
     REPORT_MAIL_ATTEMPTS, /* key: mail id */
@@ -18,11 +17,13 @@ enum report_kind {
     REPORT_STATES,        /* how many parcels in which state; no key */
     REPORT_KINDS
 };
+enum report_value { REPORT_TEXT, REPORT_NUMBER, REPORT_NULL };
 struct report_row { /* borrowed until the visit returns */
     size_t count;
     const char *names[REPORT_COLUMNS_MAXIMUM], *values[REPORT_COLUMNS_MAXIMUM];
+    enum report_value kinds[REPORT_COLUMNS_MAXIMUM];
 };
-typedef void report_visit(void *context, const struct report_row *row);
+typedef bool report_visit(void *context, const struct report_row *row); /* false: stop */
 /* Visits every row; key: NULL for reports without one. False on a database error (database_error). */
 bool report_run(struct database *database, enum report_kind kind, const char *key, report_visit *visit, void *context);
 #endif

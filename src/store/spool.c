@@ -99,6 +99,8 @@ void spool_piece_free(struct piece *piece) {
     }
     free(piece->endings);
     free(piece->parcel_ids);
+    free(piece->recipients);
+    free(piece->words);
     free((char *)piece->attempt.route);
     free((char *)piece->attempt.host);
     free((char *)piece->attempt.address);

@@ -68,7 +68,19 @@ struct spool_attempt {
     const struct spool_cargo *notices; /* mail that is stored in one batch with the results */
     size_t notice_count;
 };
-enum spool_change { SPOOL_HOLD, SPOOL_RELEASE };
+enum spool_change_kind {
+    SPOOL_HOLD,
+    SPOOL_RELEASE,
+    SPOOL_RETRY, /* due now */
+    SPOOL_BOUNCE /* due now, for the queue runner to end it as failed with these words and a notice */
+};
+struct spool_change { /* what an operator wants of waiting recipients */
+    const char *mail_id;
+    enum spool_change_kind kind;
+    const uint32_t *recipients; /* by their numbers */
+    size_t count;
+    struct text words; /* SPOOL_BOUNCE: a reply, "550 5.7.1 …" */
+};
 struct spool_news { /* a message whose parcels can be delivered from now on */
     const struct envelope *envelope;
     const int64_t *parcel_ids; /* by recipient */
@@ -86,8 +98,8 @@ struct spool_events {
 enum spool_outcome spool_add_mail(struct spool *spool, const struct spool_cargo *cargo, void *ticket);
 /* Adds what became of recipients. Recipients that ended before are left as they are. */
 enum spool_outcome spool_add_attempt(struct spool *spool, const struct spool_attempt *attempt, void *ticket);
-/* Operator: hold (moves to a file first) or release every waiting recipient of a mail. */
-enum spool_outcome spool_add_change(struct spool *spool, const char *mail_id, enum spool_change change, void *ticket);
+/* Adds an operator's change. A hold moves the mail to a file first. */
+enum spool_outcome spool_add_change(struct spool *spool, const struct spool_change *change, void *ticket);
 /* Ends the batch: one flush, one transaction, then the answers, then the news. */
 void spool_finish(struct spool *spool, const struct spool_events *events);
 /* True while rows of a finished batch wait because SQLite refused them; then new mail gets SPOOL_FULL. */
@@ -106,6 +118,10 @@ bool spool_fetch(struct spool *spool, const char *mail_id, struct spool_content 
 void spool_sweep(struct spool *spool);
 /* Moves a few old mails out of a segment that nothing else keeps from being reused. */
 void spool_unpin(struct spool *spool);
+struct spool_recipient { /* who still waits */
+    uint32_t recipient;
+    bool held;
+};
 /* The waiting recipients of a mail; the caller frees *recipients. False on an error. */
-bool spool_waiting(struct spool *spool, const char *mail_id, uint32_t **recipients, size_t *count);
+bool spool_waiting(struct spool *spool, const char *mail_id, struct spool_recipient **recipients, size_t *count);
 #endif

@@ -243,19 +243,33 @@ enum spool_outcome spool_add_attempt(struct spool *spool, const struct spool_att
 /* ---- operators' changes ---- */
 
 static enum spool_outcome take_change(struct spool *spool, struct piece *piece) {
-    if (piece->kind == PIECE_HOLD && piece->place_kind == PLACE_JOURNAL) {
+    if (piece->change == SPOOL_HOLD && piece->place_kind == PLACE_JOURNAL) {
         piece->to_file = spool_file_from_journal(spool, piece);
         piece->in_journal = true;
         return piece->to_file ? outcome_of(spool_append_gone(spool, piece->mail_id, GONE_TO_FILE)) : SPOOL_FAILED;
     }
-    return piece->place_kind == PLACE_FILE && !spool_file_mark(spool, piece) ? SPOOL_FAILED : SPOOL_OK;
+    return piece->place_kind == PLACE_FILE && piece->change != SPOOL_RETRY && !spool_file_mark(spool, piece)
+               ? SPOOL_FAILED
+               : SPOOL_OK;
 }
 
-enum spool_outcome spool_add_change(struct spool *spool, const char *mail_id, enum spool_change change, void *ticket) {
+static struct piece *change_piece(const struct spool_change *change, void *ticket) {
+    struct piece *piece = spool_piece_new(PIECE_CHANGE, change->mail_id, ticket);
+    piece->change = change->kind;
+    piece->words = memory_string(change->words);
+    piece->recipient_count = change->count;
+    piece->recipients = memory_new(change->count + 1, sizeof *piece->recipients);
+    for (size_t i = 0; i < change->count; i++) {
+        piece->recipients[i] = change->recipients[i];
+    }
+    return piece;
+}
+
+enum spool_outcome spool_add_change(struct spool *spool, const struct spool_change *change, void *ticket) {
     if (spool->rows_wait) {
         return SPOOL_FAILED;
     }
-    struct piece *piece = spool_piece_new(change == SPOOL_HOLD ? PIECE_HOLD : PIECE_RELEASE, mail_id, ticket);
+    struct piece *piece = change_piece(change, ticket);
     enum spool_outcome outcome = find_mail(spool, piece);
     if (outcome == SPOOL_OK) {
         learn_from_batch(spool, piece);

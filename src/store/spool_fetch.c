@@ -43,7 +43,7 @@ bool spool_statuses(struct spool *spool, const char *mail_id, struct mail_status
     return result == STATEMENT_DONE;
 }
 
-bool spool_waiting(struct spool *spool, const char *mail_id, uint32_t **recipients, size_t *count) {
+bool spool_waiting(struct spool *spool, const char *mail_id, struct spool_recipient **recipients, size_t *count) {
     struct mail_status *statuses;
     size_t all;
     bool good = spool_statuses(spool, mail_id, &statuses, &all);
@@ -51,7 +51,8 @@ bool spool_waiting(struct spool *spool, const char *mail_id, uint32_t **recipien
     *count = 0;
     for (size_t i = 0; i < all; i++) {
         if (!parcels_status_is_final(statuses[i].status)) {
-            (*recipients)[(*count)++] = statuses[i].recipient;
+            (*recipients)[(*count)++] =
+                (struct spool_recipient){statuses[i].recipient, statuses[i].status == RECIPIENT_HELD};
         }
     }
     free(statuses);

@@ -27,8 +27,8 @@ static void set_status_bytes(struct spool *spool, const struct piece *piece, con
     }
     for (size_t i = 0; i < count; i++) {
         enum recipient_status status = statuses[i].status;
-        if (piece->kind == PIECE_HOLD && !parcels_status_is_final(status)) {
-            status = RECIPIENT_HELD;
+        if (spool_piece_has(piece, statuses[i].recipient) && !parcels_status_is_final(status)) {
+            status = RECIPIENT_HELD; /* a mail moves for a hold alone */
         }
         if (statuses[i].recipient < envelope->recipient_count) {
             text[envelope->recipients[statuses[i].recipient].status_offset] = (char)status;
@@ -94,19 +94,30 @@ bool spool_file_from_journal(struct spool *spool, struct piece *piece) {
     return good;
 }
 
+bool spool_piece_has(const struct piece *piece, uint32_t recipient) {
+    for (size_t i = 0; i < piece->recipient_count; i++) {
+        if (piece->recipients[i] == recipient) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool spool_file_mark(struct spool *spool, const struct piece *piece) {
-    bool hold = piece->kind == PIECE_HOLD;
-    uint32_t *recipients;
-    size_t count;
-    if (!spool_waiting(spool, piece->mail_id, &recipients, &count)) {
+    bool hold = piece->change == SPOOL_HOLD;
+    struct spool_recipient *waiting;
+    size_t count, marked = 0;
+    if (!spool_waiting(spool, piece->mail_id, &waiting, &count)) {
         return false;
     }
     struct mail_status *statuses = memory_new(count + 1, sizeof *statuses);
     for (size_t i = 0; i < count; i++) {
-        statuses[i] = (struct mail_status){recipients[i], hold ? RECIPIENT_HELD : RECIPIENT_QUEUED};
+        if (waiting[i].held != hold && spool_piece_has(piece, waiting[i].recipient)) {
+            statuses[marked++] = (struct mail_status){waiting[i].recipient, hold ? RECIPIENT_HELD : RECIPIENT_QUEUED};
+        }
     }
-    bool good = mail_file_set_status(&spool->files, piece->mail_id, statuses, count);
+    bool good = marked == 0 || mail_file_set_status(&spool->files, piece->mail_id, statuses, marked);
     free(statuses);
-    free(recipients);
+    free(waiting);
     return good;
 }

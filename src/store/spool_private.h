@@ -7,7 +7,7 @@
 #include "store/spool.h"
 #include <time.h>
 
-enum piece_kind { PIECE_MAIL, PIECE_ATTEMPT, PIECE_HOLD, PIECE_RELEASE };
+enum piece_kind { PIECE_MAIL, PIECE_ATTEMPT, PIECE_CHANGE };
 struct piece_ending {
     uint32_t recipient;
     enum recipient_status status; /* QUEUED: deferred */
@@ -25,7 +25,12 @@ struct piece { /* of a batch */
     struct envelope envelope;
     struct cargo_lengths lengths;
     int64_t *parcel_ids;
-    /* others */
+    /* PIECE_CHANGE */
+    enum spool_change_kind change;
+    uint32_t *recipients;
+    size_t recipient_count;
+    char *words;
+    /* PIECE_ATTEMPT */
     struct piece_ending *endings;
     size_t ending_count;
     struct parcels_attempt attempt; /* strings owned */
@@ -69,7 +74,9 @@ bool spool_rows_write(struct spool *spool, struct journal_place end);
 bool spool_file_from_journal(struct spool *spool, struct piece *piece);
 /* spool_fetch.c: every recipient's status as the rows have it; the caller frees *statuses. */
 bool spool_statuses(struct spool *spool, const char *mail_id, struct mail_status **statuses, size_t *count);
-/* Status bytes of a mail at rest for a hold or a release. */
+/* The change is about this recipient. */
+bool spool_piece_has(const struct piece *piece, uint32_t recipient);
+/* Status bytes of a mail at rest, where a change holds or no longer holds recipients. */
 bool spool_file_mark(struct spool *spool, const struct piece *piece);
 /* spool_mail.c: spool_add_mail with the right to the reserve; SPOOL_NOTHING when the id is known. */
 enum spool_outcome spool_take_mail(struct spool *spool, const struct spool_cargo *cargo, enum journal_right right,

@@ -84,11 +84,12 @@ static bool apply_done(struct recovery *recovery, struct text payload) {
 
 /* Recipients that still wait when their mail has left were removed by hand in the rows. */
 static bool end_waiting(struct recovery *recovery, const char *mail_id, enum recipient_status status) {
-    uint32_t *recipients;
+    struct spool_recipient *recipients;
     size_t count;
     bool good = spool_waiting(recovery->spool, mail_id, &recipients, &count);
     for (size_t i = 0; good && i < count; i++) {
-        good = parcels_end(recovery->spool->database, mail_id, recipients[i], status, recovery->now, TEXT_NONE, false);
+        good = parcels_end(recovery->spool->database, mail_id, recipients[i].recipient, status, recovery->now,
+                           TEXT_NONE, false);
     }
     free(recipients);
     return good;
@@ -135,18 +136,13 @@ static bool apply_record(void *context, const struct record_header *header, stru
 
 /* ---- files ---- */
 
-/* A hold is the whole mail's, and stands in the file alone. */
-static bool hold(struct recovery *recovery, const struct envelope *envelope) {
-    return statement_run(recovery->spool->database, STATEMENT_PARCELS_HOLD,
-                         BINDS(bind_string(envelope->mail_id), bind_time(recovery->now)));
-}
-
 static bool merge_statuses(struct recovery *recovery, const struct envelope *envelope) {
     bool good = true;
     for (uint32_t i = 0; good && i < envelope->recipient_count; i++) {
         enum recipient_status status = envelope->recipients[i].status;
-        if (status == RECIPIENT_HELD) {
-            good = hold(recovery, envelope);
+        if (status == RECIPIENT_HELD) { /* a hold stands in the file alone */
+            good =
+                parcels_change(recovery->spool->database, envelope->mail_id, i, SPOOL_HOLD, recovery->now, TEXT_NONE);
         }
         if (parcels_status_is_final(status)) {
             good =

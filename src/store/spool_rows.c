@@ -38,12 +38,12 @@ static bool write_ending(struct spool *spool, struct piece *piece, const struct 
 }
 
 static bool write_change(struct spool *spool, struct piece *piece) {
-    if (piece->kind == PIECE_ATTEMPT) {
-        return true;
+    bool good = true;
+    for (size_t i = 0; good && i < piece->recipient_count; i++) {
+        good = parcels_change(spool->database, piece->mail_id, piece->recipients[i], piece->change, piece->at,
+                              text_of(piece->words));
     }
-    return statement_run(spool->database,
-                         piece->kind == PIECE_HOLD ? STATEMENT_PARCELS_HOLD : STATEMENT_PARCELS_RELEASE,
-                         BINDS(bind_string(piece->mail_id), bind_time(piece->at)));
+    return good;
 }
 
 static bool write_piece(struct spool *spool, struct piece *piece) {

@@ -5,6 +5,20 @@
 #include <sqlite3.h>
 
 #define WAITING "state IN ('queued','deferred','held')"
+#define WAITS_AGAIN "CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END"
+/* Parameters of a filtered list: ?1 domain, ?2 sender, ?3 recipient, ?4 ?5 created before, after, ?6 part of the last
+ * answer, ?7 domain as a pattern, ?8 ",state,state,", ?9 now, ?10 mail id, ?11 how many. NULL: any. */
+#define LIST                                                                                                           \
+    "SELECT p.mail_id, p.state, m.size, m.received_at, p.retry_at, p.attempts, p.from_url, p.to_url, p.delivery_msg,"  \
+    " p.id AS parcel, p.recipient, p.target, p.domain, p.delivery, p.delivery_at, p.expires_at, p.created_at"          \
+    " FROM parcels p LEFT JOIN mails m USING (mail_id) WHERE "
+#define LIST_FILTERS                                                                                                   \
+    " AND (?2 IS NULL OR p.from_url LIKE ?2 ESCAPE '\\')"                                                              \
+    " AND (?3 IS NULL OR p.to_url LIKE ?3 ESCAPE '\\' OR p.target LIKE ?3 ESCAPE '\\')"                                \
+    " AND (?4 IS NULL OR p.created_at <= ?4) AND (?5 IS NULL OR p.created_at > ?5)"                                    \
+    " AND (?6 IS NULL OR instr(lower(p.delivery_msg), lower(?6)) > 0)"                                                 \
+    " AND (?7 IS NULL OR p.domain LIKE ?7 ESCAPE '\\') AND instr(?8, ',' || p.state || ',') > 0"
+#define LIST_LIMIT " LIMIT ?11"
 #define CONTACT_COLUMNS "id, remote_ip, hits, locks, violations, expires_at, locked_at, accepted_at"
 #define SCHEDULE_COLUMNS                                                                                               \
     "p.id, m.size, m.received_at, p.retry_at, p.expires_at, p.mail_id, p.from_url, m.account, p.target, p.to_url,"     \
@@ -58,26 +72,30 @@ static const char *const statements[STATEMENTS] = {
                              " attempts = attempts + ?6, updated_at = ?4 WHERE mail_id = ?1 AND recipient = ?2"
                              " AND " WAITING,
     [STATEMENT_PARCEL_DEFER] = "UPDATE parcels SET state = CASE state WHEN 'held' THEN 'held' ELSE 'deferred' END,"
-                               " delivery_at = ?3, delivery_msg = ?4, retry_at = ?5, attempts = attempts + ?6,"
+                               " delivery_at = ?3, delivery_msg = ?4, attempts = attempts + ?6,"
+                               " retry_at = CASE bounce WHEN '' THEN ?5 ELSE ?3 END,"
                                " delayed_at = CASE WHEN ?7 THEN ?3 ELSE delayed_at END,"
                                " updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2 AND " WAITING,
     [STATEMENT_PARCELS_WITHOUT_MAIL] = "UPDATE parcels SET state = 'failed', delivery_at = ?1, retry_at = NULL,"
                                        " delivery_msg = '554 5.3.0 the message is no longer in the spool',"
                                        " updated_at = ?1 WHERE state IN ('queued','deferred') AND NOT EXISTS (SELECT 1"
                                        " FROM mails m WHERE m.mail_id = parcels.mail_id AND m.place <> 'gone')",
-    [STATEMENT_PARCELS_RETRY] = "UPDATE parcels SET retry_at = ?2, updated_at = ?2 WHERE mail_id = ?1"
-                                " AND state IN ('queued','deferred')",
-    [STATEMENT_PARCELS_RETRY_ALL] = "UPDATE parcels SET retry_at = ?1, updated_at = ?1"
-                                    " WHERE state IN ('queued','deferred')",
-    [STATEMENT_PARCELS_HOLD] = "UPDATE parcels SET state = 'held', updated_at = ?2 WHERE mail_id = ?1"
+    [STATEMENT_PARCEL_RETRY] = "UPDATE parcels SET retry_at = ?3, updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2"
                                " AND state IN ('queued','deferred')",
-    [STATEMENT_PARCELS_RELEASE] = "UPDATE parcels SET state = CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END,"
-                                  " retry_at = ?2, updated_at = ?2 WHERE mail_id = ?1 AND state = 'held'",
+    [STATEMENT_PARCEL_HOLD] = "UPDATE parcels SET state = 'held', updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2"
+                              " AND state IN ('queued','deferred')",
+    [STATEMENT_PARCEL_RELEASE] = "UPDATE parcels SET state = " WAITS_AGAIN ", retry_at = ?3, updated_at = ?3"
+                                 " WHERE mail_id = ?1 AND recipient = ?2 AND state = 'held'",
+    [STATEMENT_PARCEL_BOUNCE] =
+        "UPDATE parcels SET state = " WAITS_AGAIN ", retry_at = ?3, bounce = ?4, updated_at = ?3"
+        " WHERE mail_id = ?1 AND recipient = ?2 AND " WAITING,
     [STATEMENT_ATTEMPT_ADD] = "INSERT INTO attempts (parcel_id, started_at, route, host, address, tls, reply,"
                               " milliseconds) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [STATEMENT_POSITION_READ] = "SELECT segment, position FROM journal_position WHERE one = 1",
     [STATEMENT_POSITION_WRITE] = "UPDATE journal_position SET segment = ?1, position = ?2 WHERE one = 1",
-    [STATEMENT_OPERATOR_CHANGE_ADD] = "INSERT INTO operator_changes (created_at, uid, what) VALUES (?1, ?2, ?3)",
+    [STATEMENT_OPERATOR_CHANGE_ADD] = "INSERT INTO operator_changes (created_at, uid, name, what, affected)"
+                                      " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [STATEMENT_OPERATOR_CHANGE_MORE] = "UPDATE operator_changes SET affected = affected + ?2 WHERE id = ?1",
     [STATEMENT_DOMAIN_ADD] = "INSERT INTO domains (domain, configured) VALUES (?1, 1)"
                              " ON CONFLICT (domain) DO UPDATE SET configured = 1 WHERE configured = 0",
     [STATEMENT_DOMAINS_CONFIGURED] = "SELECT domain FROM domains WHERE configured = 1",
@@ -110,9 +128,18 @@ static const char *const statements[STATEMENTS] = {
                             " ON CONFLICT (address) DO UPDATE SET hash = ?2, updated_at = ?3",
     [STATEMENT_USERS_REMOVE] = "DELETE FROM users WHERE address = ?1",
     [STATEMENT_USERS_LIST] = "SELECT address, updated_at FROM users ORDER BY address",
-    [STATEMENT_REPORT_QUEUE] = "SELECT p.mail_id, p.state, m.size, m.received_at, p.retry_at, p.attempts, p.from_url,"
-                               " p.to_url, p.delivery_msg FROM parcels p JOIN mails m USING (mail_id) WHERE p." WAITING
-                               " ORDER BY m.received_at, p.mail_id, p.id",
+    /* one domain's deferred and held: the index parcels_waiting; its queued ones are due, and few */
+    [STATEMENT_LIST_DOMAIN_WAITING] =
+        LIST "p.domain = ?1 AND p.state IN ('deferred','held')" LIST_FILTERS " ORDER BY p.retry_at" LIST_LIMIT,
+    [STATEMENT_LIST_DOMAIN_QUEUED] = LIST "p.state IN ('queued','deferred') AND p.retry_at <= ?9 AND p.state = 'queued'"
+                                          " AND p.domain = ?1" LIST_FILTERS " ORDER BY p.retry_at" LIST_LIMIT,
+    [STATEMENT_LIST_DUE] = LIST "p.state IN ('queued','deferred')" LIST_FILTERS " ORDER BY p.retry_at" LIST_LIMIT,
+    [STATEMENT_LIST_QUEUED] =
+        LIST "p.state IN ('queued','deferred') AND p.retry_at <= ?9 AND p.state = 'queued'" LIST_FILTERS
+             " ORDER BY p.retry_at" LIST_LIMIT,
+    [STATEMENT_LIST_HELD] = LIST "p.state = 'held'" LIST_FILTERS " ORDER BY p.created_at" LIST_LIMIT,
+    [STATEMENT_LIST_MAIL] = LIST "p.mail_id = ?10" LIST_FILTERS " ORDER BY p.recipient, p.id" LIST_LIMIT,
+    [STATEMENT_LIST_ALL] = LIST "1" LIST_FILTERS " ORDER BY p.id DESC" LIST_LIMIT,
     [STATEMENT_REPORT_MAIL] = "SELECT * FROM mails WHERE mail_id = ?1",
     [STATEMENT_REPORT_MAIL_PARCELS] = "SELECT id, to_url, target, delivery, state, attempts, delivery_at, retry_at,"
                                       " expires_at, delivery_msg FROM parcels WHERE mail_id = ?1 ORDER BY id",
@@ -250,6 +277,13 @@ const char *column_string(struct sqlite3_stmt *statement, int column) {
 int64_t column_time(struct sqlite3_stmt *statement, int column) {
     time_t seconds = 0;
     return clock_parse(column_string(statement, column), &seconds) ? (int64_t)seconds : 0;
+}
+
+enum column_kind column_kind(struct sqlite3_stmt *statement, int column) {
+    int type = sqlite3_column_type(statement, column);
+    return type == SQLITE_NULL                              ? COLUMN_NULL
+           : type == SQLITE_INTEGER || type == SQLITE_FLOAT ? COLUMN_NUMBER
+                                                            : COLUMN_TEXT;
 }
 
 int column_count(struct sqlite3_stmt *statement) {

@@ -38,14 +38,15 @@ enum statement_name {
     STATEMENT_PARCEL_END,
     STATEMENT_PARCEL_DEFER,
     STATEMENT_PARCELS_WITHOUT_MAIL,
-    STATEMENT_PARCELS_RETRY,
-    STATEMENT_PARCELS_RETRY_ALL,
-    STATEMENT_PARCELS_HOLD,
-    STATEMENT_PARCELS_RELEASE,
+    STATEMENT_PARCEL_RETRY,
+    STATEMENT_PARCEL_HOLD,
+    STATEMENT_PARCEL_RELEASE,
+    STATEMENT_PARCEL_BOUNCE,
     STATEMENT_ATTEMPT_ADD,
     STATEMENT_POSITION_READ,
     STATEMENT_POSITION_WRITE,
     STATEMENT_OPERATOR_CHANGE_ADD,
+    STATEMENT_OPERATOR_CHANGE_MORE,
     /* domains, spool_recover.c */
     STATEMENT_DOMAIN_ADD,
     STATEMENT_DOMAINS_CONFIGURED,
@@ -69,8 +70,15 @@ enum statement_name {
     STATEMENT_USERS_SET,
     STATEMENT_USERS_REMOVE,
     STATEMENT_USERS_LIST,
-    /* reports.c */
-    STATEMENT_REPORT_QUEUE,
+    /* report_parcels.c */
+    STATEMENT_LIST_DOMAIN_WAITING,
+    STATEMENT_LIST_DOMAIN_QUEUED,
+    STATEMENT_LIST_DUE,
+    STATEMENT_LIST_QUEUED,
+    STATEMENT_LIST_HELD,
+    STATEMENT_LIST_MAIL,
+    STATEMENT_LIST_ALL,
+    /* report.c */
     STATEMENT_REPORT_MAIL,
     STATEMENT_REPORT_MAIL_PARCELS,
     STATEMENT_REPORT_MAIL_ATTEMPTS,
@@ -123,6 +131,8 @@ int64_t column_integer(struct sqlite3_stmt *statement, int column);
 const char *column_string(struct sqlite3_stmt *statement, int column);
 /* UTC text as seconds; NULL or anything else gives 0. */
 int64_t column_time(struct sqlite3_stmt *statement, int column);
+enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_NULL };
+enum column_kind column_kind(struct sqlite3_stmt *statement, int column);
 int column_count(struct sqlite3_stmt *statement);
 const char *column_name(struct sqlite3_stmt *statement, int column);
 /* The text of a statement: for the test that prepares each of them. */

@@ -11,7 +11,7 @@ LAYERS = {
     "programs": 7,
     "listener": 6, "receiver": 6, "ledger": 6, "lookup": 6, "resolver": 6, "signer": 6, "runner": 6, "agent": 6,
     "control": 6,
-    "ipc": 5,
+    "ipc": 5, "orders": 5,
     "store": 4, "config": 4, "dkim": 4,
     "tls": 3, "dns": 3, "smtp": 3,
     "mail": 2,

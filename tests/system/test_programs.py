@@ -261,7 +261,7 @@ def test_every_program_has_a_help_text(name, words):
             assert f"\n  {row} " in text or f"\n  {row}\n" in text, row
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["queue"], ["queue", "show"], ["queue", "list", "too", "much"], ["--wrong"]])
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["queue"], ["queue", "show"], ["queue", "rebuild", "too", "much"], ["--wrong"]])
 def test_wrong_usage_is_64_and_says_where_help_is(server, words):
     status, output = server.command(*words, check=False)
     assert status == USAGE and ("--help" in output or "that is not how" in output), output

@@ -419,7 +419,7 @@ static void the_operator_changes_queue_and_contacts(void **state) {
         const char *words, *states;
     } rows[] = {
         {"ping", "", 0, "the ledger is there", "queued,queued"},
-        {"queue retry", "all", 0, "2 parcels are due now", "queued,queued"},
+        {"queue retry", "1aBcDe-000001-Zz", 0, "1 parcel due now", "queued,queued"},
         {"queue hold", "1aBcDe-000001-Zz", 0, "1 parcel held", "held,queued"},
         {"queue retry", "1aBcDe-000077-Zz", 67, "no waiting parcel of 1aBcDe-000077-Zz", "held,queued"},
         {"queue hold", "1aBcDe-000077-Zz", 67, "no waiting parcel of 1aBcDe-000077-Zz", "held,queued"},

@@ -325,20 +325,26 @@ static void a_failure_and_its_notice_are_one_batch_and_repeating_it_adds_nothing
 
 /* ---- hold, release, remove ---- */
 
+static enum spool_outcome change(const char *id, enum spool_change_kind kind) {
+    static const uint32_t both[] = {0, 1};
+    const struct spool_change wanted = {id, kind, both, 2, TEXT_NONE};
+    return spool_add_change(fixture.spool, &wanted, NULL);
+}
+
 static void a_held_message_lies_in_a_file_and_can_be_released(void **state) {
     char id[MAIL_ID_SIZE];
     (void)state;
     fixture_add(&fixture, 1, 2, 500);
     fixture_finish(&fixture);
     fixture_id(1, id);
-    assert_int_equal(spool_add_change(fixture.spool, id, SPOOL_HOLD, NULL), SPOOL_OK);
+    assert_int_equal(change(id, SPOOL_HOLD), SPOOL_OK);
     fixture_finish(&fixture);
     assert_string_equal(fixture_states(&fixture, 1), "held,held");
     assert_string_equal(fixture_place(&fixture, 1), "file");
     fixture_close(&fixture);
     fixture_open(&fixture);
     assert_string_equal(fixture_states(&fixture, 1), "held,held");
-    assert_int_equal(spool_add_change(fixture.spool, id, SPOOL_RELEASE, NULL), SPOOL_OK);
+    assert_int_equal(change(id, SPOOL_RELEASE), SPOOL_OK);
     fixture_finish(&fixture);
     assert_string_equal(fixture_states(&fixture, 1), "queued,queued");
     fixture_same_bytes(&fixture, 1, 2, 500);
@@ -436,7 +442,7 @@ static void a_rebuild_keeps_a_hold(void **state) {
     fixture_finish(&fixture);
     fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK");
     fixture_id(1, id);
-    assert_int_equal(spool_add_change(fixture.spool, id, SPOOL_HOLD, NULL), SPOOL_OK);
+    assert_int_equal(change(id, SPOOL_HOLD), SPOOL_OK);
     fixture_finish(&fixture);
     fixture_close(&fixture);
     buffer_init(&report, 4096);

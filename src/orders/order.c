@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * The table of an operator's verbs, and what all of them share: the record and the log line. See order.h. */
+#include "orders/order.h"
+#include "base/log.h"
+#include "store/changes.h"
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define WHAT_SIZE 512
+
+static enum exit_status ping(struct order *order) {
+    buffer_format(order->answer, "the ledger is there");
+    return EXIT_STATUS_OK;
+}
+
+static const struct {
+    const char *verb;
+    order_verb *run;
+    bool recorded;
+} verbs[] = {
+    {"queue retry", order_queue_retry, true},           {"queue hold", order_queue_hold, true},
+    {"queue release", order_queue_release, true},       {"queue bounce", order_queue_bounce, true},
+    {"queue remove", order_queue_remove, true},         {"contacts lock", order_contacts_lock, true},
+    {"contacts forgive", order_contacts_forgive, true}, {"ping", ping, false},
+};
+
+enum exit_status order_failed(struct order *order) {
+    log_error("an operator's %s: %s", order->verb, database_error(spool_database(order->spool)));
+    buffer_format(order->answer, "that could not be written: see the log");
+    return EXIT_STATUS_ERROR;
+}
+
+static void record(struct order *order) {
+    char what[WHAT_SIZE];
+    (void)snprintf(what, sizeof what, "%s %s", order->verb, order->argument);
+    if (!changes_record(spool_database(order->spool), order->uid, what, order->affected, (int64_t)time(NULL),
+                        order->record)) {
+        log_warn("an operator's change could not be recorded: %s: %s", what,
+                 database_error(spool_database(order->spool)));
+    }
+}
+
+enum exit_status order_run(struct order *order) {
+    char argument[WHAT_SIZE];
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(verbs[i].verb, order->verb) != 0) {
+            continue;
+        }
+        enum exit_status status = verbs[i].run(order);
+        if (status == EXIT_STATUS_OK && verbs[i].recorded) {
+            record(order);
+        }
+        log_info("operator (uid %u): %s %s: %s", order->uid, order->verb,
+                 text_printable(argument, sizeof argument, text_of(order->argument)), buffer_string(order->answer));
+        return status;
+    }
+    buffer_format(order->answer, "the ledger knows no \"%s\"", order->verb);
+    return EXIT_STATUS_ERROR;
+}
