@@ -61,6 +61,7 @@ bool delivery_read(struct delivery *delivery, struct channel_message *message) {
     delivery->ret = memory_string(job->ret);
     delivery->envid = memory_string(job->envid);
     delivery->declared_eight_bit = job->eight_bit != 0;
+    delivery->tls_memory = job->tls_memory <= TLS_MEMORY_VERIFIED ? (enum tls_memory)job->tls_memory : TLS_MEMORY_NONE;
     delivery->started_at = (int64_t)time(NULL);
     delivery->started_ms = clock_now_ms();
     return mail_id_is_valid(job->mail_id) && text_copy(delivery->mail_id, sizeof delivery->mail_id, job->mail_id) &&
@@ -131,6 +132,8 @@ bool delivery_report(struct delivery *delivery, int job, uint32_t serial, bool r
         .started_at = delivery->started_at,
         .milliseconds = clock_now_ms() - delivery->started_ms,
         .reusable = reusable,
+        .standing = delivery->standing,
+        .tls_memory = delivery->tls_shown,
     };
     bool sent = fits && channel_send(job, AGENT_RESULT, serial, &result, -1) == CHANNEL_OK;
     buffer_free(&results);

@@ -36,8 +36,12 @@ struct delivery {
     struct delivery_content content;
     struct delivery_recipient *recipients;
     size_t count;
+    enum tls_memory tls_memory; /* what the destination has shown of TLS before */
+    /* what the attempt says of the destination */
+    enum destination_standing standing;
+    enum tls_memory tls_shown;
     /* facts for the attempts table */
-    char route[200], host[256], address[64], tls[160];
+    char route[200], host[256], address[64], tls[256];
     int64_t started_at, started_ms;
 };
 /* Takes a job apart; message->fd becomes the delivery's. False when it is malformed. */

@@ -64,6 +64,11 @@ static bool find_addresses(struct route *route, int resolver, unsigned port) {
     return temporary;
 }
 
+static enum route_outcome leads_to_us(const char *domain, char reply[ROUTE_REPLY_SIZE]) {
+    snprintf(reply, ROUTE_REPLY_SIZE, "554 5.4.6 mail for %.255s leads to this host, which does not serve it", domain);
+    return ROUTE_FAILED;
+}
+
 static size_t address_total(const struct route *route) {
     size_t total = 0;
     for (size_t i = 0; i < route->host_count; i++) {
@@ -73,9 +78,13 @@ static size_t address_total(const struct route *route) {
 }
 
 /* The addresses of route->hosts; `failed` is the reply for hosts that have none for good. */
-static enum route_outcome with_addresses(struct route *route, int resolver, unsigned port, const char *failed,
-                                         char reply[ROUTE_REPLY_SIZE]) {
-    bool temporary = find_addresses(route, resolver, port);
+static enum route_outcome with_addresses(const struct config *config, const char *domain, struct route *route,
+                                         int resolver, const char *failed, char reply[ROUTE_REPLY_SIZE]) {
+    bool temporary = find_addresses(route, resolver, (unsigned)config->remote_smtp_port);
+    route_cut_own(config, route);
+    if (route->host_count == 0) {
+        return leads_to_us(domain, reply);
+    }
     if (address_total(route) > 0) {
         return ROUTE_FOUND;
     }
@@ -142,7 +151,7 @@ static enum route_outcome by_literal(const struct config *config, const char *do
         snprintf(reply, ROUTE_REPLY_SIZE, "550 5.1.2 the address literal %.255s cannot be used", domain);
         return ROUTE_FAILED;
     }
-    return ROUTE_FOUND;
+    return route_is_own_address(config, &host->addresses[0]) ? leads_to_us(domain, reply) : ROUTE_FOUND;
 }
 
 /* Reads the MX answer into route->hosts, the best first. */
@@ -174,9 +183,7 @@ static enum route_outcome by_exchangers(const struct config *config, int resolve
         snprintf(reply, ROUTE_REPLY_SIZE, "556 5.1.10 %.255s takes no mail (null MX)", domain);
         return ROUTE_FAILED;
     case ROUTE_ORDER_LOOP:
-        snprintf(reply, ROUTE_REPLY_SIZE,
-                 "554 5.4.6 the best mail exchanger of %.255s is this host, which does not serve it", domain);
-        return ROUTE_FAILED;
+        return leads_to_us(domain, reply);
     case ROUTE_ORDER_NONE:
         snprintf(reply, ROUTE_REPLY_SIZE, "550 5.1.2 the mail exchangers of %.255s have no names", domain);
         return ROUTE_FAILED;
@@ -184,7 +191,7 @@ static enum route_outcome by_exchangers(const struct config *config, int resolve
         break;
     }
     snprintf(failed, sizeof failed, "550 5.4.4 no mail exchanger of %.255s has an address", domain);
-    return with_addresses(route, resolver, (unsigned)config->remote_smtp_port, failed, reply);
+    return with_addresses(config, domain, route, resolver, failed, reply);
 }
 
 /* RFC 5321 5.1: without an MX the domain itself is the exchanger. */
@@ -196,12 +203,10 @@ static enum route_outcome by_domain_address(const struct config *config, int res
     take_name(route->hosts[0].name, text_of(domain));
     route->host_count = 1;
     if (text_equal_nocase(text_of(domain), text_of(config->server_name))) {
-        snprintf(reply, ROUTE_REPLY_SIZE, "554 5.4.6 %.255s is this host, which does not serve it as a mail domain",
-                 domain);
-        return ROUTE_FAILED;
+        return leads_to_us(domain, reply);
     }
     snprintf(failed, sizeof failed, "550 5.1.2 %.255s has neither a mail exchanger nor an address", domain);
-    return with_addresses(route, resolver, (unsigned)config->remote_smtp_port, failed, reply);
+    return with_addresses(config, domain, route, resolver, failed, reply);
 }
 
 static enum route_outcome by_dns(const struct config *config, int resolver, const char *domain, struct route *route,
@@ -235,12 +240,14 @@ enum route_outcome route_find(const struct config *config, int resolver, const c
     const struct config_route *found = config_route_find(config, text_of(domain));
     route->lmtp = false;
     route->configured = found;
+    route->found_in_dns = false;
     route->host_count = 0;
     if (found != NULL && found->host[0] != '\0') {
         snprintf(route->why, sizeof route->why, "route %.100s", found->domain);
         route->lmtp = found->lmtp;
         return route_endpoint(text_of(found->host), (unsigned)config->remote_smtp_port, resolver, route, reply);
     }
+    route->found_in_dns = true;
     if (address_is_literal(text_of(domain))) {
         return by_literal(config, domain, route, reply);
     }

@@ -24,7 +24,8 @@ struct route_host {
 struct route {
     char why[128]; /* "mx", "address of the domain", "configured for *" … */
     bool lmtp;
-    const struct config_route *configured;        /* the route block, NULL for none */
+    bool found_in_dns;                            /* or a literal: nobody here has said which server it is */
+    const struct config_route *configured;        /* the route block, NULL for none; it may lack a host */
     struct route_host hosts[ROUTE_HOSTS_MAXIMUM]; /* in the order they are to be tried */
     size_t host_count;
 };
@@ -33,6 +34,10 @@ enum route_outcome { ROUTE_FOUND, ROUTE_FAILED, ROUTE_DEFERRED };
 /* Finds the hosts for a domain and their addresses. Not ROUTE_FOUND: reply says why, as one line with code. */
 enum route_outcome route_find(const struct config *config, int resolver, const char *domain, struct route *route,
                               char reply[ROUTE_REPLY_SIZE]);
+/* True for an address of this machine at a port the configuration listens to. */
+bool route_is_own_address(const struct config *config, const struct network_address *address);
+/* Drops the hosts that lead back to us, and all that are no better than the best of them. */
+void route_cut_own(const struct config *config, struct route *route);
 /* A configured endpoint: "host:port", "host", "[v6]:port", "/path", … */
 enum route_outcome route_endpoint(struct text endpoint, unsigned default_port, int resolver, struct route *route,
                                   char reply[ROUTE_REPLY_SIZE]);

@@ -12,10 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_MILLISECONDS 30000
-#define ADDRESSES_TRIED 12 /* connections attempted for one job */
-#define MESSAGES_TRIED 4   /* of these, how many got as far as MAIL */
+#define CONNECTIONS_TRIED 12 /* for one job */
+#define MESSAGES_TRIED 4     /* of these, how many got as far as MAIL */
 #define MESSAGES_PER_CONNECTION 100
+
+_Static_assert(ROUTE_ADDRESSES_MAXIMUM <= CONNECTION_CANDIDATES_MAXIMUM, "every address of a host can race");
 
 /* What a job has met so far. */
 struct journey {
@@ -28,20 +29,6 @@ struct journey {
     char tried[64]; /* the address a kept connection led to */
 };
 
-static bool start_tls(void *context, struct stream *stream, int64_t deadline, char *reason, size_t size) {
-    struct session *session = context;
-    const struct tls_facts *facts = &session->tls_facts;
-    if (tls_connect(stream, session->context->tls, session->tls_host, deadline, &session->tls_facts, reason, size) !=
-        STREAM_OK) {
-        return false;
-    }
-    if (session->tls_policy == ROUTE_TLS_VERIFIED && !facts->verified) {
-        snprintf(reason, size, "the certificate is not verified: %s", facts->verify_error);
-        return false;
-    }
-    return true;
-}
-
 static bool read_content(void *context, bool rewind, struct text *piece) {
     struct delivery *delivery = context;
     if (rewind) {
@@ -51,16 +38,10 @@ static bool read_content(void *context, bool rewind, struct text *piece) {
 }
 
 static void copy_facts(const struct session *session, struct delivery *delivery) {
-    const struct tls_facts *facts = &session->tls_facts;
     text_copy(delivery->route, sizeof delivery->route, text_of(session->route));
     text_copy(delivery->host, sizeof delivery->host, text_of(session->host));
     text_copy(delivery->address, sizeof delivery->address, text_of(session->address));
-    if (session->client.tls) {
-        snprintf(delivery->tls, sizeof delivery->tls, "%s %s %s", facts->version, facts->cipher,
-                 facts->verified ? "verified" : "unverified");
-    } else {
-        snprintf(delivery->tls, sizeof delivery->tls, "%s", session->tls_failed ? "none: handshake failed" : "");
-    }
+    session_tls_text(session, delivery->tls, sizeof delivery->tls);
 }
 
 static struct client_recipient *client_recipients(const struct delivery *delivery) {
@@ -122,7 +103,11 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         .count = delivery->count,
     };
     enum attempt attempt = ATTEMPT_STALE;
+    delivery->tls_shown = session_tls_shown(session);
     enum client_sending sending = client_send(&session->client, &message);
+    if (sending == CLIENT_SENT) {
+        delivery->standing = DESTINATION_ANSWERED;
+    }
     if (message.unasked) { /* another exchanger may take more: final only when none of them does */
         note_problem(journey, false, message.recipients[0].reply);
         attempt = ATTEMPT_ELSEWHERE;
@@ -140,88 +125,98 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
     return attempt;
 }
 
-/* Connects and says hello; a failed TLS handshake is followed by one connection without TLS (RFC 7435: opportunistic),
- * unless the route wants TLS. */
-static bool open_connection(struct journey *journey, const struct network_address *address) {
-    struct session *session = journey->session;
-    long cap = session->context->config->queue_runner_timeout;
-    long limit = cap > 0 && cap * 1000 < CONNECT_MILLISECONDS ? cap * 1000 : CONNECT_MILLISECONDS;
-    struct client_settings settings = session->settings;
-    session->tls_failed = false;
-    for (int round = 0; round < 2; round++) {
-        int problem, fd = connection_open(address, limit, &problem);
-        char reply[ROUTE_REPLY_SIZE];
-        if (fd < 0) {
-            snprintf(reply, sizeof reply, "451 4.4.1 cannot connect to %s (%s): %s", session->host, session->address,
-                     strerror(problem));
-            note_problem(journey, true, reply);
-            return false;
-        }
-        memset(&session->tls_facts, 0, sizeof session->tls_facts);
-        enum client_opening opening = client_open(&session->client, fd, &settings);
-        if (opening == CLIENT_OPEN) {
-            return true;
-        }
-        note_problem(journey, opening != CLIENT_PERMANENT, session->client.reply);
-        session->tls_failed = opening == CLIENT_TLS_FAILED;
-        bool go_on = session->tls_failed && !settings.tls_required;
-        if (session->tls_failed || opening == CLIENT_UNMET) {
-            log_warn("%s (%s): %s%s", session->host, session->address, session->client.reply,
-                     go_on ? "; trying without TLS" : "");
-        }
-        if (!go_on) {
-            return false;
-        }
-        settings.start_tls = NULL;
+/* A server that greets is there, whatever it says next; one without the TLS or the login that we need is of no use to
+ * any mail for it. */
+static void note_standing(struct journey *journey, enum client_opening opening) {
+    bool useless = opening == CLIENT_TLS_FAILED || opening == CLIENT_UNMET;
+    bool spoke = journey->session->client.greeted || opening == CLIENT_PERMANENT;
+    if (spoke && !useless) {
+        journey->delivery->standing = DESTINATION_ANSWERED;
+    } else if (journey->delivery->standing == DESTINATION_UNTOUCHED) {
+        journey->delivery->standing = DESTINATION_UNREACHABLE;
     }
-    return false;
 }
 
-static enum attempt attempt_address(struct journey *journey, const struct route_host *host, size_t index,
-                                    bool eight_bit) {
+/* Nobody answered at any of the host's addresses that were left. */
+static void note_unreachable(struct journey *journey, const struct connection_candidate *candidates, size_t count) {
     struct session *session = journey->session;
-    const struct network_address *address = &host->addresses[index];
-    text_copy(session->host, sizeof session->host, text_of(host->name));
-    text_copy(session->tls_host, sizeof session->tls_host, text_of(host->name));
-    connection_text(address, session->address, sizeof session->address);
-    if (strcmp(session->address, journey->tried) == 0) {
-        return ATTEMPT_ELSEWHERE; /* it has just answered over the kept connection */
+    struct buffer reply;
+    const char *before = "";
+    buffer_init(&reply, ROUTE_REPLY_SIZE);
+    buffer_format(&reply, "451 4.4.1 cannot connect to %.200s", session->host);
+    for (size_t i = 0; i < count; i++) {
+        if (candidates[i].problem != 0) {
+            connection_text(candidates[i].address, session->address, sizeof session->address);
+            buffer_format(&reply, "%s (%s): %s", before, session->address, strerror(candidates[i].problem));
+            before = ",";
+        }
     }
-    journey->connections++;
-    if (!open_connection(journey, address)) {
+    if (journey->delivery->standing == DESTINATION_UNTOUCHED) {
+        journey->delivery->standing = DESTINATION_UNREACHABLE;
+    }
+    note_problem(journey, true, buffer_string(&reply));
+    buffer_free(&reply);
+}
+
+/* The message over a connection that stands. */
+static enum attempt attempt_connection(struct journey *journey, int fd, const struct network_address *address,
+                                       bool eight_bit) {
+    struct session *session = journey->session;
+    char reply[ROUTE_REPLY_SIZE];
+    connection_text(address, session->address, sizeof session->address);
+    enum client_opening opening = session_open(session, fd, address, reply);
+    note_standing(journey, opening);
+    if (opening != CLIENT_OPEN) {
+        note_problem(journey, opening != CLIENT_PERMANENT, reply);
         return ATTEMPT_ELSEWHERE;
     }
     return attempt_message(journey, eight_bit);
 }
 
-/* What a route block asks of the connection. */
-static void adopt_route(struct session *session, const struct route *route) {
-    const struct transport_context *context = session->context;
-    const struct config_route *block = route->configured;
-    bool login = block != NULL && block->user[0] != '\0';
-    session->tls_policy = block != NULL ? (enum route_tls)block->tls : ROUTE_TLS_OPPORTUNISTIC;
-    session->settings.lmtp = route->lmtp;
-    session->settings.tls_required = session->tls_policy != ROUTE_TLS_OPPORTUNISTIC;
-    bool tls = context->tls != NULL && (context->config->outbound_tls || session->settings.tls_required);
-    session->settings.start_tls = tls ? start_tls : NULL;
-    session->settings.user = login ? block->user : NULL;
-    session->settings.password =
-        login && context->passwords != NULL ? context->passwords[block - context->config->routes] : NULL;
-    snprintf(session->route, sizeof session->route, "%s %s", route->lmtp ? "lmtp" : "smtp", route->why);
+static size_t candidates_of(const struct journey *journey, const struct route_host *host,
+                            struct connection_candidate candidates[ROUTE_ADDRESSES_MAXIMUM]) {
+    size_t count = 0;
+    for (size_t i = 0; i < host->address_count; i++) {
+        char text[sizeof journey->tried];
+        connection_text(&host->addresses[i], text, sizeof text);
+        if (strcmp(text, journey->tried) != 0) { /* else it has just answered over the kept connection */
+            candidates[count++] = (struct connection_candidate){.address = &host->addresses[i]};
+        }
+    }
+    connection_order(candidates, count);
+    return count;
+}
+
+/* One host: its addresses race for a connection, and again without the one that was of no use. */
+static enum attempt attempt_host(struct journey *journey, const struct route_host *host, bool eight_bit) {
+    struct session *session = journey->session;
+    struct connection_candidate candidates[ROUTE_ADDRESSES_MAXIMUM];
+    size_t count = candidates_of(journey, host, candidates), chosen;
+    text_copy(session->host, sizeof session->host, text_of(host->name));
+    memset(&session->tls_facts, 0, sizeof session->tls_facts);
+    session->tls_problem[0] = '\0';
+    for (size_t left = count;
+         left > 0 && journey->connections < CONNECTIONS_TRIED && journey->messages < MESSAGES_TRIED; left--) {
+        int fd = connection_race(candidates, count, session->sources, session_connect_milliseconds(session), &chosen);
+        journey->connections++;
+        if (fd < 0) {
+            note_unreachable(journey, candidates, count);
+            return ATTEMPT_ELSEWHERE;
+        }
+        if (attempt_connection(journey, fd, candidates[chosen].address, eight_bit) == ATTEMPT_DONE) {
+            return ATTEMPT_DONE;
+        }
+        client_quit(&session->client);
+    }
+    return ATTEMPT_ELSEWHERE;
 }
 
 static void attempt_route(struct journey *journey, const struct route *route, bool eight_bit) {
-    struct session *session = journey->session;
-    adopt_route(session, route);
+    client_quit(&journey->session->client);
+    session_adopt_route(journey->session, route, journey->delivery);
     for (size_t i = 0; i < route->host_count; i++) {
-        for (size_t j = 0; j < route->hosts[i].address_count; j++) {
-            if (journey->connections >= ADDRESSES_TRIED || journey->messages >= MESSAGES_TRIED) {
-                return;
-            }
-            client_quit(&session->client);
-            if (attempt_address(journey, &route->hosts[i], j, eight_bit) == ATTEMPT_DONE) {
-                return;
-            }
+        if (attempt_host(journey, &route->hosts[i], eight_bit) == ATTEMPT_DONE) {
+            return;
         }
     }
 }
@@ -244,7 +239,7 @@ static struct session *session_of(struct transport_context *context) {
 /* The connection of the last job, when it is still good. True: the job is done. */
 static bool attempt_kept(struct journey *journey, bool eight_bit) {
     struct session *session = journey->session;
-    if (client_is_stale(&session->client)) {
+    if (client_is_stale(&session->client) || !session_tls_suffices(session, journey->delivery->tls_memory)) {
         return false;
     }
     enum attempt attempt = attempt_message(journey, eight_bit);
@@ -268,6 +263,9 @@ bool session_deliver(struct transport_context *context, struct delivery *deliver
         return session->client.open;
     }
     enum route_outcome outcome = router(context, delivery, &route, reply);
+    if (outcome == ROUTE_DEFERRED && delivery->standing == DESTINATION_UNTOUCHED) {
+        delivery->standing = DESTINATION_UNREACHABLE;
+    }
     if (outcome == ROUTE_FOUND) {
         attempt_route(&journey, &route, eight_bit);
         text_copy(reply, sizeof reply, text_of(journey.problem));

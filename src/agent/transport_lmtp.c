@@ -12,6 +12,7 @@ static enum route_outcome lmtp_route(struct transport_context *context, const st
     (void)delivery;
     route->lmtp = true;
     route->configured = NULL;
+    route->found_in_dns = false;
     route->host_count = 0;
     snprintf(route->why, sizeof route->why, "local");
     if (context->target[0] == '\0') {

@@ -11,6 +11,7 @@ static enum route_outcome smtp_route(struct transport_context *context, const st
     }
     route->lmtp = false;
     route->configured = NULL;
+    route->found_in_dns = false;
     snprintf(route->why, sizeof route->why, "configured target");
     return route_endpoint(text_of(context->target), (unsigned)context->config->remote_smtp_port, context->resolver,
                           route, reply);

@@ -267,7 +267,11 @@ static enum client_opening perform_opening(struct client *client) {
     if (client->code / 100 != 2 || !client->open) {
         return client->code >= 500 ? CLIENT_PERMANENT : CLIENT_TEMPORARY;
     }
+    client->greeted = true;
     if (!client_hello(client)) {
+        if (client->helo_wanted) {
+            return CLIENT_EHLO_REFUSED;
+        }
         return client->code >= 500 ? CLIENT_PERMANENT : CLIENT_TEMPORARY;
     }
     if (client->settings.start_tls != NULL && (client->keywords & CLIENT_STARTTLS) != 0) {

@@ -36,6 +36,7 @@ typedef bool client_start_tls(void *context, struct stream *stream, int64_t dead
 struct client_settings {
     const char *own_name;        /* for EHLO */
     bool lmtp;                   /* LHLO, and one reply for each accepted recipient */
+    bool helo;                   /* HELO, not EHLO, for a server that drops who says that */
     long timeout_cap;            /* seconds: no wait is longer; 0: the RFC 5321 4.5.3.2 minima */
     client_start_tls *start_tls; /* NULL: STARTTLS is not used */
     bool tls_required;           /* without TLS nothing is sent */
@@ -48,6 +49,8 @@ struct client {
     struct stream stream;
     bool open; /* false: the connection is closed or must not be used any more */
     bool tls;
+    bool greeted;                  /* with 220 */
+    bool helo_wanted;              /* as CLIENT_EHLO_REFUSED says */
     unsigned keywords;             /* enum client_keyword */
     uint64_t size_limit;           /* of SIZE; 0: none given */
     unsigned messages;             /* begun over this connection: RSET comes before the second */
@@ -56,10 +59,11 @@ struct client {
 };
 enum client_opening {
     CLIENT_OPEN,
-    CLIENT_TEMPORARY,  /* reply says why; another exchanger may do better */
-    CLIENT_PERMANENT,  /* the server said 5xx */
-    CLIENT_TLS_FAILED, /* the handshake failed: connect again without TLS, or elsewhere */
-    CLIENT_UNMET       /* the TLS or the login that the settings ask for is not to be had: the operator should look */
+    CLIENT_TEMPORARY,    /* reply says why; another exchanger may do better */
+    CLIENT_PERMANENT,    /* the server said 5xx */
+    CLIENT_TLS_FAILED,   /* the handshake failed: connect again without TLS, or elsewhere */
+    CLIENT_EHLO_REFUSED, /* with 5xx, and the connection was lost at HELO: connect again with settings.helo */
+    CLIENT_UNMET         /* the TLS or the login that the settings ask for is not to be had: the operator should look */
 };
 /* fd is owned from now on. Reads the greeting, says EHLO (HELO, LHLO), starts TLS when offered and wanted, logs in.
  * When it is not CLIENT_OPEN the connection has been closed. settings is copied, what it points to is borrowed. */

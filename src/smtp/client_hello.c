@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * EHLO, HELO and LHLO of the client, and what the server offers. Runs in delivery agents. A server that answers EHLO
- * with 5xx is asked with HELO (RFC 5321 3.2); LMTP has no such fallback. */
+ * with 5xx is asked with HELO (RFC 5321 3.2), over a new connection where it drops the old one; LMTP has no such
+ * fallback. */
 #include "smtp/client_private.h"
 
 static void keyword_size(struct client *client, struct text arguments) {
@@ -59,6 +60,9 @@ static bool response_hello(struct client *client, client_line *seen) {
 
 bool client_hello(struct client *client) {
     const char *verb = client->settings.lmtp ? "LHLO" : "EHLO";
+    if (client->settings.helo) {
+        return perform_hello(client, "HELO") && response_hello(client, NULL);
+    }
     if (!perform_hello(client, verb)) {
         return false;
     }
@@ -68,5 +72,9 @@ bool client_hello(struct client *client) {
     if (client->settings.lmtp || !client->open || client->code / 100 != 5) {
         return false;
     }
-    return perform_hello(client, "HELO") && response_hello(client, NULL);
+    if (perform_hello(client, "HELO") && response_hello(client, NULL)) {
+        return true;
+    }
+    client->helo_wanted = !client->open && !client->tls;
+    return false;
 }

@@ -62,6 +62,9 @@ service auth {{
   unix_listener auth-userdb {{
     mode = 0666
   }}
+  unix_listener {folder}/auth.sock {{
+    mode = 0666
+  }}
 }}
 """
 
@@ -75,12 +78,12 @@ plugin {
 
 
 class Dovecot:
-    """Dovecot(folder).start(): .lmtp_port .imap_port .socket; mails(user) reads them back by IMAP. quota={user: bytes}"""
+    """Dovecot(folder).start(): .lmtp_port .imap_port .socket .auth_socket (for Postfix); mails(user) reads them back by IMAP. quota={user: bytes}"""
 
     def __init__(self, folder, users=("coco@example.test", "mike@example.test"), password="my-password", quota=None):
         self.folder, self.users, self.password, self.quota = folder, list(users), password, quota or {}
         self.lmtp_port, self.imap_port = ports.take(2)
-        self.socket = os.path.join(folder, "lmtp.sock")
+        self.socket, self.auth_socket = os.path.join(folder, "lmtp.sock"), os.path.join(folder, "auth.sock")
         self.background = None
 
     def configure(self):

@@ -61,12 +61,26 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
+# A relay host: everything for whoever logs in within TLS, as a Dovecot's auth socket says.
+RELAY = """
+mynetworks =
+virtual_mailbox_domains =
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {sasl}
+smtpd_tls_auth_only = yes
+smtpd_tls_loglevel = 1
+smtpd_relay_restrictions = permit_sasl_authenticated, reject
+default_transport = discard:
+"""
+
 
 class Postfix:
-    """Postfix(folder, domain, (certificate, key)).start(): .port .endpoint .mails()"""
+    """Postfix(folder, domain, (certificate, key)).start(): .port .endpoint .mails(). sasl: it is a relay host instead, with
+    logins by that socket"""
 
-    def __init__(self, folder, domain="remote.test", certificate=None):
-        self.folder, self.domain, self.certificate = folder, domain, certificate
+    def __init__(self, folder, domain="remote.test", certificate=None, sasl=None):
+        self.folder, self.domain, self.certificate, self.sasl = folder, domain, certificate, sasl
         self.port = ports.take(1)[0]
 
     @property
@@ -84,6 +98,7 @@ class Postfix:
         os.chown(os.path.join(self.folder, "mail"), 65534, 65534)
         certificate, key = self.certificate or ("", "")
         text = MAIN.format(folder=self.folder, domain=self.domain, certificate=certificate, key=key, tls_level="may" if certificate else "none")
+        text += RELAY.format(sasl=self.sasl) if self.sasl else ""
         for name, content in (("main.cf", text), ("master.cf", MASTER.format(port=self.port))):
             with open(os.path.join(self.folder, "etc", name), "w", encoding="utf-8") as stream:
                 stream.write(content)

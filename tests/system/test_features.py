@@ -212,7 +212,7 @@ def test_starttls_is_used_when_offered_with_the_exchangers_name(world, marker, t
     assert sent.tls.startswith("TLSv1.") and sent.server_name == f"mx0.{name}" and not secret.faults
     assert secret.sessions[0].count("C: EHLO mail.example.test") == 2, "EHLO again once encrypted"
     attempt, = world.attempts(mail_id)
-    assert re.fullmatch(r"TLSv1\.[23] \S+ unverified", attempt["tls"]), attempt["tls"]
+    assert re.fullmatch(r"TLSv1\.[23] \S+ unverified: self-signed certificate", attempt["tls"]), attempt["tls"]
     other = world.submit([f"a@{world.domain([10, plain])}"], message(marker + "-plain"))
     world.parcels(other, "delivered")
     assert plain.messages[0].tls == "" and world.attempts(other)[0]["tls"] == ""
