@@ -94,6 +94,8 @@ void delivery_set(struct delivery_recipient *recipient, enum result_kind kind, c
     vsnprintf(recipient->reply, sizeof recipient->reply, format, list);
     va_end(list);
     recipient->kind = kind;
+    recipient->onward = ONWARD_FINAL;
+    recipient->from_server = false;
     recipient->done = true;
 }
 
@@ -118,8 +120,11 @@ bool delivery_report(struct delivery *delivery, int job, uint32_t serial, bool r
     delivery_set_remaining(delivery, RESULT_DEFERRED, "451 4.3.0 the delivery agent came to no result");
     for (size_t i = 0; i < delivery->count; i++) {
         const struct delivery_recipient *recipient = &delivery->recipients[i];
-        struct result_item item = {
-            .recipient = recipient->index, .kind = recipient->kind, .reply = text_of(recipient->reply)};
+        struct result_item item = {.recipient = recipient->index,
+                                   .kind = recipient->kind,
+                                   .onward = recipient->onward,
+                                   .from_server = recipient->from_server,
+                                   .reply = text_of(recipient->reply)};
         fits = fits && list_add_result(&results, &item);
     }
     struct agent_result result = {

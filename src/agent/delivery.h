@@ -17,6 +17,8 @@ struct delivery_recipient { /* strings owned */
     char *target, *to_url, *notify, *orcpt;
     bool done; /* kind and reply are set */
     enum result_kind kind;
+    enum result_onward onward; /* of RESULT_DELIVERED */
+    bool from_server;          /* reply is what the other server said */
     char reply[DELIVERY_REPLY_SIZE];
 };
 /* Added headers, then the message, read piece by piece from memory or a descriptor. */

@@ -54,13 +54,24 @@ static struct client_recipient *client_recipients(const struct delivery *deliver
     return list;
 }
 
-static void copy_results(struct delivery *delivery, const struct client_recipient *list) {
+/* RFC 3461 5.2: who tells of a success. An LMTP server without DSN is our own mailboxes' keeper. */
+static enum result_onward onward_of(const struct client *client) {
+    if ((client->keywords & CLIENT_DSN) != 0) {
+        return ONWARD_DSN;
+    }
+    return client->settings.lmtp ? ONWARD_FINAL : ONWARD_BLIND;
+}
+
+static void copy_results(struct delivery *delivery, const struct client *client, const struct client_recipient *list) {
     static const enum result_kind kinds[] = {
         [CLIENT_PENDING] = RESULT_DEFERRED,  [CLIENT_ACCEPTED] = RESULT_DEFERRED, [CLIENT_DELIVERED] = RESULT_DELIVERED,
         [CLIENT_DEFERRED] = RESULT_DEFERRED, [CLIENT_FAILED] = RESULT_FAILED,
     };
     for (size_t i = 0; i < delivery->count; i++) {
-        delivery_set(&delivery->recipients[i], kinds[list[i].verdict], "%s", list[i].reply);
+        struct delivery_recipient *recipient = &delivery->recipients[i];
+        delivery_set(recipient, kinds[list[i].verdict], "%s", list[i].reply);
+        recipient->onward = onward_of(client);
+        recipient->from_server = list[i].from_server;
     }
 }
 
@@ -113,7 +124,7 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         attempt = ATTEMPT_ELSEWHERE;
     } else if (sending == CLIENT_SENT) {
         copy_facts(session, delivery);
-        copy_results(delivery, message.recipients);
+        copy_results(delivery, &session->client, message.recipients);
         journey->answered = true;
         journey->messages++;
         attempt = all_deferred(delivery) && !message.unconfirmed ? ATTEMPT_ELSEWHERE : ATTEMPT_DONE;

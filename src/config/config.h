@@ -120,6 +120,9 @@ struct config {
     long *retry_seconds;
     size_t retry_count;
     long queue_lifetime; /* seconds until a deferred parcel expires */
+    long delay_warning;  /* seconds until a waiting mail's sender is told; 0: never */
+    long notice_return_maximum;
+    bool notice_postmaster;
     long agent_limit, destination_limit, agent_recipients;
     long destination_rate, account_limit, account_rate; /* messages a minute; 0: as many as come */
     struct config_route *routes;

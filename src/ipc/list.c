@@ -20,6 +20,7 @@ static const struct channel_field result_fields[] = {
     {FIELD_I64, offsetof(struct result_item, retry_at), 0},
     {FIELD_U32, offsetof(struct result_item, onward), ONWARD_BLIND},
     {FIELD_U32, offsetof(struct result_item, delay_told), 1},
+    {FIELD_U32, offsetof(struct result_item, from_server), 1},
     {FIELD_TEXT, offsetof(struct result_item, reply), 4 * REPLY_TEXT_SIZE},
 };
 static const struct channel_field parcel_fields[] = {

@@ -17,9 +17,10 @@ struct result_item {    /* of MAIL_RESULT and AGENT_RESULT */
     uint32_t recipient; /* index in the envelope */
     uint32_t kind;      /* enum result_kind; MAIL_RESULT also carries retry_at for deferred ones */
     int64_t retry_at;
-    uint32_t onward;     /* enum result_onward, of delivered ones */
-    uint32_t delay_told; /* MAIL_RESULT: 1: a notice of the delay goes out with this result */
-    struct text reply;   /* one line: "250 2.0.0 …", or our own words with code */
+    uint32_t onward;      /* enum result_onward, of delivered ones */
+    uint32_t delay_told;  /* MAIL_RESULT: 1: a notice of the delay goes out with this result */
+    uint32_t from_server; /* 1: reply is what the other server said; 0: our own words, in the same form */
+    struct text reply;    /* one line: "250 2.0.0 …" */
 };
 struct notice_item { /* of MAIL_RESULT: a notice's cargo and its parts */
     int64_t message_length, headers_length, envelope_length;

@@ -52,7 +52,7 @@ struct envelope { /* strings are owned, never NULL: "" when unknown */
     char *message_id;        /* header field's value, "" */
     char *ret, *envid;       /* RFC 3461, "" */
     char *verdicts;          /* "dkim=pass header.d=x; spf=…", the Authentication-Results body, "" */
-    uint32_t auto_generated; /* 1: never answered with a notice (a notice itself; Auto-Submitted) */
+    uint32_t auto_generated; /* 1: Auto-Submitted, or a notice: not told of delays */
     enum envelope_body body;
     struct envelope_recipient *recipients;
     size_t recipient_count;

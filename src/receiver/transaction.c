@@ -71,7 +71,7 @@ void transaction_refuse(struct session *session, const struct recipient *recipie
         log_warn("the ledger does not know of a refused recipient");
 }
 
-/* RFC 3834 5, RFC 5321 4.5.5: what must never be answered with a notice of ours. */
+/* RFC 3834 5: no person waits for it. */
 static bool is_auto_generated(struct text header) {
     struct header_field field;
     char value[64];

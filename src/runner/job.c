@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "runner/asked.h"
 #include "runner/runner_private.h"
 #include <stdlib.h>
 #include <string.h>
@@ -180,14 +181,15 @@ void job_fail(struct runner *runner, struct job *job, enum result_kind kind, con
 static void pack_recipients(struct job *job, struct buffer *list) {
     size_t packed = 0;
     for (; packed < job->count; packed++) {
+        char orcpt[DSN_ORCPT_MAXIMUM + 1];
         const struct parcel *parcel = job->parcels[packed];
         const struct envelope_recipient *recipient = &job->envelope.recipients[parcel->recipient];
         struct job_recipient item = {
             .recipient = parcel->recipient,
             .target = text_of(parcel->target),
             .to_url = text_of(recipient->to_url),
-            .notify = text_of(recipient->notify),
-            .orcpt = text_of(recipient->orcpt),
+            .notify = text_of(dsn_notify_text(asked_notify(&job->envelope, parcel->recipient))),
+            .orcpt = text_of(asked_orcpt(&job->envelope, parcel->recipient, orcpt)),
         };
         if (!list_add_job_recipient(list, &item)) {
             break;
@@ -201,11 +203,13 @@ static void pack_recipients(struct job *job, struct buffer *list) {
 
 void job_deliver(struct runner *runner, struct job *job) {
     struct buffer list;
+    bool is_list;
     if (job->state != JOB_FETCHING || !job->has_content || job->agent == NULL || job->agent->peer == NULL) {
         return;
     }
     buffer_init(&list, RECIPIENTS_BYTES);
     pack_recipients(job, &list);
+    is_list = asked_is_list(&job->envelope.recipients[job->parcels[0]->recipient]); /* as are all others of the job */
     struct agent_job order = {
         .mail_id = text_of(job->mail_id),
         .from_url = text_of(job->envelope.from_url),
@@ -217,8 +221,8 @@ void job_deliver(struct runner *runner, struct job *job) {
         .offset = job->offset,
         .message_length = job->message_length,
         .headers_length = job->headers_length,
-        .ret = text_of(job->envelope.ret),
-        .envid = text_of(job->envelope.envid),
+        .ret = is_list ? TEXT_NONE : text_of(job->envelope.ret),
+        .envid = is_list ? TEXT_NONE : text_of(job->envelope.envid),
     };
     struct agent *agent = job->agent;
     enum channel_result sent = service_send(agent->peer, AGENT_JOB, job->serial, &order, job->fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The notice about recipients that could not be reached: a multipart/report (RFC 3461 6, RFC 3462, RFC 3464), one for
- * all recipients that failed in one attempt. Values only; the runner sends it to the ledger together with the result,
- * which stores both or neither. */
+ * A notice: a multipart/report (RFC 3461 6, RFC 3462, RFC 3464) that tells one addressee of one kind of outcome for all
+ * recipients that had it in one attempt. Values only; the runner sends it to the ledger together with the result, which
+ * stores both or neither. */
 #ifndef RUNNER_NOTICE_H
 #define RUNNER_NOTICE_H
 #include "base/buffer.h"
@@ -11,32 +11,48 @@
 #include <stdint.h>
 
 #define NOTICE_HEADERS_MAXIMUM (32u * 1024) /* of the original that it quotes */
+#define NOTICE_LEAST (13u * 1024)           /* room for a notice without its recipients */
 
-struct notice_failure { /* borrowed */
-    const char *to_url, *target, *orcpt;
-    const char *reply; /* one line, "550 5.1.1 …" */
+enum notice_kind {
+    NOTICE_FAILED,
+    NOTICE_DELAYED,
+    NOTICE_EXPANDED, /* an alias led to several addresses; what becomes of them is not told as success any more */
+    NOTICE_DELIVERED,
+    NOTICE_RELAYED, /* handed to a server that will not tell */
+    NOTICE_KINDS
 };
-struct notice {
+struct notice_recipient { /* borrowed */
+    const char *to_url, *target, *orcpt;
+    struct text reply; /* one line, "550 5.1.1 …" */
+    bool from_server;  /* reply is what the other server said */
+    bool expired;      /* it was tried for as long as the queue's patience lasts; reply is the last one */
+};
+struct notice { /* borrowed */
+    enum notice_kind kind;
+    bool copy; /* for the postmaster, of what its addressee gets */
     const char *server_name, *server_title, *postmaster;
-    char id[MAIL_ID_SIZE]; /* of the notice */
-    const char *mail_id;   /* of what could not be delivered */
-    const char *sender;    /* its reverse-path: who gets the notice */
+    char id[MAIL_ID_SIZE];           /* of the notice */
+    const char *mail_id;             /* of what it is about */
+    const char *addressee;           /* who is told */
+    struct text targets;             /* where that is delivered, as envelope->sender_targets; "": to addressee itself */
+    enum envelope_delivery delivery; /* of addressee, without targets */
     const char *envid, *message_id;
-    const char *host;                /* the server that said no, "" when it was us */
-    enum envelope_delivery delivery; /* of the notice: is the sender one of ours */
-    const char *target;              /* where it goes then: the sender's account; NULL: his address */
-    int64_t arrived_at, now;
-    struct text original; /* header section of the original, "" when it cannot be read */
-    const struct notice_failure *failures;
+    const char *host; /* the server that was talked to, "" for none */
+    int64_t arrived_at, attempted_at, expires_at, now;
+    struct text original; /* what is returned: the header section, or the whole message; "" when it cannot be read */
+    bool whole;
+    const struct notice_recipient *recipients;
     size_t count;
 };
 struct notice_lengths {
     size_t message, headers, envelope;
 };
-/* Appends the cargo: message, added headers, envelope. False when it does not fit into the buffer. */
+/* Appends the cargo: message, added headers, envelope. False when it does not fit into the buffer, which it always does
+ * when notice_least bytes are there; with less than it could use it tells less of each recipient. */
 bool notice_build(const struct notice *notice, struct buffer *cargo, struct notice_lengths *lengths);
-/* RFC 3461 4.1: does NOTIFY ask for failures to be told? "" does. */
-bool notice_is_wanted(const char *notify);
-/* The enhanced code of a reply line, "5.0.0" or "4.0.0" by its code when it has none. */
-void notice_status(const char *reply, char status[12]);
+size_t notice_least(const struct notice_recipient *recipients, size_t count);
+/* RFC 3463, of the right class for the kind: the enhanced code of a reply line, else "5.0.0" or the like. */
+void notice_status(enum notice_kind kind, const struct notice_recipient *recipient, char status[12]);
+/* A plain sentence for an enhanced code; "" when there is nothing to say beyond the reply itself. */
+const char *notice_sentence(const char *status);
 #endif

@@ -39,6 +39,7 @@ struct parcel *parcel_add(struct runner *runner, const struct schedule_parcel *d
     parcel->id = due->parcel_id;
     parcel->received_at = due->received_at;
     parcel->expires_at = due->expires_at;
+    parcel->delayed_at = due->delayed_at;
     if (parcel->expires_at <= 0 && due->received_at > 0) {
         parcel->expires_at = due->received_at + runner->config->queue_lifetime;
     }

@@ -31,22 +31,23 @@ static struct result_item find_item(struct text list, uint32_t recipient) {
     return (struct result_item){.recipient = recipient, .kind = RESULT_DEFERRED, .reply = TEXT(NO_RESULT)};
 }
 
-/* A deferral past the end of the queue's patience is a failure, RFC 3463 X.4.7. reply gets the words either way. */
-static void decide(const struct runner *runner, const struct parcel *parcel, struct result_item *item,
-                   struct record_failure *words) {
+/* A deferral past the end of the queue's patience is a failure, RFC 3463 X.4.7. */
+static void decide(const struct runner *runner, const struct parcel *parcel, struct result_item item,
+                   struct record_outcome *outcome) {
     int64_t now = (int64_t)time(NULL);
-    words->parcel = parcel;
-    text_copy(words->reply, JOB_TEXT_MAXIMUM, item->reply);
-    if (item->kind == RESULT_DEFERRED && retry_is_over(now, parcel->expires_at)) {
-        item->kind = RESULT_FAILED;
-        snprintf(words->reply, sizeof words->reply, "554 4.4.7 delivery time expired; last: %.*s",
-                 TEXT_ARGS(text_first(item->reply, JOB_TEXT_MAXIMUM - 1)));
-    } else if (item->kind == RESULT_DEFERRED) {
+    *outcome = (struct record_outcome){.parcel = parcel, .item = item, .said = item.reply};
+    text_copy(outcome->reply, JOB_TEXT_MAXIMUM, item.reply);
+    if (item.kind == RESULT_DEFERRED && retry_is_over(now, parcel->expires_at)) {
+        outcome->item.kind = RESULT_FAILED;
+        outcome->expired = true;
+        snprintf(outcome->reply, sizeof outcome->reply, "554 4.4.7 delivery time expired; last: %.*s",
+                 TEXT_ARGS(text_first(item.reply, JOB_TEXT_MAXIMUM - 1)));
+    } else if (item.kind == RESULT_DEFERRED) {
         const struct config *config = runner->config;
-        item->retry_at =
+        outcome->item.retry_at =
             retry_next(config->retry_seconds, config->retry_count, parcel->attempts, now, parcel->expires_at);
     }
-    item->reply = text_of(words->reply);
+    outcome->item.reply = text_of(outcome->reply);
 }
 
 static void log_item(const struct job *job, const struct parcel *parcel, const struct result_item *item) {
@@ -72,35 +73,32 @@ static void take_facts(struct job *job, const struct agent_result *result) {
     job->milliseconds = result->milliseconds;
 }
 
-static void take_items(struct runner *runner, struct job *job, struct text list, struct record_failure *failures,
-                       size_t *failed) {
+/* What goes to the ledger, and what is done with the parcels once it is there. */
+static void take_outcomes(struct job *job, const struct record_outcome *outcomes) {
     job->earliest_retry = CLOCK_NEVER;
     for (size_t i = 0; i < job->count; i++) {
-        struct record_failure words;
-        struct result_item item = find_item(list, job->parcels[i]->recipient);
-        decide(runner, job->parcels[i], &item, &words);
-        job->ends[i] = item.kind == RESULT_DEFERRED ? PARCEL_DEFERRED : PARCEL_FINISHED;
-        if (item.kind == RESULT_DEFERRED && item.retry_at < job->earliest_retry) {
-            job->earliest_retry = item.retry_at;
+        const struct result_item *item = &outcomes[i].item;
+        job->ends[i] = item->kind == RESULT_DEFERRED ? PARCEL_DEFERRED : PARCEL_FINISHED;
+        if (item->kind == RESULT_DEFERRED && item->retry_at < job->earliest_retry) {
+            job->earliest_retry = item->retry_at;
         }
-        if (item.kind == RESULT_FAILED) {
-            failures[(*failed)++] = words;
-        }
-        if (!list_add_result(&job->results, &item)) {
+        if (!list_add_result(&job->results, item)) {
             log_error("%s: the results of %zu recipients do not fit into one message", job->mail_id, job->count);
         }
-        log_item(job, job->parcels[i], &item);
+        log_item(job, job->parcels[i], item);
     }
 }
 
 void record_result(struct runner *runner, struct job *job, const struct agent_result *result) {
-    struct record_failure *failures = memory_new(job->count, sizeof *failures);
-    size_t failed = 0;
+    struct record_outcome *outcomes = memory_new(job->count, sizeof *outcomes);
     take_facts(job, result);
     job->ends = memory_new(job->count, sizeof *job->ends);
-    take_items(runner, job, result->results, failures, &failed);
-    record_notice(runner, job, failures, failed);
-    free(failures);
+    for (size_t i = 0; i < job->count; i++) {
+        decide(runner, job->parcels[i], find_item(result->results, job->parcels[i]->recipient), &outcomes[i]);
+    }
+    record_notices(runner, job, outcomes);
+    take_outcomes(job, outcomes);
+    free(outcomes);
     buffer_free(&job->cargo);
     buffer_init(&job->cargo, CARGO_INLINE_MAXIMUM);
     job->state = JOB_RECORDING;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * Deciding on a notice and gathering what goes into it. Called with a job's failures before its content is let go.
- * Never for the null sender, never for what is itself automatic, never for recipients whose NOTIFY does not ask. */
+ * Deciding on notices and gathering what goes into them. Called with a job's outcomes before its content is let go.
+ * Never for the null sender (RFC 5321 4.5.5), never for recipients whose NOTIFY does not ask. Mail that says it is
+ * automatic is answered with failures all the same, as RFC 3834 2 leaves it to RFC 3464: cron's must reach their
+ * owner, and what could loop comes from <>. Of a delay it is not told. */
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "mail/header.h"
+#include "runner/asked.h"
 #include "runner/notice.h"
 #include "runner/runner_private.h"
 #include "store/users.h"
@@ -12,7 +15,155 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The sender's domain is one of ours: by the configuration, or by a row somebody added to the table. */
+#define GROUPS_MAXIMUM 8     /* notices of one result */
+#define COPY_RECIPIENTS 20u  /* that the postmaster's copy tells of */
+#define ITEM_OVERHEAD 64     /* of a notice in the list */
+#define ACCOUNT_MAXIMUM 1024 /* of an address with "local:" in front */
+
+struct group { /* outcomes that make one notice */
+    enum notice_kind kind;
+    bool copy;
+    const char *addressee;
+    const struct parcel *first;
+    struct notice_recipient *recipients;
+    size_t count;
+};
+struct plan {
+    struct runner *runner;
+    struct job *job;
+    struct group groups[GROUPS_MAXIMUM];
+    size_t count;
+};
+
+static const char *const kind_names[NOTICE_KINDS] = {
+    [NOTICE_FAILED] = "failed",       [NOTICE_DELAYED] = "delayed", [NOTICE_EXPANDED] = "expanded",
+    [NOTICE_DELIVERED] = "delivered", [NOTICE_RELAYED] = "relayed",
+};
+
+/* ---- who is told what ---- */
+
+static bool is_late(const struct plan *plan, const struct parcel *parcel) {
+    long warning = plan->runner->config->delay_warning;
+    return warning > 0 && parcel->delayed_at == 0 && parcel->auto_generated == 0 &&
+           (int64_t)time(NULL) - parcel->received_at >= warning;
+}
+
+/* Content that cannot be read leaves us without the envelope: then nothing is known of what was asked. */
+static bool is_asked(const struct job *job, const struct parcel *parcel, enum dsn_notify kind) {
+    return job->has_content ? asked_wants(&job->envelope, parcel->recipient, kind) : kind != DSN_SUCCESS;
+}
+
+/* Told once, with the first attempt for the first of the recipients that one RCPT became. */
+static bool is_expansion(const struct job *job, const struct parcel *parcel) {
+    return job->has_content && parcel->attempts == 0 && asked_wants_expansion(&job->envelope, parcel->recipient);
+}
+
+static bool is_list(const struct job *job, const struct parcel *parcel) {
+    return job->has_content && asked_is_list(&job->envelope.recipients[parcel->recipient]);
+}
+
+static bool is_wanted(const struct plan *plan, const struct record_outcome *outcome, enum notice_kind kind) {
+    const struct job *job = plan->job;
+    const struct parcel *parcel = outcome->parcel;
+    bool success = outcome->item.kind == RESULT_DELIVERED && is_asked(job, parcel, DSN_SUCCESS);
+    switch (kind) {
+    case NOTICE_FAILED:
+        return outcome->item.kind == RESULT_FAILED && is_asked(job, parcel, DSN_FAILURE);
+    case NOTICE_DELAYED:
+        return outcome->item.kind == RESULT_DEFERRED && is_late(plan, parcel) && is_asked(job, parcel, DSN_DELAY);
+    case NOTICE_EXPANDED:
+        return is_expansion(job, parcel) && !is_list(job, parcel);
+    case NOTICE_DELIVERED: /* a list is where a message to it is delivered (RFC 3464 2.3.3) */
+        return (is_expansion(job, parcel) && is_list(job, parcel)) || (success && outcome->item.onward == ONWARD_FINAL);
+    case NOTICE_RELAYED:
+        return success && outcome->item.onward == ONWARD_BLIND;
+    case NOTICE_KINDS:
+        break;
+    }
+    return false;
+}
+
+static const char *addressee_of(const struct job *job, const struct parcel *parcel, enum notice_kind kind) {
+    if (!job->has_content) {
+        return parcel->from_url;
+    }
+    return kind <= NOTICE_DELAYED ? asked_addressee(&job->envelope, parcel->recipient) : job->envelope.from_url;
+}
+
+/* ---- grouping ---- */
+
+static struct group *group_for(struct plan *plan, enum notice_kind kind, const char *addressee,
+                               const struct parcel *first) {
+    for (size_t i = 0; i < plan->count; i++) {
+        if (plan->groups[i].kind == kind && strcmp(plan->groups[i].addressee, addressee) == 0) {
+            return &plan->groups[i];
+        }
+    }
+    if (plan->count == GROUPS_MAXIMUM) {
+        log_error("%s: too many notices at once: <%s> is not told what %s", plan->job->mail_id, addressee,
+                  kind_names[kind]);
+        return NULL;
+    }
+    struct group *group = &plan->groups[plan->count++];
+    *group = (struct group){.kind = kind, .addressee = addressee, .first = first};
+    group->recipients = memory_new(plan->job->count, sizeof *group->recipients);
+    return group;
+}
+
+static struct notice_recipient tell(const struct job *job, const struct record_outcome *outcome,
+                                    enum notice_kind kind) {
+    const struct parcel *parcel = outcome->parcel;
+    struct notice_recipient told = {.to_url = parcel->target, .target = parcel->target, .orcpt = ""};
+    if (job->has_content) {
+        const struct envelope_recipient *recipient = &job->envelope.recipients[parcel->recipient];
+        told.to_url = recipient->to_url;
+        told.orcpt = kind <= NOTICE_DELAYED && is_list(job, parcel) ? "" : recipient->orcpt;
+    }
+    if (kind > NOTICE_DELAYED && is_expansion(job, parcel)) {
+        told.target = told.to_url;
+        told.reply = TEXT_NONE;
+        return told;
+    }
+    told.reply = outcome->said;
+    told.from_server = outcome->item.from_server != 0;
+    told.expired = outcome->expired;
+    return told;
+}
+
+static void add_outcome(struct plan *plan, struct record_outcome *outcome, enum notice_kind kind) {
+    const char *addressee = addressee_of(plan->job, outcome->parcel, kind);
+    if (addressee[0] == '\0') {
+        if (kind == NOTICE_FAILED) {
+            log_info("%s: failed for %s; no notice to the null sender", plan->job->mail_id, outcome->parcel->target);
+        }
+        return;
+    }
+    struct group *group = group_for(plan, kind, addressee, outcome->parcel);
+    if (group != NULL) {
+        group->recipients[group->count++] = tell(plan->job, outcome, kind);
+        outcome->item.delay_told = kind == NOTICE_DELAYED || outcome->item.delay_told != 0;
+    }
+}
+
+/* Of what others are told, but not of what the postmaster is told already. */
+static void add_copies(struct plan *plan) {
+    const char *postmaster = plan->runner->config->postmaster;
+    size_t failed = plan->count; /* groups of failures come first; copies behind all others */
+    for (size_t i = 0; i < failed && plan->count < GROUPS_MAXIMUM; i++) {
+        struct group copy = plan->groups[i];
+        if (copy.kind == NOTICE_FAILED && strcmp(copy.addressee, postmaster) != 0) {
+            copy.copy = true;
+            copy.count = copy.count < COPY_RECIPIENTS ? copy.count : COPY_RECIPIENTS;
+            copy.recipients = memory_new(copy.count, sizeof *copy.recipients);
+            memcpy(copy.recipients, plan->groups[i].recipients, copy.count * sizeof *copy.recipients);
+            plan->groups[plan->count++] = copy;
+        }
+    }
+}
+
+/* ---- where it goes ---- */
+
+/* The address's domain is one of ours: by the configuration, or by a row somebody added to the table. */
 static enum envelope_delivery delivery_to(struct runner *runner, const char *address) {
     const char *at = strrchr(address, '@');
     struct text domain = at != NULL ? text_of(at + 1) : TEXT_NONE;
@@ -27,121 +178,153 @@ static enum envelope_delivery delivery_to(struct runner *runner, const char *add
     return users_local_domain(runner->database, domain) == USERS_YES ? DELIVERY_LOCAL : DELIVERY_REMOTE;
 }
 
-/* Who has logged in sends as himself (rule sender-login), perhaps in other letters than his mailbox is named with. */
-static const char *target_of(struct runner *runner, const struct job *job, const char *sender,
-                             enum envelope_delivery delivery) {
-    if (delivery == DELIVERY_LOCAL && strchr(sender, '@') == NULL) {
-        return runner->config->postmaster; /* <postmaster> */
+/* What the receiver found out about the sender. Without that: who has logged in sends as himself (rule sender-login),
+ * perhaps in other letters than his mailbox is named with. */
+static struct text targets_of(struct runner *runner, const struct job *job, const struct group *group,
+                              enum envelope_delivery delivery, char room[ACCOUNT_MAXIMUM]) {
+    bool is_sender = strcmp(group->addressee, job->envelope.from_url) == 0;
+    const char *account = is_sender ? job->envelope.account : "";
+    if (is_sender && job->envelope.sender_targets[0] != '\0') {
+        return text_of(job->envelope.sender_targets);
     }
-    return delivery == DELIVERY_LOCAL && job->envelope.account[0] != '\0' ? job->envelope.account : NULL;
+    if (strchr(group->addressee, '@') == NULL) {
+        account = runner->config->postmaster; /* <postmaster> */
+    }
+    if (delivery != DELIVERY_LOCAL || account[0] == '\0') {
+        return TEXT_NONE;
+    }
+    snprintf(room, ACCOUNT_MAXIMUM, "local:%s", account);
+    return text_of(room);
 }
 
-/* The original's header section: ours on top, then as much of the message as a notice may quote. */
-static void read_original(const struct job *job, struct buffer *section) {
-    size_t added = job->headers_length < (int64_t)NOTICE_HEADERS_MAXIMUM ? (size_t)job->headers_length : 0;
-    size_t own =
-        job->message_length < (int64_t)NOTICE_HEADERS_MAXIMUM ? (size_t)job->message_length : NOTICE_HEADERS_MAXIMUM;
-    if (!job->has_content) {
-        return;
-    }
+/* ---- what it returns ---- */
+
+/* `length` bytes of the message behind the headers that we put on top of it, of which there are `added`. */
+static bool read_message(const struct job *job, size_t added, size_t length, struct buffer *out) {
     if (job->fd < 0) {
-        buffer_append(section, job->cargo.data + job->message_length, added);
-        buffer_append(section, job->cargo.data, own);
-    } else {
-        char *room = buffer_reserve(section, added + own);
-        if (room == NULL || !file_pread_all(job->fd, room, added, job->offset + job->message_length) ||
-            !file_pread_all(job->fd, room + added, own, job->offset)) {
-            return;
-        }
-        buffer_advance(section, added + own);
+        return buffer_append(out, job->cargo.data + job->message_length, added) &&
+               buffer_append(out, job->cargo.data, length);
     }
-    section->length = header_section_length(buffer_text(section));
-}
-
-static size_t gather(const struct job *job, const struct record_failure *failures, size_t count,
-                     struct notice_failure *told) {
-    size_t wanted = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct parcel *parcel = failures[i].parcel;
-        const struct envelope_recipient *recipient =
-            job->has_content ? &job->envelope.recipients[parcel->recipient] : NULL;
-        if (recipient != NULL && !notice_is_wanted(recipient->notify)) {
-            continue;
-        }
-        told[wanted++] = (struct notice_failure){
-            .to_url = recipient != NULL ? recipient->to_url : parcel->target,
-            .target = parcel->target,
-            .orcpt = recipient != NULL ? recipient->orcpt : "",
-            .reply = failures[i].reply,
-        };
+    char *room = buffer_reserve(out, added + length);
+    if (room == NULL || !file_pread_all(job->fd, room, added, job->offset + job->message_length) ||
+        !file_pread_all(job->fd, room + added, length, job->offset)) {
+        return false;
     }
-    return wanted;
+    buffer_advance(out, added + length);
+    return true;
 }
 
-/* One id for one set of failures: a recipient fails once in its life, so the first of them names the notice, and
- * repeating the step makes the same one. */
-static void make_id(struct runner *runner, const struct job *job, const struct parcel *first, char id[MAIL_ID_SIZE]) {
-    char kind[32];
-    snprintf(kind, sizeof kind, "failed %u", first->recipient);
-    mail_id_derive(job->mail_id, first->attempts, kind, (unsigned)runner->config->mail_id_base, id);
+/* RFC 3461 4.3: the whole message only with a failure, when that was asked, and when it is small. */
+static bool returns_all(const struct plan *plan, const struct group *group) {
+    const struct job *job = plan->job;
+    return group->kind == NOTICE_FAILED && !group->copy && strcmp(job->envelope.ret, "FULL") == 0 &&
+           strcmp(group->addressee, job->envelope.from_url) == 0 &&
+           job->headers_length + job->message_length <= plan->runner->config->notice_return_maximum;
 }
 
-static bool add_notice(struct job *job, const struct buffer *cargo, const struct notice_lengths *lengths) {
-    const struct notice_item item = {.message_length = (int64_t)lengths->message,
-                                     .headers_length = (int64_t)lengths->headers,
-                                     .envelope_length = (int64_t)lengths->envelope,
-                                     .cargo = buffer_text(cargo)};
-    return list_add_notice(&job->notices, &item);
+static void read_original(const struct plan *plan, const struct group *group, struct notice *notice,
+                          struct buffer *original) {
+    const struct job *job = plan->job;
+    const int64_t most = NOTICE_HEADERS_MAXIMUM;
+    notice->whole = returns_all(plan, group);
+    if (notice->whole) {
+        (void)read_message(job, (size_t)job->headers_length, (size_t)job->message_length, original);
+    } else if (job->has_content) {
+        (void)read_message(job, job->headers_length < most ? (size_t)job->headers_length : 0,
+                           (size_t)(job->message_length < most ? job->message_length : most), original);
+        original->length = header_section_length(buffer_text(original));
+    }
+    notice->original = buffer_text(original);
 }
 
-static void build(struct runner *runner, struct job *job, const struct parcel *first, struct notice_failure *told,
-                  size_t count) {
-    struct buffer section, cargo;
-    struct notice_lengths lengths;
+/* ---- the notice ---- */
+
+/* One id for one set of outcomes: a recipient fails once in its life, so the first of them names the notice, and
+ * repeating the step makes the same one. It is told of a delay once, whatever the attempt. */
+static void make_id(const struct plan *plan, const struct group *group, char id[MAIL_ID_SIZE]) {
+    char kind[40];
+    snprintf(kind, sizeof kind, "%s%s %u", group->copy ? "copy " : "", kind_names[group->kind],
+             group->first->recipient);
+    mail_id_derive(plan->job->mail_id, group->kind == NOTICE_DELAYED ? 0 : group->first->attempts, kind,
+                   (unsigned)plan->runner->config->mail_id_base, id);
+}
+
+static bool add_notice(struct job *job, const struct notice *notice, size_t room) {
+    struct notice_lengths lengths = {0};
+    struct buffer cargo;
+    buffer_init(&cargo, room < CARGO_INLINE_MAXIMUM ? room : CARGO_INLINE_MAXIMUM);
+    bool good = notice_build(notice, &cargo, &lengths);
+    const struct notice_item item = {.message_length = (int64_t)lengths.message,
+                                     .headers_length = (int64_t)lengths.headers,
+                                     .envelope_length = (int64_t)lengths.envelope,
+                                     .cargo = buffer_text(&cargo)};
+    good = good && list_add_notice(&job->notices, &item);
+    buffer_free(&cargo);
+    return good;
+}
+
+static void build(struct plan *plan, const struct group *group, size_t room) {
+    struct runner *runner = plan->runner;
+    struct job *job = plan->job;
+    char account[ACCOUNT_MAXIMUM];
+    struct buffer original;
     struct notice notice = {
+        .kind = group->kind,
+        .copy = group->copy,
         .server_name = runner->config->server_name,
         .server_title = runner->config->server_title,
         .postmaster = runner->config->postmaster,
         .mail_id = job->mail_id,
-        .sender = first->from_url,
-        .envid = job->envelope.envid,
+        .addressee = group->addressee,
+        .delivery = delivery_to(runner, group->copy ? runner->config->postmaster : group->addressee),
+        .envid = strcmp(group->addressee, job->envelope.from_url) == 0 ? job->envelope.envid : "",
         .message_id = job->envelope.message_id,
         .host = job->host,
-        .delivery = delivery_to(runner, first->from_url),
-        .arrived_at = first->received_at,
+        .arrived_at = group->first->received_at,
+        .attempted_at = job->started_at,
+        .expires_at = group->first->expires_at,
         .now = (int64_t)time(NULL),
-        .failures = told,
-        .count = count,
+        .recipients = group->recipients,
+        .count = group->count,
     };
-    notice.target = target_of(runner, job, first->from_url, notice.delivery);
-    make_id(runner, job, first, notice.id);
-    buffer_init(&section, 2 * NOTICE_HEADERS_MAXIMUM);
-    read_original(job, &section);
-    notice.original = buffer_text(&section);
-    buffer_init(&cargo, CARGO_INLINE_MAXIMUM);
-    if (notice_build(&notice, &cargo, &lengths) && add_notice(job, &cargo, &lengths)) {
-        log_info("%s: notice %s to <%s> about %zu recipients", job->mail_id, notice.id, notice.sender, count);
+    notice.targets = targets_of(runner, job, group, notice.delivery, account);
+    make_id(plan, group, notice.id);
+    buffer_init(&original, 2 * NOTICE_HEADERS_MAXIMUM);
+    read_original(plan, group, &notice, &original);
+    if (add_notice(job, &notice, room)) {
+        log_info("%s: notice %s to <%s>: %s, %zu recipients", job->mail_id, notice.id,
+                 group->copy ? notice.postmaster : notice.addressee, kind_names[group->kind], group->count);
     } else {
-        log_error("%s: the notice to <%s> could not be built", job->mail_id, notice.sender);
+        log_error("%s: the notice to <%s> could not be built", job->mail_id, notice.addressee);
     }
-    buffer_free(&section);
-    buffer_free(&cargo);
+    buffer_free(&original);
 }
 
-void record_notice(struct runner *runner, struct job *job, const struct record_failure *failures, size_t count) {
-    if (count == 0) {
-        return;
+/* They share one message to the ledger: each leaves those behind it what they need at least. */
+static void build_all(struct plan *plan) {
+    for (size_t i = 0; i < plan->count; i++) {
+        size_t used = plan->job->notices.length + ITEM_OVERHEAD;
+        for (size_t j = i + 1; j < plan->count; j++) {
+            used += notice_least(plan->groups[j].recipients, plan->groups[j].count) + ITEM_OVERHEAD;
+        }
+        build(plan, &plan->groups[i], used < NOTICES_MAXIMUM ? NOTICES_MAXIMUM - used : 0);
     }
-    const struct parcel *first = failures[0].parcel;
-    if (first->from_url[0] == '\0' || first->auto_generated != 0 || job->envelope.auto_generated != 0) {
-        log_info("%s: %zu recipients failed; no notice to %s", job->mail_id, count,
-                 first->from_url[0] == '\0' ? "the null sender" : "an automatic sender");
-        return;
+}
+
+void record_notices(struct runner *runner, struct job *job, struct record_outcome *outcomes) {
+    struct plan plan = {.runner = runner, .job = job};
+    for (unsigned kind = 0; kind < NOTICE_KINDS; kind++) {
+        for (size_t i = 0; i < job->count; i++) {
+            if (is_wanted(&plan, &outcomes[i], (enum notice_kind)kind)) {
+                add_outcome(&plan, &outcomes[i], (enum notice_kind)kind);
+            }
+        }
     }
-    struct notice_failure *told = memory_new(count, sizeof *told);
-    size_t wanted = gather(job, failures, count, told);
-    if (wanted > 0) {
-        build(runner, job, first, told, wanted);
+    if (runner->config->notice_postmaster) {
+        add_copies(&plan);
     }
-    free(told);
+    build_all(&plan);
+    for (size_t i = 0; i < plan.count; i++) {
+        free(plan.groups[i].recipients);
+    }
 }

@@ -30,7 +30,7 @@ struct destination;
 struct job;
 
 struct parcel {
-    int64_t id, expires_at, received_at, added_ms;
+    int64_t id, expires_at, received_at, delayed_at /* its sender was told that it is late; 0: not yet */, added_ms;
     char mail_id[MAIL_ID_SIZE];
     char *from_url, *target;
     uint32_t recipient, attempts, auto_generated;
@@ -183,12 +183,17 @@ void record_result(struct runner *runner, struct job *job, const struct agent_re
 bool record_send(struct runner *runner, struct job *job);
 bool record_on_agent_result(void *context, struct service_peer *peer, struct channel_message *message);
 bool record_on_mail_recorded(void *context, struct service_peer *peer, struct channel_message *message);
-/* record_notice.c: adds the notice about these results to the job, if there is to be one. */
-struct record_failure {
+/* What became of one parcel in an attempt. */
+struct record_outcome {
     const struct parcel *parcel;
-    char reply[JOB_TEXT_MAXIMUM + 64];
+    struct result_item item;           /* as it goes to the ledger; its reply is `reply` */
+    struct text said;                  /* the agent's reply, borrowed */
+    bool expired;                      /* it was deferred for the last time */
+    char reply[JOB_TEXT_MAXIMUM + 64]; /* one line */
 };
-void record_notice(struct runner *runner, struct job *job, const struct record_failure *failures, size_t count);
+/* record_notice.c: adds the notices about these outcomes, one for each parcel of the job, to the job, and notes in the
+ * outcomes whose delay is told. */
+void record_notices(struct runner *runner, struct job *job, struct record_outcome *outcomes);
 
 /* due.c */
 /* Reads what is due (mail_id NULL), or a mail's parcels whenever they are due, into memory. False on a database error.

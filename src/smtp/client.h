@@ -80,6 +80,7 @@ struct client_recipient {
     const char *address, *notify, *orcpt; /* borrowed; notify and orcpt "" when absent (RFC 3461) */
     enum client_verdict verdict;          /* CLIENT_PENDING before, one of the last three after client_send */
     bool asked;                           /* its RCPT was sent, so that a reply belongs to it; false before */
+    bool from_server;                     /* reply is what the server said, not our own words */
     char reply[CLIENT_REPLY_SIZE];
 };
 /* Gives the message in pieces of at most 64 KiB, from the start after rewind; an empty piece is the end. False: it

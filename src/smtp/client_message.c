@@ -27,7 +27,14 @@ static enum client_verdict verdict_of(unsigned code) {
 
 static void set_verdict(struct client_recipient *recipient, enum client_verdict verdict, const char *reply) {
     recipient->verdict = verdict;
+    recipient->from_server = false;
     text_copy(recipient->reply, sizeof recipient->reply, text_of(reply));
+}
+
+/* By the last reply, or what stands in its place. */
+static void set_answered(struct client_recipient *recipient, enum client_verdict verdict, const struct client *client) {
+    set_verdict(recipient, verdict, client->reply);
+    recipient->from_server = client->code != 0;
 }
 
 static bool is_open_ended(const struct client_recipient *recipient) {
@@ -35,10 +42,18 @@ static bool is_open_ended(const struct client_recipient *recipient) {
 }
 
 /* For everybody who has no verdict yet. */
-static void set_remaining(struct client_message *message, enum client_verdict verdict, const char *reply) {
+static void refuse_remaining(struct client_message *message, const char *reply) {
     for (size_t i = 0; i < message->count; i++) {
         if (is_open_ended(&message->recipients[i])) {
-            set_verdict(&message->recipients[i], verdict, reply);
+            set_verdict(&message->recipients[i], CLIENT_FAILED, reply);
+        }
+    }
+}
+
+static void set_remaining(struct client_message *message, enum client_verdict verdict, const struct client *client) {
+    for (size_t i = 0; i < message->count; i++) {
+        if (is_open_ended(&message->recipients[i])) {
+            set_answered(&message->recipients[i], verdict, client);
         }
     }
 }
@@ -57,10 +72,10 @@ static void refuse_without_asking(const struct client *client, struct client_mes
     if (client->size_limit > 0 && message->size > client->size_limit) {
         snprintf(reply, sizeof reply, "552 5.3.4 message of %llu bytes is larger than the %llu the server takes",
                  (unsigned long long)message->size, (unsigned long long)client->size_limit);
-        set_remaining(message, CLIENT_FAILED, reply);
+        refuse_remaining(message, reply);
     }
     if (message->has_eight_bit && (client->keywords & CLIENT_8BITMIME) == 0) {
-        set_remaining(message, CLIENT_FAILED, "554 5.6.3 the message has 8-bit bytes and the server takes none");
+        refuse_remaining(message, "554 5.6.3 the message has 8-bit bytes and the server takes none");
     }
     if ((client->keywords & CLIENT_SMTPUTF8) != 0) {
         return;
@@ -128,7 +143,7 @@ static void response_mail(struct exchange *exchange) {
     exchange->mail_accepted = client->code / 100 == 2;
     if (!exchange->mail_accepted) {
         exchange->give_up = true;
-        set_remaining(exchange->message, verdict_of(client->code), client->reply);
+        set_remaining(exchange->message, verdict_of(client->code), client);
     }
 }
 
@@ -160,7 +175,7 @@ static void response_rcpt(struct exchange *exchange, struct client_recipient *re
     if (client->code == 552) { /* RFC 5321 4.5.3.1.10: an old way to say "too many recipients" */
         verdict = CLIENT_DEFERRED;
     }
-    set_verdict(recipient, verdict == CLIENT_DELIVERED ? CLIENT_ACCEPTED : verdict, client->reply);
+    set_answered(recipient, verdict == CLIENT_DELIVERED ? CLIENT_ACCEPTED : verdict, client);
 }
 
 static bool perform_data(struct exchange *exchange) {
@@ -174,7 +189,7 @@ static void response_data(struct exchange *exchange) {
     }
     exchange->go = client->code == 354;
     if (!exchange->go) {
-        set_remaining(exchange->message, client->code / 100 == 5 ? CLIENT_FAILED : CLIENT_DEFERRED, client->reply);
+        set_remaining(exchange->message, client->code / 100 == 5 ? CLIENT_FAILED : CLIENT_DEFERRED, client);
     }
 }
 
@@ -290,14 +305,14 @@ static void response_content(struct client *client, struct client_message *messa
         }
         if (!client_read_reply(client, PHASE_DATA_END, NULL)) {
             message->unconfirmed = true;
-            set_remaining(message, CLIENT_DEFERRED, client->reply);
+            set_remaining(message, CLIENT_DEFERRED, client);
             return;
         }
         if (!client->settings.lmtp) {
-            set_remaining(message, verdict_of(client->code), client->reply);
+            set_remaining(message, verdict_of(client->code), client);
             return;
         }
-        set_verdict(recipient, verdict_of(client->code), client->reply);
+        set_answered(recipient, verdict_of(client->code), client);
     }
 }
 
@@ -314,7 +329,7 @@ static void exchange_content(struct exchange *exchange) {
         return;
     }
     if (!send_content(client, exchange->message)) {
-        set_remaining(exchange->message, client->code == 0 ? CLIENT_DEFERRED : verdict_of(client->code), client->reply);
+        set_remaining(exchange->message, client->code == 0 ? CLIENT_DEFERRED : verdict_of(client->code), client);
         return;
     }
     client_note(client, "(data, %llu bytes)", (unsigned long long)exchange->message->size);
@@ -326,7 +341,7 @@ enum client_sending client_send(struct client *client, struct client_message *me
     bool reused = exchange.with_rset;
     exchange.total = message->count + 2 + (exchange.with_rset ? 1 : 0);
     if (!client->open) {
-        set_remaining(message, CLIENT_DEFERRED, client->reply);
+        set_remaining(message, CLIENT_DEFERRED, client);
         return CLIENT_SENT;
     }
     refuse_without_asking(client, message);
@@ -342,6 +357,6 @@ enum client_sending client_send(struct client *client, struct client_message *me
     if (exchange.go && client->open) {
         exchange_content(&exchange);
     }
-    set_remaining(message, CLIENT_DEFERRED, client->reply);
+    set_remaining(message, CLIENT_DEFERRED, client);
     return CLIENT_SENT;
 }

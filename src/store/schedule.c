@@ -31,7 +31,8 @@ static struct schedule_parcel read_parcel(struct sqlite3_stmt *row) {
                                     .recipient = (uint32_t)column_integer(row, 11),
                                     .attempts = (uint32_t)column_integer(row, 12),
                                     .delivery = delivery_of(column_string(row, 13)),
-                                    .auto_generated = (uint32_t)column_integer(row, 14)};
+                                    .auto_generated = (uint32_t)column_integer(row, 14),
+                                    .delayed_at = column_time(row, 15)};
 }
 
 bool schedule_due(struct database *database, int64_t now, const char *mail_id, size_t limit, schedule_visit *visit,

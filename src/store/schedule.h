@@ -5,7 +5,7 @@
 #include "mail/mail_id.h"
 #include "store/database.h"
 struct schedule_parcel { /* strings borrowed until the callback returns */
-    int64_t parcel_id, size, received_at, retry_at, expires_at;
+    int64_t parcel_id, size, received_at, retry_at, expires_at, delayed_at /* its sender was told; 0: not */;
     const char *mail_id, *from_url, *account, *target, *to_url, *domain;
     uint32_t recipient, attempts, delivery /* enum envelope_delivery */, auto_generated;
 };

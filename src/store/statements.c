@@ -22,7 +22,8 @@
 #define CONTACT_COLUMNS "id, remote_ip, hits, locks, violations, expires_at, locked_at, accepted_at"
 #define SCHEDULE_COLUMNS                                                                                               \
     "p.id, m.size, m.received_at, p.retry_at, p.expires_at, p.mail_id, p.from_url, m.account, p.target, p.to_url,"     \
-    " p.domain, p.recipient, p.attempts, p.delivery, m.auto_generated FROM parcels p JOIN mails m USING (mail_id)"
+    " p.domain, p.recipient, p.attempts, p.delivery, m.auto_generated, p.delayed_at"                                   \
+    " FROM parcels p JOIN mails m USING (mail_id)"
 
 static const char *const statements[STATEMENTS] = {
     [STATEMENT_CONTACT_BY_IP] = "SELECT " CONTACT_COLUMNS " FROM contacts WHERE remote_ip = ?1",

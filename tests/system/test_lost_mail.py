@@ -249,7 +249,7 @@ def test_a_domain_that_takes_no_mail_ends_the_parcel_and_tells_the_sender(world,
     row, = world.parcels(mail_id, "failed").values()
     assert row["delivery_msg"].startswith(reply) and row["attempts"] == 2 and len(sink.sessions) == 1
     notice = world.server.wait_mail("coco@example.test", f"@{domain}")
-    assert f"Diagnostic-Code: smtp; {reply}".encode() in notice and b"Action: failed" in notice
+    assert f"Diagnostic-Code: X-Parcelpost; {reply}".encode() in notice and b"Action: failed" in notice
 
 
 @pytest.mark.parametrize("fault", ["SERVFAIL", "REFUSED", "TIMEOUT"])

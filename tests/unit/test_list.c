@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 static void items_come_back_in_their_order(void **state) {
-    struct result_item sent[2] = {{3, RESULT_DEFERRED, 1234567890123, ONWARD_FINAL, 1, TEXT("450 4.2.1 later")},
-                                  {UINT32_MAX, RESULT_DELIVERED, -1, ONWARD_BLIND, 0, TEXT_NONE}};
+    struct result_item sent[2] = {{3, RESULT_DEFERRED, 1234567890123, ONWARD_FINAL, 1, 1, TEXT("450 4.2.1 later")},
+                                  {UINT32_MAX, RESULT_DELIVERED, -1, ONWARD_BLIND, 0, 0, TEXT_NONE}};
     struct result_item got;
     struct buffer list;
     bool bad = false;
@@ -30,6 +30,7 @@ static void items_come_back_in_their_order(void **state) {
         assert_int_equal(got.retry_at, sent[i].retry_at);
         assert_int_equal(got.onward, sent[i].onward);
         assert_int_equal(got.delay_told, sent[i].delay_told);
+        assert_int_equal(got.from_server, sent[i].from_server);
         assert_true(text_equal(got.reply, sent[i].reply));
     }
     assert_false(list_next_result(&rest, &got, &bad));

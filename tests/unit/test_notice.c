@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Notices about failed recipients: form, envelope, bounds. */
+ * Notices: their form and words for each kind, their envelope, their bounds. */
 #include "mail/header.h"
 #include "runner/notice.h"
 #include <setjmp.h>
@@ -13,28 +13,34 @@
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 #define MAXIMUM (64u * 1024)
+#define TEXT_OF(literal)                                                                                               \
+    { (literal), sizeof(literal) - 1 }
 
-static const struct notice_failure two[] = {
-    {"coco@far.test", "coco@far.test", "rfc822;coco@far.test", "550 5.1.1 no such user"},
-    {"mike@far.test", "mike@far.test", "", "554 4.4.7 delivery time expired; last: 451 later"},
+static const struct notice_recipient two[] = {
+    {"coco@far.test", "coco@far.test", "rfc822;co+2Bco@far.test", TEXT_OF("550 5.1.1 no such user"), true, false},
+    {"mike@far.test", "mike@far.test", "", TEXT_OF("451 4.4.1 cannot connect"), false, true},
 };
 
 static struct notice sample(void) {
     return (struct notice){
+        .kind = NOTICE_FAILED,
         .server_name = "mail.example.test",
         .server_title = "Example",
         .postmaster = "postmaster@example.test",
         .id = "1AbCdE-FgHiJk-Lm",
         .mail_id = "1AbCdE-000000-00",
-        .sender = "me@example.test",
-        .envid = "QQ314159",
+        .addressee = "me@example.test",
+        .targets = TEXT_NONE,
+        .envid = "QQ+20314159",
         .message_id = "<1@example.test>",
         .host = "mx.far.test",
         .delivery = DELIVERY_LOCAL,
         .arrived_at = 1000000000,
+        .attempted_at = 1000000300,
+        .expires_at = 1000432000,
         .now = 1000000600,
         .original = TEXT("Received: by us\r\nSubject: hello\r\n there\r\n"),
-        .failures = two,
+        .recipients = two,
         .count = COUNT_OF(two),
     };
 }
@@ -51,14 +57,19 @@ static void a_notice_is_a_multipart_report(void **state) {
         "In-Reply-To: <1@example.test>\r\n",
         "Auto-Submitted: auto-replied\r\n",
         "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"=_1AbCdE-FgHiJk-Lm\"\r\n",
-        "\r\n--=_1AbCdE-FgHiJk-Lm\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n",
-        "\r\n<coco@far.test>\r\n    550 5.1.1 no such user\r\n",
-        "\r\n--=_1AbCdE-FgHiJk-Lm\r\nContent-Type: message/delivery-status\r\n\r\nOriginal-Envelope-Id: QQ314159\r\n"
-        "Reporting-MTA: dns; mail.example.test\r\n",
-        "Arrival-Date: Sun, 09 Sep 2001 01:46:40 +0000\r\n\r\nOriginal-Recipient: rfc822;coco@far.test\r\n"
+        "\r\n--=_1AbCdE-FgHiJk-Lm\r\nContent-Description: Notification\r\nContent-Type: text/plain; "
+        "charset=us-ascii\r\n\r\n",
+        "\r\n<coco@far.test>\r\n    There is no such user at this address.\r\n    Its server said: 550 5.1.1 no such "
+        "user\r\n",
+        "\r\n<mike@far.test>\r\n    It was tried for 10 minutes, without success.\r\n    The recipient's mail server "
+        "could not be reached.\r\n    (451 4.4.1 cannot connect)\r\n",
+        "\r\n--=_1AbCdE-FgHiJk-Lm\r\nContent-Description: Delivery report\r\nContent-Type: "
+        "message/delivery-status\r\n\r\nOriginal-Envelope-Id: QQ 314159\r\nReporting-MTA: dns; mail.example.test\r\n",
+        "Arrival-Date: Sun, 09 Sep 2001 01:46:40 +0000\r\n\r\nOriginal-Recipient: rfc822; co+co@far.test\r\n"
         "Final-Recipient: rfc822; coco@far.test\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.far.test\r\n"
-        "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n",
-        "\r\n\r\nFinal-Recipient: rfc822; mike@far.test\r\nAction: failed\r\nStatus: 4.4.7\r\n",
+        "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\nLast-Attempt-Date: Sun, 09 Sep 2001 01:51:40 +0000\r\n",
+        "\r\n\r\nFinal-Recipient: rfc822; mike@far.test\r\nAction: failed\r\nStatus: 4.4.7\r\n"
+        "Diagnostic-Code: X-Parcelpost; 451 4.4.1 cannot connect\r\nLast-Attempt-Date: ",
         "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 7bit\r\n\r\nReceived: by us\r\nSubject: "
         "hello\r\n there\r\n\r\n--=_1AbCdE-FgHiJk-Lm--\r\n",
     };
@@ -96,6 +107,7 @@ static void its_envelope_can_never_cause_another(void **state) {
     assert_int_equal(envelope.auto_generated, 1);
     assert_int_equal(envelope.recipient_count, 1);
     assert_string_equal(envelope.recipients[0].target, "me@example.test");
+    assert_string_equal(envelope.recipients[0].notify, "NEVER");
     assert_int_equal(envelope.recipients[0].delivery, DELIVERY_LOCAL);
     envelope_free(&envelope);
     buffer_free(&cargo);
@@ -119,7 +131,7 @@ static void eight_bit_headers_are_said_to_be_so(void **state) {
 
 /* The worst that comes in: a hundred long recipients with long replies, and a header section without end. */
 static void a_notice_always_fits_into_one_message(void **state) {
-    static struct notice_failure failures[100];
+    static struct notice_recipient recipients[100];
     static char address[300], reply[500], headers[200 * 1024];
     struct notice notice = sample();
     struct notice_lengths lengths;
@@ -133,12 +145,12 @@ static void a_notice_always_fits_into_one_message(void **state) {
         memcpy(headers + at, "X-Y: ", 5);
         memcpy(headers + at + 98, "\r\n", 2);
     }
-    for (size_t i = 0; i < COUNT_OF(failures); i++) {
-        failures[i] = (struct notice_failure){address, address, "", reply};
+    for (size_t i = 0; i < COUNT_OF(recipients); i++) {
+        recipients[i] = (struct notice_recipient){address, address, "", text_of(reply), true, true};
     }
     notice.original = text_of(headers);
-    notice.failures = failures;
-    notice.count = COUNT_OF(failures);
+    notice.recipients = recipients;
+    notice.count = COUNT_OF(recipients);
     buffer_init(&cargo, MAXIMUM);
     assert_true(notice_build(&notice, &cargo, &lengths));
     size_t told = 0;
@@ -173,12 +185,13 @@ static void headers_are_quoted_up_to_their_limit_in_whole_fields(void **state) {
 }
 
 static void nothing_from_outside_can_end_a_line(void **state) {
-    static const struct notice_failure nasty[] = {{"a\r\nX: y@far.test", "a\r\nX: y", "r\r\nX: y", "550 a\r\nX: y"}};
+    static const struct notice_recipient nasty[] = {
+        {"a\r\nX: y@far.test", "a\r\nX: y", "r\r\nX: y", TEXT_OF("550 a\r\nX: y"), true, false}};
     struct notice notice = sample();
     struct notice_lengths lengths;
     struct buffer cargo;
     (void)state;
-    notice.failures = nasty;
+    notice.recipients = nasty;
     notice.count = 1;
     notice.host = "h\r\nX: y";
     notice.envid = "e\r\nX: y";
@@ -189,37 +202,183 @@ static void nothing_from_outside_can_end_a_line(void **state) {
     buffer_free(&cargo);
 }
 
-static void notices_are_made_only_when_asked_for(void **state) {
+static void the_status_comes_from_the_reply_in_the_class_of_its_kind(void **state) {
     static const struct {
-        const char *notify;
-        bool wanted;
-    } rows[] = {{"", true},       {"FAILURE", true},        {"failure", true}, {"DELAY,FAILURE", true},
-                {"NEVER", false}, {"SUCCESS,DELAY", false}, {"never", false}};
+        const char *reply, *failed, *delayed, *delivered;
+    } rows[] = {
+        {"550 5.1.1 no", "5.1.1", "4.0.0", "2.0.0"},
+        {"550 no", "5.0.0", "4.0.0", "2.0.0"},
+        {"451 4.4.1 no", "4.4.1", "4.4.1", "2.0.0"},
+        {"451 no", "4.0.0", "4.0.0", "2.0.0"},
+        {"250 2.1.5 yes", "5.0.0", "4.0.0", "2.1.5"},
+        {"550", "5.0.0", "4.0.0", "2.0.0"},
+        {"", "5.0.0", "4.0.0", "2.0.0"},
+        {"nonsense", "5.0.0", "4.0.0", "2.0.0"},
+        {"550 2.0.0 what", "5.0.0", "4.0.0", "2.0.0"},
+    };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        print_message("NOTIFY=%s\n", rows[i].notify);
-        assert_int_equal(notice_is_wanted(rows[i].notify), rows[i].wanted);
+        struct notice_recipient recipient = {.reply = text_of(rows[i].reply)};
+        char status[12];
+        print_message("\"%s\"\n", rows[i].reply);
+        notice_status(NOTICE_FAILED, &recipient, status);
+        assert_string_equal(status, rows[i].failed);
+        notice_status(NOTICE_DELAYED, &recipient, status);
+        assert_string_equal(status, rows[i].delayed);
+        notice_status(NOTICE_RELAYED, &recipient, status);
+        assert_string_equal(status, rows[i].delivered);
+        recipient.expired = true;
+        notice_status(NOTICE_FAILED, &recipient, status);
+        assert_string_equal(status, "4.4.7");
     }
 }
 
-static void the_status_comes_from_the_reply(void **state) {
+static void frequent_causes_have_a_plain_sentence(void **state) {
     static const struct {
-        const char *reply, *status;
-    } rows[] = {{"550 5.1.1 no", "5.1.1"},
-                {"550 no", "5.0.0"},
-                {"451 4.4.1 no", "4.4.1"},
-                {"451 no", "4.0.0"},
-                {"554 4.4.7 expired", "4.4.7"},
-                {"550", "5.0.0"},
-                {"", "5.0.0"},
-                {"nonsense", "5.0.0"},
-                {"550 2.0.0 what", "5.0.0"}};
+        const char *status, *words;
+    } rows[] = {
+        {"5.1.1", "no such user"},
+        {"5.1.2", "domain of this address does not exist"},
+        {"5.1.10", "no mail at all"},
+        {"5.2.2", "mailbox is full"},
+        {"4.2.2", "mailbox is full"},
+        {"5.3.4", "too large"},
+        {"5.2.3", "too large"},
+        {"4.4.1", "could not be reached"},
+        {"5.4.6", "in circles"},
+        {"5.7.1", "refuses this message"},
+        {"5.7.26", "refuses this message"},
+        {"4.7.4", "secured connection"},
+        {"5.6.3", "cannot handle"},
+        {"5.1.99", "wrong with this address"},
+        {"5.0.0", ""},
+    };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        char status[12];
-        print_message("\"%s\"\n", rows[i].reply);
-        notice_status(rows[i].reply, status);
-        assert_string_equal(status, rows[i].status);
+        print_message("%s\n", rows[i].status);
+        assert_non_null(strstr(notice_sentence(rows[i].status), rows[i].words));
+        assert_int_equal(notice_sentence(rows[i].status)[0] == '\0', rows[i].words[0] == '\0');
+    }
+}
+
+static void each_kind_says_what_became_of_the_message(void **state) {
+    static const struct {
+        enum notice_kind kind;
+        const char *subject, *words, *status, *never;
+    } rows[] = {
+        {NOTICE_DELAYED, "Subject: Delayed Mail (delivery is still being tried)\r\n",
+         "    It has been tried for 10 minutes so far.\r\n    The mailbox is full.\r\n    Its server said: 452 4.2.2 "
+         "full",
+         "Action: delayed\r\nStatus: 4.2.2\r\nRemote-MTA: dns; mx.far.test\r\nDiagnostic-Code: smtp; 452 4.2.2 full\r\n"
+         "Last-Attempt-Date: Sun, 09 Sep 2001 01:51:40 +0000\r\nWill-Retry-Until: Fri, 14 Sep 2001 01:46:40 +0000\r\n",
+         "not be tried again"},
+        {NOTICE_DELIVERED, "Subject: Mail Delivery Report: delivered\r\n", "was delivered to the recipients",
+         "Action: delivered\r\nStatus: 2.0.0\r\n", "Will-Retry-Until"},
+        {NOTICE_RELAYED, "Subject: Mail Delivery Report: handed on\r\n", "These do not confirm deliveries",
+         "Action: relayed\r\nStatus: 2.0.0\r\nRemote-MTA: dns; mx.far.test\r\n", "mailbox is full"},
+        {NOTICE_EXPANDED, "Subject: Mail Delivery Report: passed on\r\n", "passed on to those that they stand for",
+         "Final-Recipient: rfc822; all@example.test\r\nAction: expanded\r\nStatus: 2.0.0\r\n", "inner@"},
+    };
+    static const struct notice_recipient one[] = {
+        {"coco@far.test", "coco@far.test", "", TEXT_OF("452 4.2.2 full"), true, false}};
+    static const struct notice_recipient alias[] = {
+        {"all@example.test", "inner@far.test", "", TEXT_OF(""), false, false}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct notice notice = sample();
+        struct notice_lengths lengths;
+        struct buffer cargo;
+        print_message("%s", rows[i].subject);
+        notice.kind = rows[i].kind;
+        notice.recipients = rows[i].kind == NOTICE_EXPANDED ? alias : one;
+        notice.count = 1;
+        buffer_init(&cargo, MAXIMUM);
+        assert_true(notice_build(&notice, &cargo, &lengths));
+        assert_true(holds(&cargo, lengths.message, rows[i].subject));
+        assert_true(holds(&cargo, lengths.message, rows[i].words));
+        assert_true(holds(&cargo, lengths.message, rows[i].status));
+        assert_false(holds(&cargo, lengths.message, rows[i].never));
+        buffer_free(&cargo);
+    }
+}
+
+static void a_whole_message_is_returned_as_one(void **state) {
+    struct notice notice = sample();
+    struct notice_lengths lengths;
+    struct buffer cargo;
+    (void)state;
+    notice.original = TEXT("Subject: hello\r\n\r\nThe body.\r\n");
+    notice.whole = true;
+    buffer_init(&cargo, MAXIMUM);
+    assert_true(notice_build(&notice, &cargo, &lengths));
+    assert_true(
+        holds(&cargo, lengths.message,
+              "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: hello\r\n\r\nThe "
+              "body.\r\n\r\n--=_1AbCdE-FgHiJk-Lm--\r\n"));
+    assert_true(holds(&cargo, lengths.message, "the last one holds your message"));
+    buffer_free(&cargo);
+}
+
+static void it_goes_to_all_that_its_addressee_stands_for(void **state) {
+    struct notice notice = sample();
+    struct notice_lengths lengths;
+    struct envelope envelope;
+    struct buffer cargo;
+    (void)state;
+    notice.targets = TEXT("local:coco@example.test remote:me@far.test");
+    buffer_init(&cargo, MAXIMUM);
+    assert_true(notice_build(&notice, &cargo, &lengths));
+    assert_true(envelope_parse(text_from(buffer_text(&cargo), lengths.message + lengths.headers), &envelope));
+    assert_int_equal(envelope.recipient_count, 2);
+    assert_string_equal(envelope.recipients[0].target, "coco@example.test");
+    assert_int_equal(envelope.recipients[0].delivery, DELIVERY_LOCAL);
+    assert_string_equal(envelope.recipients[1].target, "me@far.test");
+    assert_int_equal(envelope.recipients[1].delivery, DELIVERY_REMOTE);
+    assert_string_equal(envelope.recipients[1].to_url, "me@example.test");
+    envelope_free(&envelope);
+    buffer_free(&cargo);
+}
+
+static void the_postmasters_copy_goes_to_the_postmaster(void **state) {
+    struct notice notice = sample();
+    struct notice_lengths lengths;
+    struct envelope envelope;
+    struct buffer cargo;
+    (void)state;
+    notice.copy = true;
+    notice.targets = TEXT("remote:me@far.test");
+    buffer_init(&cargo, MAXIMUM);
+    assert_true(notice_build(&notice, &cargo, &lengths));
+    assert_true(holds(&cargo, lengths.message, "To: <postmaster@example.test>\r\nSubject: Postmaster Copy: "));
+    assert_true(holds(&cargo, lengths.message, "A copy of what <me@example.test> is told"));
+    assert_true(envelope_parse(text_from(buffer_text(&cargo), lengths.message + lengths.headers), &envelope));
+    assert_int_equal(envelope.recipient_count, 1);
+    assert_string_equal(envelope.recipients[0].target, "postmaster@example.test");
+    envelope_free(&envelope);
+    buffer_free(&cargo);
+}
+
+static void the_remote_server_is_named_as_rfc_3464_wants(void **state) {
+    static const struct {
+        const char *host, *field; /* NULL: none */
+    } rows[] = {{"mx.far.test", "Remote-MTA: dns; mx.far.test\r\n"},
+                {"mx.far.test:2525", "Remote-MTA: dns; mx.far.test\r\n"},
+                {"127.0.0.1:24", "Remote-MTA: dns; [127.0.0.1]\r\n"},
+                {"192.0.2.7", "Remote-MTA: dns; [192.0.2.7]\r\n"},
+                {"[2001:db8::1]:25", "Remote-MTA: dns; [IPv6:2001:db8::1]\r\n"},
+                {"/run/lmtp", NULL},
+                {"", NULL}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct notice notice = sample();
+        struct notice_lengths lengths;
+        struct buffer cargo;
+        print_message("%s\n", rows[i].host);
+        notice.host = rows[i].host;
+        buffer_init(&cargo, MAXIMUM);
+        assert_true(notice_build(&notice, &cargo, &lengths));
+        assert_true(holds(&cargo, lengths.message, rows[i].field != NULL ? rows[i].field : "Status: 5.1.1\r\nDiag"));
+        buffer_free(&cargo);
     }
 }
 
@@ -231,8 +390,13 @@ int main(void) {
         cmocka_unit_test(a_notice_always_fits_into_one_message),
         cmocka_unit_test(headers_are_quoted_up_to_their_limit_in_whole_fields),
         cmocka_unit_test(nothing_from_outside_can_end_a_line),
-        cmocka_unit_test(notices_are_made_only_when_asked_for),
-        cmocka_unit_test(the_status_comes_from_the_reply),
+        cmocka_unit_test(the_status_comes_from_the_reply_in_the_class_of_its_kind),
+        cmocka_unit_test(frequent_causes_have_a_plain_sentence),
+        cmocka_unit_test(each_kind_says_what_became_of_the_message),
+        cmocka_unit_test(a_whole_message_is_returned_as_one),
+        cmocka_unit_test(it_goes_to_all_that_its_addressee_stands_for),
+        cmocka_unit_test(the_postmasters_copy_goes_to_the_postmaster),
+        cmocka_unit_test(the_remote_server_is_named_as_rfc_3464_wants),
     };
     setenv("TZ", "UTC", 1);
     tzset();
