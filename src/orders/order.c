@@ -19,10 +19,15 @@ static const struct {
     order_verb *run;
     bool recorded;
 } verbs[] = {
-    {"queue retry", order_queue_retry, true},           {"queue hold", order_queue_hold, true},
-    {"queue release", order_queue_release, true},       {"queue bounce", order_queue_bounce, true},
-    {"queue remove", order_queue_remove, true},         {"contacts lock", order_contacts_lock, true},
-    {"contacts forgive", order_contacts_forgive, true}, {"ping", ping, false},
+    {"queue retry", order_queue_retry, true},
+    {"queue hold", order_queue_hold, true},
+    {"queue release", order_queue_release, true},
+    {"queue bounce", order_queue_bounce, true},
+    {"queue remove", order_queue_remove, true},
+    {"contacts lock", order_contacts_lock, true},
+    {"contacts forgive", order_contacts_forgive, true},
+    {"tls forgive", order_tls_forgive, true},
+    {"ping", ping, false},
 };
 
 enum exit_status order_failed(struct order *order) {

@@ -40,4 +40,6 @@ enum exit_status order_failed(struct order *order);
 order_verb order_queue_hold, order_queue_release, order_queue_retry, order_queue_bounce, order_queue_remove;
 /* contacts.c. argument: a contact's name, or "all" to forgive; detail: seconds to lock out. */
 order_verb order_contacts_lock, order_contacts_forgive;
+/* tls.c. argument: a domain, or "all". */
+order_verb order_tls_forgive;
 #endif

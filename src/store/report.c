@@ -38,6 +38,7 @@ bool report_run(struct database *database, enum report_kind kind, const char *ke
         [REPORT_ADDRESS] = STATEMENT_REPORT_ADDRESS,
         [REPORT_FROM_CONTACT] = STATEMENT_REPORT_FROM_CONTACT,
         [REPORT_STATES] = STATEMENT_REPORT_STATES,
+        [REPORT_TLS] = STATEMENT_REPORT_TLS,
     };
     struct sqlite3_stmt *statement = key != NULL ? statement_query(database, names[kind], BINDS(bind_string(key)))
                                                  : statement_query(database, names[kind], BINDS_NONE);

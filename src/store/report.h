@@ -15,6 +15,7 @@ enum report_kind {
     REPORT_ADDRESS,       /* key: an address, as sender or recipient */
     REPORT_FROM_CONTACT,  /* key: remote_ip */
     REPORT_STATES,        /* how many parcels in which state; no key */
+    REPORT_TLS,           /* what destinations have shown of TLS; no key */
     REPORT_KINDS
 };
 enum report_value { REPORT_TEXT, REPORT_NUMBER, REPORT_NULL };

@@ -163,6 +163,11 @@ static const char *const statements[STATEMENTS] = {
                                       " ORDER BY p.id DESC LIMIT 200",
     [STATEMENT_REPORT_STATES] = "SELECT state, count(*) AS parcels, min(created_at) AS oldest FROM parcels"
                                 " GROUP BY state ORDER BY state",
+    [STATEMENT_REPORT_TLS] = "SELECT destination, tls, tls_at FROM destinations WHERE tls <> '' ORDER BY destination",
+    [STATEMENT_TLS_FORGIVE] = "UPDATE destinations SET tls = '', tls_at = NULL, failures = 0, retry_at = NULL,"
+                              " updated_at = ?1 WHERE destination = ?2 AND tls <> ''",
+    [STATEMENT_TLS_FORGIVE_ALL] = "UPDATE destinations SET tls = '', tls_at = NULL, failures = 0, retry_at = NULL,"
+                                  " updated_at = ?1 WHERE tls <> ''",
 };
 
 const char *statement_text(enum statement_name name) {

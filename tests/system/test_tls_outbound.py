@@ -1,0 +1,145 @@
+"""TLS with other servers: opportunistic, required, verified for each destination; what a destination has shown is
+remembered, and its sudden absence puts mail off until an operator forgives it."""
+import os
+import re
+import shutil
+import tempfile
+
+import pytest
+
+from lib.certificates import certificate
+from lib.fake_server import FakeServer
+from lib.instance import Instance
+from lib.messages import message
+from lib.postfix import Postfix
+from lib.waiting import wait_for
+from lib.world import World
+
+HOST = "mx.remembered.test"  # the only name that the test certificate is for
+
+
+@pytest.fixture(scope="module")
+def world():
+    """One that trusts the certificate of HOST."""
+    folder = tempfile.mkdtemp(prefix="parcelpost-tls-")
+    try:
+        good = certificate(folder, HOST)
+        os.mkdir(os.path.join(folder, "other"))
+        with World(environment={"SSL_CERT_FILE": good[0]}) as made:
+            made.good, made.unknown = good, certificate(os.path.join(folder, "other"), "mail.example.test")
+            yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def exchanger_named(world, name, **behaviour):
+    """The exchanger of a domain, under the name that the good certificate is for: (domain, exchanger)."""
+    one = world.exchanger(**behaviour)
+    world.server.write_zone({name: [{"MX": [10, HOST]}], HOST: [{"A": one.host}]})
+    return one
+
+
+def send(world, domain, marker, state="delivered"):
+    """The parcel and its attempts, once it is in that state."""
+    mail_id = world.submit(f"friend@{domain}", message(marker))
+    row, = world.parcels(mail_id, state).values()
+    return row, world.attempts(mail_id)
+
+
+# Opportunistic.
+
+def test_a_certificate_that_nobody_vouches_for_is_used_and_told(world, marker):
+    sink = world.exchanger(certificate=world.unknown)
+    _, (attempt,) = send(world, world.domain([10, sink]), marker)
+    assert sink.messages[0].tls
+    assert re.fullmatch(r"TLSv1\.[23] \S+ unverified: self-signed certificate", attempt["tls"]), attempt["tls"]
+
+
+def test_a_certificate_for_the_exchangers_name_is_verified(world, marker):
+    sink = exchanger_named(world, "verified.test", certificate=world.good)
+    _, (attempt,) = send(world, "verified.test", marker)
+    assert sink.messages[0].tls and re.fullmatch(r"TLSv1\.[23] \S+ verified", attempt["tls"]), attempt["tls"]
+
+
+def test_a_certificate_for_another_name_is_not_verified(world, marker):
+    sink = world.exchanger(certificate=world.good)
+    _, (attempt,) = send(world, world.domain([10, sink]), marker)
+    assert attempt["tls"].endswith("unverified: hostname mismatch"), attempt["tls"]
+
+
+def test_a_failed_handshake_falls_back_to_plain_text_where_nothing_is_remembered(world, marker):
+    sink = world.exchanger(certificate=world.good, tls_garbage=True)
+    _, (attempt,) = send(world, world.domain([10, sink]), marker)
+    assert len(sink.sessions) == 2 and sink.messages[0].tls == ""
+    assert attempt["tls"].startswith("none: handshake failed: "), attempt["tls"]
+
+
+# Remembered.
+
+def test_forgiving_wants_a_domain_that_is_remembered(world):
+    assert world.server.command("tls", "forgive", "no such domain", check=False) == (64, 'parcelpost: "no such domain" is not a domain\n')
+    status, words = world.server.command("tls", "forgive", "unknown.test", check=False)
+    assert status == 67 and words == "parcelpost: nothing is remembered of the TLS of unknown.test\n"
+
+
+def test_what_is_remembered_is_listed_and_forgiven(world):
+    """One domain, then all; each change is recorded."""
+    for domain, tls in (("a.listed.test", "offered"), ("b.listed.test", "verified"), ("c.listed.test", "")):
+        world.server.edit("insert into destinations (destination, tls, tls_at, updated_at) values (?, ?, '2026-11-22 01:02:03', datetime('now'))",
+                          domain, tls)
+    table = world.server.command("tls", "list")
+    assert re.search(r"^a\.listed\.test +offered +2026-11-22 01:02:03", table, re.M) and "b.listed.test  verified" in table
+    assert "c.listed.test" not in table
+    words = world.server.command("tls", "forgive", "a.listed.test")
+    assert words == "1 domain forgiven; to try its mail now: parcelpost queue retry domain=a.listed.test\n"
+    assert "a.listed.test" not in world.server.command("tls", "list") and "b.listed.test" in world.server.command("tls", "list")
+    assert re.fullmatch(r"\d+ domains? forgiven\n", world.server.command("tls", "forgive", "all"))
+    assert "listed.test" not in world.server.command("tls", "list")
+    assert world.server.sql("select 1 from operator_changes where what = 'tls forgive a.listed.test'")
+
+
+# Routes say what they want, and what they lead to is the operator's word: nothing is remembered of it.
+
+def test_a_route_with_a_host_is_not_measured_by_what_the_domain_has_shown(marker):
+    with FakeServer() as relay, Instance(extra=f'route "*" {{ host = "{relay.endpoint}" }}') as server:
+        server.edit("insert into destinations (destination, tls, tls_at, updated_at) values ('far.test', 'verified', datetime('now'), datetime('now'))")
+        with server.talk("internal") as client:
+            client.ehlo()
+            mail_id = client.mail("coco@example.test", "friend@far.test", message(marker)).text.partition("id=")[2]
+        server.wait_parcels(mail_id, "delivered")
+        assert relay.messages[0].tls == ""
+
+
+@pytest.fixture
+def postfix(world):
+    if os.geteuid() != 0 or not os.path.exists("/usr/sbin/postfix"):
+        pytest.skip("needs root and the package postfix")
+    folder = tempfile.mkdtemp(prefix="parcelpost-postfix-")
+    os.chmod(folder, 0o755)
+    try:
+        with Postfix(folder, "postfix.test", world.good) as running:
+            yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("level, host, state, tls", [
+    ("opportunistic", "127.0.0.1", "delivered", r"TLSv1\.3 \S+ unverified: .*"),
+    ("required", "127.0.0.1", "delivered", r"TLSv1\.3 \S+ unverified: .*"),
+    ("verified", "127.0.0.1", "deferred", r"TLSv1\.3 \S+ unverified: .*"),
+    ("verified", HOST, "delivered", r"TLSv1\.3 \S+ verified"),
+])
+def test_a_route_says_how_much_tls_there_must_be(world, postfix, marker, level, host, state, tls):
+    """With Postfix at the other end."""
+    extra = f'route "postfix.test" {{\n host = "{host}:{postfix.port}"\n tls = {level}\n}}'
+    with Instance(extra=extra, environment={"SSL_CERT_FILE": world.good[0]}, zone={HOST: [{"A": "127.0.0.1"}]}) as server:
+        with server.talk("internal") as client:
+            client.ehlo()
+            mail_id = client.mail("coco@example.test", "friend@postfix.test", message(marker)).text.partition("id=")[2]
+        row, = server.wait_parcels(mail_id, state)
+        attempt = server.sql("select attempts.* from attempts join parcels on parcels.id = parcel_id where mail_id = ?", mail_id)[-1]
+        assert re.fullmatch(tls, attempt["tls"]), attempt["tls"]
+        if state == "deferred":
+            assert row["delivery_msg"].startswith("451 4.7.5 TLS handshake failed: the certificate is not verified"), row["delivery_msg"]
+        else:
+            wait_for(lambda: any(marker.encode() in one for one in postfix.mails()), "the mail in Postfix", explain=postfix.log_text)
