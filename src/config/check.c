@@ -60,6 +60,25 @@ static void complete_names(struct config *config) {
     (void)buffer_format(&postmaster, "postmaster@%s", config->local_domains.items[0]);
     set_default(&config->postmaster, buffer_string(&postmaster));
     buffer_free(&postmaster);
+    set_default(&config->srs_domain, config->local_domains.items[0]);
+    text_lower(config->srs_domain);
+}
+
+/* Beside users.db: the same user reads both. */
+static void complete_secret(struct config *config) {
+    const char *slash = strrchr(config->users_database, '/');
+    size_t parent = slash != NULL ? (size_t)(slash - config->users_database) + 1 : 0;
+    struct buffer path;
+
+    buffer_init(&path, PATH_MAX + 64);
+    (void)buffer_append(&path, config->users_database, parent);
+    (void)buffer_append_string(&path, "srs.secret");
+    set_default(&config->srs_secret_file, buffer_string(&path));
+    buffer_free(&path);
+}
+
+static bool is_delimiter(const char *value) {
+    return is_empty(value) || (value[1] == '\0' && strchr("+-=_.#", value[0]) != NULL);
 }
 
 static void check_names(struct reading *reading) {
@@ -68,6 +87,8 @@ static void check_names(struct reading *reading) {
 
     if (address_parse(text_of(config->postmaster), false, &address) != ADDRESS_OK)
         complain(reading, "postmaster", "an address such as postmaster@example.test", "is no address");
+    if (!is_delimiter(config->recipient_delimiter))
+        complain(reading, "recipient_delimiter", "one of + - = _ . # or empty", "is none");
     if (is_empty(config->user_name) || is_empty(config->network_user) || is_empty(config->auth_user) ||
         is_empty(config->key_user))
         complain(reading, "user_name", "names of system users", "user_name, network_user, auth_user, key_user: empty");
@@ -330,6 +351,7 @@ void config_complete(struct reading *reading) {
     complete_names(reading->config);
     complete_listens(reading);
     complete_maildir(reading->config);
+    complete_secret(reading->config);
     complete_schedule(&reading->config->retry_schedule, &reading->config->retry_seconds, &reading->config->retry_count);
     check_names(reading);
     check_delivery(reading);

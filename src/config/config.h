@@ -65,6 +65,10 @@ struct config {
     /* identity */
     char *server_title, *server_name, *postmaster;
     struct config_strings local_domains;
+    /* names */
+    char *recipient_delimiter; /* one character, or "" */
+    long expansion_maximum;
+    char *srs_domain, *srs_secret_file;
     /* ports and listeners */
     struct config_listen *listens;
     size_t listen_count;

@@ -34,6 +34,15 @@ const struct config_key config_keys[] = {
     {ROW(local_domains, KEY_DOMAINS, ""), .derived = "the server's name",
      .help = "The domains whose mail is ours; more can be added to the table domains."},
 
+    {ROW(recipient_delimiter, KEY_TEXT, "+"), .heading = "Names",
+     .help = "The character between a user and a tag: user+tag is user where nobody has the whole name; empty for none."},
+    {ROW(expansion_maximum, KEY_NUMBER, "10000"), BETWEEN(1, 20000),
+     .help = "Addresses that aliases may make of the recipients of one message."},
+    {ROW(srs_domain, KEY_DOMAIN, ""), .derived = "the first of local_domains",
+     .help = "The domain of the senders that forwarded mail of strangers gets (SRS), so that SPF of their own does not fail."},
+    {ROW(srs_secret_file, KEY_PATH, ""), .derived = "srs.secret beside users_database",
+     .help = "The secret of those senders, made at the first start; the first line signs, up to three older ones are still believed."},
+
     {ROW(standard_mail_port, KEY_NUMBER, "25"), BETWEEN(0, 65535), .heading = "Ports and addresses",
      .help = "The port for mail from strangers (role mx); 0 for none."},
     {ROW(internal_submit_port, KEY_NUMBER, "467"), BETWEEN(0, 65535),

@@ -29,15 +29,35 @@ static bool ask(int service, uint32_t kind, const void *question, int fd, uint32
 
 /* ---- lookup ---- */
 
-enum address_standing ask_address(int lookup, const char *address, char *canonical, size_t size) {
-    struct lookup_address question = {.address = text_of(address)};
-    struct lookup_address_answer answer;
+static uint32_t count_targets(struct text list) {
+    struct address_target target;
+    uint32_t count = 0;
+    bool bad = false;
 
-    (void)text_copy(canonical, size, TEXT_NONE);
-    if (!ask(lookup, LOOKUP_ADDRESS, &question, -1, LOOKUP_ADDRESS_ANSWER, &answer, LOOKUP_LIMIT))
-        return STANDING_TEMPFAIL;
-    if (!text_copy(canonical, size, answer.canonical))
-        return STANDING_TEMPFAIL;
+    while (list_next_target(&list, &target, &bad))
+        count++;
+    return count;
+}
+
+/* A long list of targets comes in several answers. */
+enum address_standing ask_address(int lookup, const char *address, const char *sender, struct address_known *known) {
+    struct lookup_address question = {.address = text_of(address), .sender = text_of(sender)};
+    struct lookup_address_answer answer = {.more = 0};
+
+    known->canonical[0] = '\0';
+    if (known->targets != NULL)
+        buffer_clear(known->targets);
+    do {
+        uint32_t before = question.skip;
+        if (!ask(lookup, LOOKUP_ADDRESS, &question, -1, LOOKUP_ADDRESS_ANSWER, &answer, LOOKUP_LIMIT) ||
+            !text_copy(known->canonical, sizeof known->canonical, answer.canonical))
+            return STANDING_TEMPFAIL;
+        if (known->targets == NULL)
+            break;
+        question.skip += count_targets(answer.targets);
+        if (!buffer_append_text(known->targets, answer.targets) || (answer.more != 0 && question.skip == before))
+            return STANDING_TEMPFAIL;
+    } while (answer.more != 0);
     return (enum address_standing)answer.standing;
 }
 

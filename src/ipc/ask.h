@@ -24,7 +24,12 @@ bool dns_question_next(struct text *rest, struct dns_record *record);
 enum dns_status dns_lookup(int resolver, const char *name, enum dns_type type, struct dns_question *question);
 
 /* lookup */
-enum address_standing ask_address(int lookup, const char *address, char *canonical, size_t size);
+struct address_known {      /* what lookup says of an address */
+    char canonical[512];    /* the user's own address, or the alias's */
+    struct buffer *targets; /* NULL, or: gets the list of struct address_target */
+};
+/* sender: the reverse-path, "" for none; forwarded mail may get another in its place. */
+enum address_standing ask_address(int lookup, const char *address, const char *sender, struct address_known *known);
 enum login_outcome ask_login(int lookup, struct text user, struct text password, char *account, size_t size);
 enum login_outcome ask_may_send(int lookup, const char *account, const char *address);
 /* ledger: false when the ledger is gone */

@@ -156,11 +156,13 @@ static const struct channel_field control_answer_fields[] = {
 static const struct channel_field lookup_address_fields[] = {
     BYTES(lookup_address, address, ADDRESS_MAXIMUM),
     BYTES(lookup_address, sender, ADDRESS_MAXIMUM),
+    NUMBER(lookup_address, skip, 0),
 };
 static const struct channel_field lookup_address_answer_fields[] = {
     NUMBER(lookup_address_answer, standing, STANDING_TEMPFAIL),
     BYTES(lookup_address_answer, canonical, ADDRESS_MAXIMUM),
-    BYTES(lookup_address_answer, targets, LIST_MAXIMUM),
+    BYTES(lookup_address_answer, targets, TARGETS_MAXIMUM),
+    NUMBER(lookup_address_answer, more, 1),
 };
 static const struct channel_field lookup_login_fields[] = {
     BYTES(lookup_login, user, LINE_MAXIMUM),

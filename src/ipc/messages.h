@@ -6,6 +6,7 @@
 #define IPC_MESSAGES_H
 #include "ipc/channel.h"
 
+#define TARGETS_MAXIMUM (64u * 1024) /* of one LOOKUP_ADDRESS_ANSWER; more are asked for */
 #define NOTICES_MAXIMUM (88u * 1024) /* all of one MAIL_RESULT, which has up to 100 results beside them */
 
 enum message_kind {
@@ -191,17 +192,20 @@ enum address_standing {
     STANDING_REMOTE,  /* not in a domain of ours */
     STANDING_MEMBER,  /* a user of ours; canonical says where it goes */
     STANDING_UNKNOWN, /* our domain, no such user */
+    STANDING_RETURN,  /* a sender that we rewrote (SRS): mail to it goes back to him */
     STANDING_TEMPFAIL /* the lookup could not be made */
 };
 struct lookup_address {
     struct text address;
     struct text
-        sender; /* the reverse-path that forwarding may have to rewrite (SRS); "" for <> or when nothing is sent */
+        sender;    /* the reverse-path that forwarding may have to rewrite (SRS); "" for <> or when nothing is sent */
+    uint32_t skip; /* targets that the asker has already */
 };
 struct lookup_address_answer {
     uint32_t standing;
-    struct text canonical; /* STANDING_MEMBER: the user's own address, or the alias's */
-    struct text targets;   /* STANDING_MEMBER: a list of struct address_target, where mail to it goes */
+    struct text canonical; /* MEMBER, RETURN: the user's own address, or the alias's */
+    struct text targets;   /* MEMBER, RETURN: a list of struct address_target, where mail to it goes */
+    uint32_t more;         /* 1: there are more targets than fitted */
 };
 enum login_outcome { LOGIN_OK, LOGIN_REFUSED, LOGIN_TEMPFAIL };
 struct lookup_login {

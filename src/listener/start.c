@@ -44,7 +44,10 @@ static enum exit_status find_users(struct supervisor *supervisor, struct buffer 
 
 static enum exit_status make_directories(struct supervisor *supervisor, struct buffer *error) {
     enum exit_status result = startup_directories(supervisor->config, &supervisor->users, error);
-    return result == EXIT_STATUS_OK ? startup_users_database(supervisor->config, &supervisor->users, error) : result;
+    if (result == EXIT_STATUS_OK) {
+        result = startup_users_database(supervisor->config, &supervisor->users, error);
+    }
+    return result == EXIT_STATUS_OK ? startup_srs_secret(supervisor->config, &supervisor->users, error) : result;
 }
 
 static enum exit_status take_lock(struct supervisor *supervisor, struct buffer *error) {

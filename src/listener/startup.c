@@ -4,6 +4,7 @@
 #include "listener/startup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "store/database.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -107,6 +108,33 @@ enum exit_status startup_users_database(const struct config *config, const struc
         return EXIT_STATUS_CANT_CREATE;
     }
     return EXIT_STATUS_OK;
+}
+
+enum exit_status startup_srs_secret(const struct config *config, const struct system_users *users,
+                                    struct buffer *error) {
+    static const char digits[] = "0123456789abcdef";
+    unsigned char random[24];
+    char line[2 * sizeof random + 1];
+    if (access(config->srs_secret_file, F_OK) == 0) {
+        return EXIT_STATUS_OK;
+    }
+    random_fill(random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++) {
+        line[2 * i] = digits[random[i] >> 4];
+        line[2 * i + 1] = digits[random[i] & 15];
+    }
+    line[sizeof line - 1] = '\n';
+    int fd = open(config->srs_secret_file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool made = fd >= 0 && file_write_all(fd, line, sizeof line) && fsync(fd) == 0 &&
+                (!users->lookup.known || fchown(fd, users->lookup.uid, users->lookup.gid) == 0);
+    if (!made) {
+        buffer_format(error, "srs_secret_file \"%s\" cannot be made: %s", config->srs_secret_file, strerror(errno));
+        (void)(fd >= 0 && unlink(config->srs_secret_file) == 0);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return made ? EXIT_STATUS_OK : EXIT_STATUS_CANT_CREATE;
 }
 
 void startup_raise_descriptor_limit(void) {

@@ -31,6 +31,9 @@ enum exit_status startup_control_socket(const struct config *config, const struc
 /* users.db with its tables, of the lookup's user, when there is none yet. */
 enum exit_status startup_users_database(const struct config *config, const struct system_users *users,
                                         struct buffer *error);
+/* srs_secret_file with a random secret, of the lookup's user, when there is none yet. */
+enum exit_status startup_srs_secret(const struct config *config, const struct system_users *users,
+                                    struct buffer *error);
 /* As many descriptors as the system lets us have: a connection needs some in several processes. */
 void startup_raise_descriptor_limit(void);
 #endif

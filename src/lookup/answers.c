@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * Who is local, who may log in, who may send as whom. Called by the handlers of lookup.c, as parcelpost-auth, with
+ * Who is a user, who may log in, who may send as whom. Called by the handlers of lookup.c, as parcelpost-auth, with
  * addresses and passwords of strangers. A database that cannot be asked gives the temporary outcome, never "unknown".
  */
 #include "lookup/answers.h"
 #include "base/log.h"
+#include "lookup/alias.h"
 #include "lookup/password.h"
 #include "store/users.h"
 #include <string.h>
 
 #define CANDIDATES_MAXIMUM 64u /* users with one local part that are looked at */
 
-static const struct text postmaster_part = {"postmaster", sizeof "postmaster" - 1};
-
-static size_t at_sign(struct text address) {
+size_t address_at(struct text address) {
     size_t at = address.length;
     while (at > 0 && address.data[at - 1] != '@') {
         at--;
@@ -20,7 +19,7 @@ static size_t at_sign(struct text address) {
     return at > 0 ? at - 1 : address.length;
 }
 
-static enum users_found local_domain(struct lookup *lookup, struct text domain) {
+enum users_found local_domain(struct lookup *lookup, struct text domain) {
     if (source_refresh(&lookup->main) != SOURCE_OPEN) {
         return USERS_ERROR;
     }
@@ -31,8 +30,7 @@ static enum users_found local_domain(struct lookup *lookup, struct text domain) 
     return found;
 }
 
-/* A server without users.db has no users yet. */
-static enum users_found find_user(struct lookup *lookup, struct text address, char canonical[ANSWER_ADDRESS_SIZE]) {
+enum users_found find_user(struct lookup *lookup, struct text address, char canonical[ANSWER_ADDRESS_SIZE]) {
     switch (source_refresh(&lookup->users)) {
     case SOURCE_ABSENT:
         return USERS_NO;
@@ -48,34 +46,6 @@ static enum users_found find_user(struct lookup *lookup, struct text address, ch
     return found;
 }
 
-static enum address_standing standing_of_postmaster(const struct lookup *lookup, char canonical[ANSWER_ADDRESS_SIZE]) {
-    (void)text_copy(canonical, ANSWER_ADDRESS_SIZE, text_of(lookup->postmaster));
-    return canonical[0] != '\0' ? STANDING_MEMBER : STANDING_UNKNOWN;
-}
-
-/* RFC 5321 4.5.1: postmaster is accepted in every local domain, and without one. A user of that name comes first. */
-enum address_standing answer_address(struct lookup *lookup, struct text address, char canonical[ANSWER_ADDRESS_SIZE]) {
-    size_t at = at_sign(address);
-    struct text local = text_first(address, at), domain = text_from(address, at + 1);
-    bool postmaster = text_equal_nocase(local, postmaster_part);
-    canonical[0] = '\0';
-    if (domain.length == 0) {
-        return postmaster ? standing_of_postmaster(lookup, canonical) : STANDING_REMOTE;
-    }
-    enum users_found found = local_domain(lookup, domain);
-    if (found != USERS_YES) {
-        return found == USERS_NO ? STANDING_REMOTE : STANDING_TEMPFAIL;
-    }
-    found = find_user(lookup, address, canonical);
-    if (found == USERS_YES) {
-        return STANDING_MEMBER;
-    }
-    if (postmaster) {
-        return standing_of_postmaster(lookup, canonical);
-    }
-    return found == USERS_NO ? STANDING_UNKNOWN : STANDING_TEMPFAIL;
-}
-
 struct candidates { /* users with one local part, in local domains */
     struct lookup *lookup;
     char *account;
@@ -86,7 +56,7 @@ struct candidates { /* users with one local part, in local domains */
 static void take_candidate(void *context, const char *address, const char *updated_at) {
     struct candidates *candidates = context;
     struct text text = text_of(address);
-    enum users_found found = local_domain(candidates->lookup, text_from(text, at_sign(text) + 1));
+    enum users_found found = local_domain(candidates->lookup, text_from(text, address_at(text) + 1));
     (void)updated_at;
     candidates->failed = candidates->failed || found == USERS_ERROR;
     if (found == USERS_YES) {
@@ -97,7 +67,7 @@ static void take_candidate(void *context, const char *address, const char *updat
 
 /* The account that a login name means: an address, or a local part that is alone of its kind. */
 static enum users_found find_login(struct lookup *lookup, struct text user, char account[ANSWER_ADDRESS_SIZE]) {
-    if (at_sign(user) < user.length) {
+    if (address_at(user) < user.length) {
         return find_user(lookup, user, account);
     }
     switch (source_refresh(&lookup->users)) {
@@ -170,19 +140,28 @@ enum login_outcome answer_login(struct lookup *lookup, struct text user, struct 
     return outcome;
 }
 
+/* A list is nobody's own address: mail to it is not mail to its members. */
+static bool leads_to(const struct targets *targets, struct text account) {
+    for (size_t i = 0; i < targets->count; i++) {
+        const struct target *target = &targets->items[i];
+        if (target->delivery == DELIVERY_LOCAL && target->sender[0] == '\0' &&
+            text_equal(text_of(target->address), account)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum login_outcome answer_may_send(struct lookup *lookup, struct text account, struct text address) {
     char canonical[ANSWER_ADDRESS_SIZE];
+    struct targets targets;
     if (address.length == 0) {
         return LOGIN_OK;
     }
-    switch (answer_address(lookup, address, canonical)) {
-    case STANDING_MEMBER:
-        return text_equal(text_of(canonical), account) ? LOGIN_OK : LOGIN_REFUSED;
-    case STANDING_TEMPFAIL:
-        return LOGIN_TEMPFAIL;
-    case STANDING_REMOTE:
-    case STANDING_UNKNOWN:
-        break;
-    }
-    return LOGIN_REFUSED;
+    targets_init(&targets, lookup, account);
+    enum address_standing standing = alias_follow(&targets, address, canonical);
+    bool own = leads_to(&targets, account) || text_equal(text_of(canonical), account) ||
+               (find_user(lookup, address, canonical) == USERS_YES && text_equal(text_of(canonical), account));
+    targets_free(&targets);
+    return own ? LOGIN_OK : standing == STANDING_TEMPFAIL ? LOGIN_TEMPFAIL : LOGIN_REFUSED;
 }

@@ -2,18 +2,32 @@
  * What lookup answers, as functions without sockets. Private to this folder. */
 #ifndef LOOKUP_ANSWERS_H
 #define LOOKUP_ANSWERS_H
+#include "config/config.h"
 #include "ipc/messages.h"
 #include "lookup/sources.h"
+#include "lookup/srs.h"
+#include "store/users.h"
 #define ANSWER_ADDRESS_SIZE 512
 struct lookup {
     const char *postmaster; /* where mail for every postmaster goes */
+    const char *delimiter;  /* between a user and a tag; NULL, "": none */
+    bool tag_goes_on;       /* local mail goes to an LMTP server, which gets the tag */
+    const struct config_transport *transports;
+    size_t transport_count;
+    size_t expansion_maximum; /* 0: no limit */
+    struct srs srs;
     struct source main, users;
 };
-/* LOOKUP_ADDRESS: what this address is to us. canonical: where its mail goes, for members. */
-enum address_standing answer_address(struct lookup *lookup, struct text address, char canonical[ANSWER_ADDRESS_SIZE]);
+/* Where the '@' stands: the last one; the length when there is none. */
+size_t address_at(struct text address);
+/* Is this domain ours? An error is logged. */
+enum users_found local_domain(struct lookup *lookup, struct text domain);
+/* The user of exactly this name. A server without users.db has no users yet. An error is logged. */
+enum users_found find_user(struct lookup *lookup, struct text address, char canonical[ANSWER_ADDRESS_SIZE]);
 /* LOOKUP_LOGIN: user is an address, or a local part that exactly one local domain has. account: the canonical login. */
 enum login_outcome answer_login(struct lookup *lookup, struct text user, struct text password,
                                 char account[ANSWER_ADDRESS_SIZE]);
-/* LOOKUP_MAY_SEND: does mail for this address go to that account? The null sender is anybody's. */
+/* LOOKUP_MAY_SEND: is this address the account's own, or does mail for it go to that account, other than by a list? The
+ * null sender is anybody's. */
 enum login_outcome answer_may_send(struct lookup *lookup, struct text account, struct text address);
 #endif

@@ -12,7 +12,9 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "ipc/service.h"
+#include "lookup/alias.h"
 #include "lookup/answers.h"
+#include "lookup/srs_secret.h"
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,13 +26,21 @@ struct worker {
 
 static bool handle_address(void *context, struct service_peer *peer, struct channel_message *message) {
     struct worker *worker = context;
+    const struct lookup_address *question = &message->values->lookup_address;
     char canonical[ANSWER_ADDRESS_SIZE];
+    struct targets targets;
+    struct buffer list;
+    buffer_init(&list, TARGETS_MAXIMUM);
     alarm(worker->timeout);
-    enum address_standing standing =
-        answer_address(&worker->lookup, message->values->lookup_address.address, canonical);
+    targets_init(&targets, &worker->lookup, question->sender);
+    enum address_standing standing = alias_follow(&targets, question->address, canonical);
+    bool more = targets_pack(&targets, question->skip, &list);
     alarm(0);
-    const struct lookup_address_answer answer = {.standing = standing, .canonical = text_of(canonical)};
+    const struct lookup_address_answer answer = {
+        .standing = standing, .canonical = text_of(canonical), .targets = buffer_text(&list), .more = more};
     service_answer(peer, LOOKUP_ADDRESS_ANSWER, message->serial, &answer, -1);
+    targets_free(&targets);
+    buffer_free(&list);
     return true;
 }
 
@@ -81,8 +91,17 @@ static void let_alarm_end_us(void) {
     (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
 
-static void open_sources(struct lookup *lookup, const struct config *config) {
+static void take_settings(struct lookup *lookup, const struct config *config) {
     lookup->postmaster = config->postmaster != NULL ? config->postmaster : "";
+    lookup->delimiter = config->recipient_delimiter;
+    lookup->tag_goes_on = config->local_transport != NULL && strcmp(config->local_transport, "lmtp") == 0;
+    lookup->transports = config->transports;
+    lookup->transport_count = config->transport_count;
+    lookup->expansion_maximum = (size_t)config->expansion_maximum;
+    srs_secret_read(&lookup->srs, config->srs_domain, config->srs_secret_file);
+}
+
+static void open_sources(struct lookup *lookup, const struct config *config) {
     source_init(&lookup->main, config->database, DATABASE_MAIN);
     source_init(&lookup->users, config->users_database, DATABASE_USERS);
     if (source_refresh(&lookup->main) == SOURCE_ABSENT) {
@@ -100,6 +119,7 @@ _Noreturn void lookup_main(const struct process_start *start) {
     struct service *service = service_new(&definition, start->hub, &worker);
     privilege_drop(&start->user, NULL);
     let_alarm_end_us();
+    take_settings(&worker.lookup, start->config);
     open_sources(&worker.lookup, start->config);
     service_run(service);
 }

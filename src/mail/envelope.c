@@ -59,6 +59,11 @@ struct envelope_recipient *envelope_add(struct envelope *envelope, struct text t
     return recipient;
 }
 
+bool envelope_is_forwarded(const struct envelope_recipient *recipient) {
+    return recipient->delivery == DELIVERY_REMOTE &&
+           !text_equal_nocase(text_of(recipient->to_url), text_of(recipient->target));
+}
+
 static const char *const delivery_names[] = {
     [DELIVERY_NONE] = "none",
     [DELIVERY_LOCAL] = "local",

@@ -65,6 +65,8 @@ void envelope_set(char **string, struct text value);
 /* Appends a recipient; all but delivery copied. */
 struct envelope_recipient *envelope_add(struct envelope *envelope, struct text to_url, struct text target,
                                         enum envelope_delivery delivery);
+/* True when an alias of ours sends its mail on to another server. */
+bool envelope_is_forwarded(const struct envelope_recipient *recipient);
 /* Appends the text form; false past the buffer's maximum. Tabs, CR, LF, NUL in values are refused (false). */
 bool envelope_format(struct envelope *envelope, struct buffer *text);
 /* Strict: unknown keys are skipped, anything malformed gives false. Everything in *envelope is owned by the caller. */

@@ -62,6 +62,8 @@ static bool is_refused(const struct session *session, const struct data_reading 
         reply_set(reply, 451, "4.3.0", "%s error: unable to save the message id=%s", name, session->mail_id);
     else if (header_count(message_header(message), "Received") > (unsigned long)session->config->received_maximum)
         reply_set(reply, 554, "5.4.6", "too many hops: this message goes in circles"); /* RFC 5321 6.3 */
+    else if (transaction_goes_in_circles(&session->transaction))
+        reply_set(reply, 554, "5.4.6", "this message was forwarded from here before: it goes in circles");
     else
         return false;
     return true;

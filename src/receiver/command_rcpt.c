@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * RCPT: one more recipient, accepted or refused on its own. Called by the dispatcher within a transaction, confined. */
+#include "base/log.h"
 #include "mail/dsn.h"
 #include "receiver/command.h"
 #include "receiver/facts.h"
@@ -49,18 +50,17 @@ static const struct rule *evaluate(struct session *session, struct recipient *re
     struct rule_facts *facts = &session->facts;
 
     facts->recipient = &recipient->address;
-    facts->recipient_count = session->transaction.envelope.recipient_count;
+    facts->recipient_count = session->transaction.accepted;
     facts_forget(session, FACT_RECIPIENT_STANDING | FACT_RECIPIENT_DOMAIN);
     const struct rule *rule = rule_evaluate(session, RULE_RCPT, reply);
     facts->recipient = NULL;
-    recipient->delivery = facts->recipient_standing == STANDING_REMOTE ? DELIVERY_REMOTE : DELIVERY_LOCAL;
-    recipient->target = recipient->delivery == DELIVERY_LOCAL ? facts->recipient_canonical : recipient->text;
+    recipient->targets = buffer_text(&facts->recipient_targets);
     return rule;
 }
 
 /* rcpt = "RCPT TO:" ( "<Postmaster@" Domain ">" / "<Postmaster>" / Forward-path ) [SP Rcpt-parameters] CRLF */
 void command_rcpt(struct session *session, struct text argument) {
-    struct recipient recipient = {.target = "", .orcpt = TEXT_NONE};
+    struct recipient recipient = {.targets = TEXT_NONE, .orcpt = TEXT_NONE};
     struct reply reply;
 
     session->transaction.tried++;
@@ -80,7 +80,12 @@ void command_rcpt(struct session *session, struct text argument) {
         session_send(session, &reply, rule->name, rule->mercy);
         return;
     }
-    if (!transaction_has(&session->transaction, &recipient))
-        transaction_accept(&session->transaction, &recipient);
+    if (!transaction_has(&session->transaction, &recipient) &&
+        !transaction_accept(&session->transaction, &recipient, (size_t)session->config->expansion_maximum)) {
+        log_warn("<%s> leads to so many addresses that it needs a transaction of its own (expansion_maximum)",
+                 recipient.text);
+        session_reply(session, 452, "4.5.3", "Too many recipients: send to this one in another transaction");
+        return;
+    }
     session_reply(session, 250, "2.1.5", "ACCEPTED");
 }

@@ -88,13 +88,18 @@ static void gather_ehlo_domain(struct session *session) {
 
 static void gather_sender_standing(struct session *session) {
     char address[2 * ADDRESS_SIZE];
-    char canonical[2 * ADDRESS_SIZE];
     struct rule_facts *facts = &session->facts;
+    struct address_known known = {.targets = &facts->sender_targets};
 
     facts->sender_standing = STANDING_REMOTE;
-    if (!address_is_null(facts->sender))
-        facts->sender_standing = ask_address(
-            session->start->lookup, address_text(facts->sender, address, sizeof address), canonical, sizeof canonical);
+    buffer_clear(&facts->sender_targets);
+    if (address_is_null(facts->sender))
+        return;
+    facts->sender_standing =
+        ask_address(session->start->lookup, address_text(facts->sender, address, sizeof address), "", &known);
+    /* A sender of ours that nobody is, as root's in mail from cron: the postmaster hears of what becomes of it. */
+    if (facts->sender_standing == STANDING_UNKNOWN)
+        (void)ask_address(session->start->lookup, "postmaster", "", &known);
 }
 
 static void gather_sender_login(struct session *session) {
@@ -120,17 +125,11 @@ static void gather_sender_domain(struct session *session) {
 static void gather_recipient_standing(struct session *session) {
     char address[2 * ADDRESS_SIZE];
     struct rule_facts *facts = &session->facts;
+    struct address_known known = {.targets = &facts->recipient_targets};
 
     facts->recipient_standing =
         ask_address(session->start->lookup, address_text(facts->recipient, address, sizeof address),
-                    facts->recipient_canonical, sizeof facts->recipient_canonical);
-    /* RFC 5321 4.5.1: postmaster is always there, in every domain of ours and without one. */
-    if (facts->recipient_standing == STANDING_UNKNOWN &&
-        text_equal_nocase(text_of(facts->recipient->local), TEXT("postmaster"))) {
-        facts->recipient_standing = STANDING_MEMBER;
-        (void)text_copy(facts->recipient_canonical, sizeof facts->recipient_canonical,
-                        text_of(facts->config->postmaster));
-    }
+                    session->transaction.from_text, &known);
 }
 
 /* A route of the operator's decides where the mail goes; one for all domains leaves the domain's own refusal valid. */
@@ -151,6 +150,12 @@ static void gather_recipient_domain(struct session *session) {
     facts->recipient_domain = DOMAIN_NOT_ASKED;
     if (facts->recipient_standing == STANDING_REMOTE && can_be_asked(domain))
         facts->recipient_domain = with_routes(facts->config, domain, ask_domain(session, domain));
+}
+
+void facts_free(struct session *session) {
+    facts_free_questions(session);
+    buffer_free(&session->facts.sender_targets);
+    buffer_free(&session->facts.recipient_targets);
 }
 
 static const struct {

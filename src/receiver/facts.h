@@ -5,6 +5,8 @@
 #include "ipc/ask.h"
 #include "receiver/rule.h"
 
+#define FACTS_TARGETS_MAXIMUM (8u << 20)
+
 struct session;
 /* Sends the questions about the connection itself (PTR, DNS lists), without waiting for their answers. */
 void facts_ask_connection(struct session *session);

@@ -29,7 +29,7 @@ static struct questions *questions_new(size_t list_count) {
     return questions;
 }
 
-void facts_free(struct session *session) {
+void facts_free_questions(struct session *session) {
     for (size_t i = 0; session->questions != NULL && i < session->questions->count; i++)
         dns_question_free(&session->questions->items[i]);
     free(session->questions);
@@ -143,5 +143,5 @@ void facts_collect_connection(struct session *session) {
     take_lists(session);
     if (questions->items[QUESTION_PTR].answer.status == DNS_FOUND)
         confirm_name(session);
-    facts_free(session);
+    facts_free_questions(session);
 }

@@ -5,6 +5,7 @@
 #define RECEIVER_QUESTIONS_H
 #include "receiver/rule.h"
 struct session;
+void facts_free_questions(struct session *session);
 /* Asks A and AAAA of the EHLO domain and collects them together with whatever else is under way. */
 enum name_standing questions_ask_name(struct session *session, const char *name);
 #endif

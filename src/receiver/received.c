@@ -28,6 +28,14 @@ static bool append_from(struct buffer *headers, const struct envelope *envelope)
                          envelope->remote_name[0] != '\0' ? " " : "", literal);
 }
 
+/* One RCPT, wherever an alias made it lead: nobody learns of other recipients by it. */
+static bool is_for_one(const struct envelope *envelope) {
+    for (size_t i = 1; i < envelope->recipient_count; i++)
+        if (strcmp(envelope->recipients[i].to_url, envelope->recipients[0].to_url) != 0)
+            return false;
+    return envelope->recipient_count > 0;
+}
+
 bool received_format(struct buffer *headers, const struct envelope *envelope, const char *server_name,
                      int64_t local_uid) {
     char date[CLOCK_MAIL_SIZE];
@@ -42,7 +50,7 @@ bool received_format(struct buffer *headers, const struct envelope *envelope, co
                                  envelope->mail_id);
     if (envelope->tls[0] != '\0')
         fits = fits && buffer_format(headers, "\r\n\t(%s)", envelope->tls);
-    if (envelope->recipient_count == 1)
+    if (is_for_one(envelope))
         fits = fits && buffer_format(headers, "\r\n\tfor <%s>", envelope->recipients[0].to_url);
     return fits && buffer_format(headers, ";\r\n\t%s\r\n", date);
 }

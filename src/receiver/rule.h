@@ -45,8 +45,8 @@ struct rule_facts {
     enum address_standing sender_standing, recipient_standing;
     enum login_outcome sender_login; /* may this login send as this sender */
     enum domain_standing sender_domain, recipient_domain;
-    char recipient_canonical[2 * ADDRESS_SIZE]; /* where a member's mail goes */
-    size_t recipient_count;                     /* accepted so far */
+    struct buffer sender_targets, recipient_targets; /* where mail to them goes: lists of struct address_target */
+    size_t recipient_count;                          /* accepted so far */
 };
 
 typedef enum rule_outcome rule_function(const struct rule_facts *facts, struct reply *reply);

@@ -111,6 +111,8 @@ static void init_facts(struct session *session) {
                        (session->client.uid == 0 || session->client.uid == session->start->user.uid ||
                         session->client.uid == getuid()),
     };
+    buffer_init(&session->facts.sender_targets, FACTS_TARGETS_MAXIMUM);
+    buffer_init(&session->facts.recipient_targets, FACTS_TARGETS_MAXIMUM);
 }
 
 static struct session *session_new(const struct process_start *start, const struct hub_client *hub_client, int fd) {

@@ -3,7 +3,6 @@
  * confined; its recipients are those that were accepted, and no others. */
 #include "receiver/transaction.h"
 #include "base/log.h"
-#include "mail/dsn.h"
 #include "mail/header.h"
 #include "receiver/facts.h"
 #include "receiver/received.h"
@@ -33,24 +32,6 @@ void transaction_free(struct transaction *transaction) {
     envelope_free(&transaction->envelope);
     message_free(&transaction->message);
     *transaction = (struct transaction){.open = false};
-}
-
-bool transaction_has(const struct transaction *transaction, const struct recipient *recipient) {
-    for (size_t i = 0; i < transaction->envelope.recipient_count; i++) {
-        struct address other;
-        struct text to_url = text_of(transaction->envelope.recipients[i].to_url);
-        if (address_parse(to_url, true, &other) == ADDRESS_OK && address_equal(&other, &recipient->address))
-            return true;
-    }
-    return false;
-}
-
-void transaction_accept(struct transaction *transaction, const struct recipient *recipient) {
-    struct envelope_recipient *added =
-        envelope_add(&transaction->envelope, text_of(recipient->text), text_of(recipient->target), recipient->delivery);
-
-    envelope_set(&added->notify, text_of(dsn_notify_text(recipient->notify)));
-    envelope_set(&added->orcpt, recipient->orcpt);
 }
 
 void transaction_refuse(struct session *session, const struct recipient *recipient, const struct reply *reply) {
@@ -116,6 +97,7 @@ void transaction_complete_envelope(struct session *session) {
         (void)snprintf(tls, sizeof tls, "%s %s", session->tls_facts.version, session->tls_facts.cipher);
         envelope_set(&envelope->tls, text_of(tls));
     }
+    transaction_name_sender_targets(session);
     set_message_id(envelope, header);
     envelope->auto_generated = is_auto_generated(header);
 }

@@ -17,6 +17,7 @@ struct transaction {
     bool utf8;                /* SMTPUTF8 was asked for (RFC 6531) */
     uint64_t declared_size;   /* SIZE=, 0 when absent (RFC 1870) */
     unsigned tried;           /* RCPT commands that named an address */
+    unsigned accepted;        /* RCPT commands that were accepted, each address once */
     unsigned told;            /* refused recipients that were reported */
     struct envelope envelope; /* holds the accepted recipients */
     struct message message;
@@ -24,19 +25,24 @@ struct transaction {
 struct recipient {
     struct address address;
     char text[2 * ADDRESS_SIZE];
-    enum envelope_delivery delivery;
-    const char *target; /* where it goes; borrowed from the facts */
-    unsigned notify;    /* bits of enum dsn_notify */
-    struct text orcpt;  /* RFC 3461, borrowed from the command line */
+    struct text targets; /* where it goes: a list of struct address_target, borrowed from the facts; "": there */
+    unsigned notify;     /* bits of enum dsn_notify */
+    struct text orcpt;   /* RFC 3461, borrowed from the command line */
 };
 
 void transaction_begin(struct session *session, const struct address *from);
 void transaction_free(struct transaction *transaction);
 /* True when this recipient was accepted before: it gets one copy. */
 bool transaction_has(const struct transaction *transaction, const struct recipient *recipient);
-void transaction_accept(struct transaction *transaction, const struct recipient *recipient);
+/* Adds what it leads to, less what is in the envelope already. False, and nothing is added, when an alias would make
+ * more than `maximum` recipients. */
+bool transaction_accept(struct transaction *transaction, const struct recipient *recipient, size_t maximum);
+/* True when the message was forwarded by us before, for one of those whose mail would be forwarded again now. */
+bool transaction_goes_in_circles(const struct transaction *transaction);
 /* Tells the ledger why somebody's mail does not come; bounded by recipient_maximum a transaction. */
 void transaction_refuse(struct session *session, const struct recipient *recipient, const struct reply *reply);
+/* Where notices to the sender go, when he is one of ours. */
+void transaction_name_sender_targets(struct session *session);
 /* Fills what the session knows into the envelope, before it is formatted. */
 void transaction_complete_envelope(struct session *session);
 /* Headers, signature, commit: what follows the end of data. Sends the reply. */

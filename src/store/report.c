@@ -39,6 +39,9 @@ bool report_run(struct database *database, enum report_kind kind, const char *ke
         [REPORT_FROM_CONTACT] = STATEMENT_REPORT_FROM_CONTACT,
         [REPORT_STATES] = STATEMENT_REPORT_STATES,
         [REPORT_TLS] = STATEMENT_REPORT_TLS,
+        [REPORT_ALIASES] = STATEMENT_REPORT_ALIASES,
+        [REPORT_ALIAS] = STATEMENT_REPORT_ALIAS,
+        [REPORT_VACATIONS] = STATEMENT_REPORT_VACATIONS,
     };
     struct sqlite3_stmt *statement = key != NULL ? statement_query(database, names[kind], BINDS(bind_string(key)))
                                                  : statement_query(database, names[kind], BINDS_NONE);

@@ -16,6 +16,9 @@ enum report_kind {
     REPORT_FROM_CONTACT,  /* key: remote_ip */
     REPORT_STATES,        /* how many parcels in which state; no key */
     REPORT_TLS,           /* what destinations have shown of TLS; no key */
+    REPORT_ALIASES,       /* no key */
+    REPORT_ALIAS,         /* key: its address */
+    REPORT_VACATIONS,     /* no key */
     REPORT_KINDS
 };
 enum report_value { REPORT_TEXT, REPORT_NUMBER, REPORT_NULL };

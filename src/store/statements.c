@@ -141,6 +141,20 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_LIST_HELD] = LIST "p.state = 'held'" LIST_FILTERS " ORDER BY p.created_at" LIST_LIMIT,
     [STATEMENT_LIST_MAIL] = LIST "p.mail_id = ?10" LIST_FILTERS " ORDER BY p.recipient, p.id" LIST_LIMIT,
     [STATEMENT_LIST_ALL] = LIST "1" LIST_FILTERS " ORDER BY p.id DESC" LIST_LIMIT,
+    [STATEMENT_ALIAS_TARGETS] = "SELECT target, owner FROM aliases WHERE address = ?1 ORDER BY id LIMIT ?2",
+    [STATEMENT_ALIAS_ADD] = "INSERT INTO aliases (address, target, owner, created_at) VALUES (?1, ?2, ?3, ?4)"
+                            " ON CONFLICT (address, target) DO UPDATE SET owner = ?3",
+    [STATEMENT_ALIAS_REMOVE] = "DELETE FROM aliases WHERE address = ?1 AND target = ?2",
+    [STATEMENT_ALIAS_REMOVE_ALL] = "DELETE FROM aliases WHERE address = ?1",
+    [STATEMENT_VACATION_FIND] = "SELECT subject, message, days FROM vacations WHERE address = ?1"
+                                " AND (starts_at IS NULL OR starts_at <= ?2) AND (ends_at IS NULL OR ends_at > ?2)",
+    [STATEMENT_VACATION_ANSWERED] = "SELECT 1 FROM mails m CROSS JOIN parcels p ON p.mail_id = m.mail_id"
+                                    " WHERE m.role = 'vacation' AND m.account = ?1 AND m.received_at > ?3"
+                                    " AND p.to_url = ?2 COLLATE NOCASE LIMIT 1",
+    [STATEMENT_VACATION_SET] = "INSERT INTO vacations (address, subject, message, starts_at, ends_at, days, updated_at)"
+                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (address) DO UPDATE SET subject = ?2,"
+                               " message = ?3, starts_at = ?4, ends_at = ?5, days = ?6, updated_at = ?7",
+    [STATEMENT_VACATION_REMOVE] = "DELETE FROM vacations WHERE address = ?1",
     [STATEMENT_REPORT_MAIL] = "SELECT * FROM mails WHERE mail_id = ?1",
     [STATEMENT_REPORT_MAIL_PARCELS] = "SELECT id, to_url, target, delivery, state, attempts, delivery_at, retry_at,"
                                       " expires_at, delivery_msg FROM parcels WHERE mail_id = ?1 ORDER BY id",
@@ -168,6 +182,10 @@ static const char *const statements[STATEMENTS] = {
                               " updated_at = ?1 WHERE destination = ?2 AND tls <> ''",
     [STATEMENT_TLS_FORGIVE_ALL] = "UPDATE destinations SET tls = '', tls_at = NULL, failures = 0, retry_at = NULL,"
                                   " updated_at = ?1 WHERE tls <> ''",
+    [STATEMENT_REPORT_ALIASES] = "SELECT address, target, owner, created_at FROM aliases ORDER BY address, id",
+    [STATEMENT_REPORT_ALIAS] = "SELECT address, target, owner, created_at FROM aliases WHERE address = ?1 ORDER BY id",
+    [STATEMENT_REPORT_VACATIONS] = "SELECT address, starts_at, ends_at, days, subject, updated_at FROM vacations"
+                                   " ORDER BY address",
 };
 
 const char *statement_text(enum statement_name name) {

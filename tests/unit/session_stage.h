@@ -114,15 +114,26 @@ static void answer_ledger(int fd, const struct channel_message *message) {
 static void answer_lookup(int fd, const struct channel_message *message) {
     struct text address = message->values->lookup_address.address;
     bool ours = text_ends_nocase(address, TEXT("@example.test")) || text_find(address, '@') == address.length;
-    bool member = text_starts_nocase(address, TEXT("coco@")) || text_starts_nocase(address, TEXT("mike@"));
+    bool is_postmaster = text_equal_nocase(address, TEXT("postmaster"));
+    bool member =
+        is_postmaster || text_starts_nocase(address, TEXT("coco@")) || text_starts_nocase(address, TEXT("mike@"));
     struct lookup_address_answer answer = {.standing = STANDING_REMOTE, .canonical = TEXT_NONE, .targets = TEXT_NONE};
 
     if (message->kind != LOOKUP_ADDRESS)
         abort();
+    const struct address_target target = {
+        .delivery = DELIVERY_LOCAL, .target = is_postmaster ? TEXT("mike@example.test") : address, .sender = TEXT_NONE};
+    struct buffer targets;
+
+    buffer_init(&targets, 1024);
+    if (ours && member)
+        (void)list_add_target(&targets, &target);
     if (ours)
-        answer = (struct lookup_address_answer){
-            .standing = member ? STANDING_MEMBER : STANDING_UNKNOWN, .canonical = address, .targets = TEXT_NONE};
+        answer = (struct lookup_address_answer){.standing = member ? STANDING_MEMBER : STANDING_UNKNOWN,
+                                                .canonical = address,
+                                                .targets = buffer_text(&targets)};
     (void)channel_send(fd, LOOKUP_ADDRESS_ANSWER, message->serial, &answer, -1);
+    buffer_free(&targets);
 }
 
 /* Names ending in ".net" have an address and an exchanger, the others do not exist. */

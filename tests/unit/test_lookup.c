@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "ipc/ask.h"
+#include "lookup/alias.h"
 #include "lookup/answers.h"
 #include "lookup/lookup.h"
 #include "lookup/password.h"
@@ -104,6 +105,23 @@ static int tear_down(void **state) {
     return rmdir(f->directory);
 }
 
+static enum address_standing standing_of(struct lookup *lookup, struct text address,
+                                         char canonical[ANSWER_ADDRESS_SIZE]) {
+    struct targets targets;
+    targets_init(&targets, lookup, TEXT_NONE);
+    enum address_standing standing = alias_follow(&targets, address, canonical);
+    assert_int_equal(standing == STANDING_MEMBER, targets.count > 0);
+    targets_free(&targets);
+    return standing;
+}
+
+static enum address_standing ask(int channel, const char *address, char canonical[ANSWER_ADDRESS_SIZE]) {
+    struct address_known known = {.targets = NULL};
+    enum address_standing standing = ask_address(channel, address, "", &known);
+    (void)text_copy(canonical, ANSWER_ADDRESS_SIZE, text_of(known.canonical));
+    return standing;
+}
+
 struct address_row {
     const char *sentence, *address;
     enum address_standing standing;
@@ -131,7 +149,7 @@ static void addresses_have_their_standing(void **state) {
     for (size_t i = 0; i < sizeof address_rows / sizeof *address_rows; i++) {
         const struct address_row *row = &address_rows[i];
         print_message("  %s\n", row->sentence);
-        assert_int_equal(answer_address(&f->lookup, text_of(row->address), canonical), row->standing);
+        assert_int_equal(standing_of(&f->lookup, text_of(row->address), canonical), row->standing);
         assert_string_equal(canonical, row->canonical);
     }
 }
@@ -232,8 +250,8 @@ static void a_database_that_is_not_there_is_a_temporary_failure(void **state) {
     (void)state;
     source_init(&lookup.main, "/nonexistent/parcelpost.db", DATABASE_MAIN);
     source_init(&lookup.users, "/nonexistent/users.db", DATABASE_USERS);
-    assert_int_equal(answer_address(&lookup, TEXT("coco@example.test"), canonical), STANDING_TEMPFAIL);
-    assert_int_equal(answer_address(&lookup, TEXT("postmaster"), canonical), STANDING_MEMBER);
+    assert_int_equal(standing_of(&lookup, TEXT("coco@example.test"), canonical), STANDING_TEMPFAIL);
+    assert_int_equal(standing_of(&lookup, TEXT("postmaster"), canonical), STANDING_MEMBER);
     assert_int_equal(answer_may_send(&lookup, TEXT("coco@example.test"), TEXT("coco@example.test")), LOGIN_TEMPFAIL);
 }
 
@@ -243,7 +261,7 @@ static void a_server_without_users_refuses_logins_and_knows_nobody(void **state)
     char canonical[ANSWER_ADDRESS_SIZE];
     source_init(&lookup.main, f->main_path, DATABASE_MAIN);
     source_init(&lookup.users, "/nonexistent/users.db", DATABASE_USERS);
-    assert_int_equal(answer_address(&lookup, TEXT("coco@example.test"), canonical), STANDING_UNKNOWN);
+    assert_int_equal(standing_of(&lookup, TEXT("coco@example.test"), canonical), STANDING_UNKNOWN);
     assert_int_equal(answer_login(&lookup, TEXT("coco@example.test"), TEXT("my-password"), canonical), LOGIN_REFUSED);
     source_close(&lookup.main);
 }
@@ -253,7 +271,7 @@ static void the_process_answers_over_its_channel(void **state) {
     struct service_child child;
     char canonical[ANSWER_ADDRESS_SIZE];
     service_child_start(&child, lookup_main, (struct process_start){.config = &f->config});
-    assert_int_equal(ask_address(child.channel, "coco@example.test", canonical, sizeof canonical), STANDING_MEMBER);
+    assert_int_equal(ask(child.channel, "coco@example.test", canonical), STANDING_MEMBER);
     assert_string_equal(canonical, "coco@example.test");
     assert_int_equal(ask_login(child.channel, TEXT("coco"), TEXT("my-password"), canonical, sizeof canonical),
                      LOGIN_OK);
@@ -285,24 +303,24 @@ static void what_changes_while_the_process_runs_is_seen_at_once(void **state) {
     struct service_child child;
     char canonical[ANSWER_ADDRESS_SIZE];
     service_child_start(&child, lookup_main, (struct process_start){.config = &f->config});
-    assert_int_equal(ask_address(child.channel, "late@late.test", canonical, sizeof canonical), STANDING_REMOTE);
+    assert_int_equal(ask(child.channel, "late@late.test", canonical), STANDING_REMOTE);
     assert_true(statement_run(f->main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("late.test"))));
-    assert_int_equal(ask_address(child.channel, "late@late.test", canonical, sizeof canonical), STANDING_UNKNOWN);
+    assert_int_equal(ask(child.channel, "late@late.test", canonical), STANDING_UNKNOWN);
     add_user(f, "late@late.test", "late", CHEAP);
-    assert_int_equal(ask_address(child.channel, "late@late.test", canonical, sizeof canonical), STANDING_MEMBER);
+    assert_int_equal(ask(child.channel, "late@late.test", canonical), STANDING_MEMBER);
     database_close(f->users);
     assert_int_equal(unlink(f->users_path), 0);
-    assert_int_equal(ask_address(child.channel, "late@late.test", canonical, sizeof canonical), STANDING_UNKNOWN);
+    assert_int_equal(ask(child.channel, "late@late.test", canonical), STANDING_UNKNOWN);
     open_users(f);
-    assert_int_equal(ask_address(child.channel, "coco@example.test", canonical, sizeof canonical), STANDING_MEMBER);
+    assert_int_equal(ask(child.channel, "coco@example.test", canonical), STANDING_MEMBER);
     add_user(f, "gone@example.test", "x", CHEAP);
     replace_users(f);
-    assert_int_equal(ask_address(child.channel, "gone@example.test", canonical, sizeof canonical), STANDING_UNKNOWN);
-    assert_int_equal(ask_address(child.channel, "coco@example.test", canonical, sizeof canonical), STANDING_MEMBER);
+    assert_int_equal(ask(child.channel, "gone@example.test", canonical), STANDING_UNKNOWN);
+    assert_int_equal(ask(child.channel, "coco@example.test", canonical), STANDING_MEMBER);
     database_close(f->main); /* the ledger starts anew */
     f->main = open_or_fail(f->main_path, DATABASE_MAIN);
     assert_true(statement_run(f->main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("later.test"))));
-    assert_int_equal(ask_address(child.channel, "x@later.test", canonical, sizeof canonical), STANDING_UNKNOWN);
+    assert_int_equal(ask(child.channel, "x@later.test", canonical), STANDING_UNKNOWN);
     assert_int_equal(service_child_end(&child), 0);
 }
 

@@ -42,30 +42,42 @@ static const struct {
     size_t recipients;
     int64_t uid;
     const char *field;
+    bool alias;
 } received_rows[] = {
+    {"an alias that leads to two is one recipient", "192.0.2.1", "", "x.test", "ESMTP", "", 1, -1,
+     "Received: from x.test ([192.0.2.1])\r\n"
+     "\tby mail.example.test (Parcelpost) with ESMTP id ID\r\n"
+     "\tfor <r0@example.test>;\r\n"
+     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n",
+     true},
     {"a stranger whose name is confirmed", "192.0.2.1", "client.example.net", "client.example.net", "ESMTP", "", 1, -1,
      "Received: from client.example.net (client.example.net [192.0.2.1])\r\n"
      "\tby mail.example.test (Parcelpost) with ESMTP id ID\r\n"
      "\tfor <r0@example.test>;\r\n"
-     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n"},
+     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n",
+     false},
     {"no name, IPv6, TLS", "2001:db8::1", "", "x.test", "ESMTPS", "TLSv1.3 TLS_AES_256_GCM_SHA384", 1, -1,
      "Received: from x.test ([IPv6:2001:db8::1])\r\n"
      "\tby mail.example.test (Parcelpost) with ESMTPS id ID\r\n"
      "\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n"
      "\tfor <r0@example.test>;\r\n"
-     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n"},
+     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n",
+     false},
     {"two recipients: neither is named", "192.0.2.1", "", "x.test", "ESMTP", "", 2, -1,
      "Received: from x.test ([192.0.2.1])\r\n"
      "\tby mail.example.test (Parcelpost) with ESMTP id ID;\r\n"
-     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n"},
+     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n",
+     false},
     {"no EHLO domain", "192.0.2.1", "", "", "SMTP", "", 2, -1,
      "Received: from [192.0.2.1] ([192.0.2.1])\r\n"
      "\tby mail.example.test (Parcelpost) with SMTP id ID;\r\n"
-     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n"},
+     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n",
+     false},
     {"a local program", "unix", "", "localhost", "ESMTP", "", 2, 1000,
      "Received: from mail.example.test (uid 1000)\r\n"
      "\tby mail.example.test (Parcelpost) with ESMTP id ID;\r\n"
-     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n"},
+     "\tThu, 01 Jan 1970 00:00:00 +0000\r\n",
+     false},
 };
 
 static void received_fields(void **state) {
@@ -81,8 +93,13 @@ static void received_fields(void **state) {
         envelope_set(&envelope.ehlo, text_of(received_rows[i].ehlo));
         envelope_set(&envelope.protocol, text_of(received_rows[i].protocol));
         envelope_set(&envelope.tls, text_of(received_rows[i].tls));
-        for (size_t at = 0; at < received_rows[i].recipients; at++)
-            (void)envelope_add(&envelope, TEXT("r0@example.test"), TEXT("r0@example.test"), DELIVERY_LOCAL);
+        for (size_t at = 0; at < received_rows[i].recipients; at++) {
+            char address[] = "r0@example.test";
+            address[1] = (char)('0' + at);
+            (void)envelope_add(&envelope, text_of(address), text_of(address), DELIVERY_LOCAL);
+            if (received_rows[i].alias) /* it leads to two */
+                (void)envelope_add(&envelope, text_of(address), TEXT("other@example.test"), DELIVERY_LOCAL);
+        }
         assert_true(received_format(&headers, &envelope, "mail.example.test", received_rows[i].uid));
         if (!text_equal(buffer_text(&headers), text_of(received_rows[i].field)))
             fail_msg("%s:\n%s", received_rows[i].sentence, buffer_string(&headers));

@@ -386,6 +386,7 @@ static void a_resolver_that_is_gone_answers_timeout(void **state) {
 }
 
 static void a_service_that_is_gone_gives_the_temporary_outcome(void **state) {
+    struct address_known known = {.targets = NULL};
     struct contact_state contact;
     struct mail_commit commit = {.place = CARGO_INLINE};
     struct sign_mail sign = {.place = CARGO_INLINE};
@@ -398,7 +399,7 @@ static void a_service_that_is_gone_gives_the_temporary_outcome(void **state) {
     assert_true(channel_pair(ends));
     close(ends[1]);
     buffer_init(&headers, 100);
-    assert_int_equal(ask_address(ends[0], "a@b.example", text, sizeof text), STANDING_TEMPFAIL);
+    assert_int_equal(ask_address(ends[0], "a@b.example", "", &known), STANDING_TEMPFAIL);
     assert_int_equal(ask_login(ends[0], TEXT("u"), TEXT("p"), text, sizeof text), LOGIN_TEMPFAIL);
     assert_int_equal(ask_may_send(ends[0], "u", "a@b.example"), LOGIN_TEMPFAIL);
     assert_false(ask_contact_open(ends[0], "::1", 25, &contact));

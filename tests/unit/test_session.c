@@ -35,7 +35,7 @@ static void the_envelope_holds_accepted_recipients_alone(void **state) {
     assert_int_equal(envelope.recipient_count, 2);
     assert_string_equal(envelope.recipients[0].to_url, "coco@example.test");
     assert_string_equal(envelope.recipients[1].to_url, "PostMaster");
-    assert_string_equal(envelope.recipients[1].target, "coco@example.test");
+    assert_string_equal(envelope.recipients[1].target, "mike@example.test");
     assert_string_equal(envelope.from_url, "a@example.net");
     assert_string_equal(envelope.ehlo, "client.example.net");
     assert_string_equal(envelope.remote_ip, "192.0.2.1");
