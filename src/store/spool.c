@@ -7,20 +7,38 @@
 #include "base/memory.h"
 #include "store/spool_private.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+int spool_claim(const char *queue, struct buffer *error) {
+    if (mkdir(queue, 0700) != 0 && errno != EEXIST) {
+        buffer_format(error, "%s: cannot be made: %s", queue, strerror(errno));
+        return -1;
+    }
+    int claim = open(queue, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (claim >= 0 && flock(claim, LOCK_EX | LOCK_NB) == 0) {
+        return claim;
+    }
+    if (claim >= 0 && errno == EWOULDBLOCK) {
+        buffer_format(error, "%s: another server uses this queue, under another lock_file_path", queue);
+    } else {
+        buffer_format(error, "%s: cannot be opened and locked: %s", queue, strerror(errno));
+    }
+    if (claim >= 0) {
+        (void)close(claim);
+    }
+    return -1;
+}
+
 static bool open_queue(struct spool *spool, struct buffer *error) {
     char path[PATH_MAX];
     const char *queue = spool->options.queue;
-    if (mkdir(queue, 0700) != 0 && errno != EEXIST) {
-        buffer_format(error, "%s: cannot be made: %s", queue, strerror(errno));
-        return false;
-    }
     if (!mail_files_open(&spool->files, queue, error)) {
         return false;
     }
@@ -36,7 +54,10 @@ struct spool *spool_open(const struct spool_options *options, struct buffer *err
     struct spool *spool = memory_new(1, sizeof *spool);
     spool->options = *options;
     spool->last = &spool->first;
-    spool->database = database_open(options->database, DATABASE_MAIN, DATABASE_WRITE, error);
+    spool->claim = spool_claim(options->queue, error);
+    if (spool->claim >= 0) {
+        spool->database = database_open(options->database, DATABASE_MAIN, DATABASE_WRITE, error);
+    }
     if (spool->database != NULL && open_queue(spool, error) && spool_recover(spool, error)) {
         return spool;
     }
@@ -60,6 +81,9 @@ void spool_close(struct spool *spool) {
     forget_batch(spool);
     journal_close(spool->journal);
     database_close(spool->database);
+    if (spool->claim >= 0) {
+        (void)close(spool->claim);
+    }
     free(spool);
 }
 

@@ -114,6 +114,12 @@ static bool rebuild_rows(const struct spool_options *options, struct buffer *rep
 }
 
 bool spool_rebuild(const struct spool_options *options, struct buffer *report) {
-    return move_aside(options->database, "", report) && move_aside(options->database, "-wal", report) &&
-           move_aside(options->database, "-shm", report) && rebuild_rows(options, report);
+    int claim = spool_claim(options->queue, report);
+    bool good = claim >= 0 && move_aside(options->database, "", report) &&
+                move_aside(options->database, "-wal", report) && move_aside(options->database, "-shm", report) &&
+                rebuild_rows(options, report);
+    if (claim >= 0) {
+        (void)close(claim);
+    }
+    return good;
 }

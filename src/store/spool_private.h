@@ -51,6 +51,7 @@ struct verified {
 };
 struct spool {
     struct spool_options options;
+    int claim; /* queue/ itself, locked */
     struct database *database;
     struct journal *journal;
     struct mail_files files;
@@ -62,6 +63,9 @@ struct spool {
     bool rows_wait;           /* the list is a finished batch that SQLite refused */
     struct journal_place end; /* of the batch that rows_wait for */
 };
+/* spool.c: makes queue/ if missing and locks it until the descriptor is closed: two configurations may name two lock
+ * files and one queue, and two writers lose mail. -1 with a sentence in error. */
+int spool_claim(const char *queue, struct buffer *error);
 struct piece *spool_piece_new(enum piece_kind kind, const char *mail_id, void *ticket);
 void spool_piece_free(struct piece *piece);
 /* Frees a piece that does not enter the batch, or whose batch failed. Its file stays: a start may find it anyway. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The spool after a crash: a copy of its directory at each step of a message's life is opened anew, with its database
- * and without. */
+ * The spool's start: after a crash (a copy of its directory at each step of a message's life is opened anew, with its
+ * database and without), and while somebody else has it. */
 #include "store_fixture.h"
 
 static struct fixture fixture;
@@ -168,12 +168,27 @@ static void left_overs_of_queue_tmp_are_removed_at_start(void **state) {
     assert_int_equal(access(path, F_OK), -1);
 }
 
+static void a_queue_in_use_is_neither_opened_nor_rebuilt(void **state) {
+    struct buffer error;
+    (void)state;
+    buffer_init(&error, 4096);
+    assert_int_equal(fixture_add(&fixture, 1, 1, 500), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_null(spool_open(&fixture.options, &error));
+    assert_non_null(strstr(buffer_string(&error), fixture.queue));
+    assert_false(spool_rebuild(&fixture.options, &error));
+    assert_int_equal(access(fixture.database, F_OK), 0); /* not moved aside */
+    fixture_close(&fixture);
+    fixture_open(&fixture);
+    buffer_free(&error);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_crash_between_flush_and_rows_loses_nothing), TEST(a_file_of_a_failed_batch_leaves_with_its_mail),
         TEST(a_file_without_rows_gets_them_at_start),       TEST(one_unreadable_file_does_not_stop_the_start),
-        TEST(left_overs_of_queue_tmp_are_removed_at_start),
+        TEST(left_overs_of_queue_tmp_are_removed_at_start), TEST(a_queue_in_use_is_neither_opened_nor_rebuilt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
