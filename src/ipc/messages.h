@@ -35,7 +35,7 @@ enum message_kind {
     SPOOL_FILE,
     MAIL_COMMIT, /* receiver: store this message; answered by MAIL_COMMITTED */
     MAIL_COMMITTED,
-    MAIL_FETCH, /* runner: a message's content; answered by MAIL_CONTENT */
+    MAIL_FETCH, /* runner, operator: a message's content; answered by MAIL_CONTENT */
     MAIL_CONTENT,
     MAIL_RESULT, /* runner: what became of recipients, perhaps with a notice; answered by MAIL_RECORDED */
     MAIL_RECORDED,

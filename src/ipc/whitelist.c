@@ -39,6 +39,7 @@ static const struct whitelist_row whitelist[] = {
     {SERVICE_LEDGER, PEER_RUNNER, MAIL_FETCH},
     {SERVICE_LEDGER, PEER_RUNNER, MAIL_RESULT},
     {SERVICE_LEDGER, PEER_OPERATOR, CONTROL_REQUEST},
+    {SERVICE_LEDGER, PEER_OPERATOR, MAIL_FETCH}, /* who may read queue/mail may read what is still in the journal */
 
     /* Lookup: receivers alone, for nobody else has passwords or addresses to ask about. */
     {SERVICE_LOOKUP, PEER_LISTENER, HUB_PEER},

@@ -71,6 +71,9 @@ static struct text domain_of(const char *target) {
 
 static bool add_parcel(struct buffer *list, const struct spool_news *news, uint32_t recipient, int64_t now) {
     const struct envelope_recipient *to = &news->envelope->recipients[recipient];
+    if (to->status != RECIPIENT_QUEUED) {
+        return true; /* held */
+    }
     const struct parcel_item item = {.recipient = recipient,
                                      .delivery = (uint32_t)to->delivery,
                                      .parcel_id = news->parcel_ids[recipient],

@@ -36,8 +36,11 @@ static void look_for_edits(struct ledger *ledger) {
         return;
     }
     ledger->data_version = version;
-    log_info("the database was edited by another program: contacts and parcels are read anew");
+    log_info("the database was edited by another program: contacts, parcels and hold rules are read anew");
     contact_reload(ledger);
+    if (!spool_read_hold_rules(ledger->spool)) {
+        log_error("hold rules cannot be read: %s", database_error(spool_database(ledger->spool)));
+    }
     spool_sweep(ledger->spool);
     round_finish(ledger);
     round_wake_runner(ledger);

@@ -14,6 +14,7 @@ static enum exit_status ping(struct order *order) {
     return EXIT_STATUS_OK;
 }
 
+// clang-format off: one row a verb
 static const struct {
     const char *verb;
     order_verb *run;
@@ -24,11 +25,14 @@ static const struct {
     {"queue release", order_queue_release, true},
     {"queue bounce", order_queue_bounce, true},
     {"queue remove", order_queue_remove, true},
+    {"hold-rule add", order_hold_rule_add, true},
+    {"hold-rule remove", order_hold_rule_remove, true},
     {"contacts lock", order_contacts_lock, true},
     {"contacts forgive", order_contacts_forgive, true},
     {"tls forgive", order_tls_forgive, true},
     {"ping", ping, false},
 };
+// clang-format on
 
 enum exit_status order_failed(struct order *order) {
     log_error("an operator's %s: %s", order->verb, database_error(spool_database(order->spool)));

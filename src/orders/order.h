@@ -42,4 +42,6 @@ order_verb order_queue_hold, order_queue_release, order_queue_retry, order_queue
 order_verb order_contacts_lock, order_contacts_forgive;
 /* tls.c. argument: a domain, or "all". */
 order_verb order_tls_forgive;
+/* hold_rules.c. argument: "KIND PATTERN"; detail: the reason. */
+order_verb order_hold_rule_add, order_hold_rule_remove;
 #endif

@@ -103,19 +103,19 @@ static struct text domain_of(const char *address, char domain[DOMAIN_SIZE]) {
     return text_of(domain);
 }
 
-bool parcels_add(struct database *database, const struct envelope *envelope, uint32_t recipient, int64_t contact_id,
-                 int64_t retry_at, int64_t expires_at, int64_t now, int64_t *parcel_id) {
+bool parcels_add(struct database *database, const struct envelope *envelope, uint32_t recipient,
+                 const struct parcels_fresh *fresh, int64_t *parcel_id) {
     const struct envelope_recipient *to = &envelope->recipients[recipient];
     bool final = parcels_status_is_final(to->status);
     char domain[DOMAIN_SIZE];
-    bool good =
-        statement_run(database, STATEMENT_PARCEL_ADD,
-                      BINDS(bind_contact(contact_id), bind_string(envelope->mail_id), bind_integer(recipient),
-                            bind_string(to->sender[0] != '\0' ? to->sender : envelope->from_url),
-                            bind_string(to->to_url), bind_string(to->target), bind_text(domain_of(to->target, domain)),
-                            bind_string(envelope_delivery_name(to->delivery)), bind_string(parcels_state(to->status)),
-                            bind_time(final ? now : 0), bind_string(""), bind_time(final ? 0 : retry_at),
-                            bind_time(expires_at), bind_string(to->notify), bind_string(to->orcpt), bind_time(now)));
+    bool good = statement_run(
+        database, STATEMENT_PARCEL_ADD,
+        BINDS(bind_contact(fresh->contact_id), bind_string(envelope->mail_id), bind_integer(recipient),
+              bind_string(to->sender[0] != '\0' ? to->sender : envelope->from_url), bind_string(to->to_url),
+              bind_string(to->target), bind_text(domain_of(to->target, domain)),
+              bind_string(envelope_delivery_name(to->delivery)), bind_string(parcels_state(to->status)),
+              bind_time(final ? fresh->now : 0), bind_string(fresh->words), bind_time(final ? 0 : fresh->retry_at),
+              bind_time(fresh->expires_at), bind_string(to->notify), bind_string(to->orcpt), bind_time(fresh->now)));
     *parcel_id = good ? statement_row_id(database) : 0;
     return good;
 }

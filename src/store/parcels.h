@@ -30,9 +30,13 @@ bool mails_add(struct database *database, const struct envelope *envelope, int64
 /* The name of a recipient's state; queued for anything unknown. */
 const char *parcels_state(enum recipient_status status);
 bool parcels_status_is_final(enum recipient_status status);
+struct parcels_fresh {
+    int64_t contact_id, retry_at, expires_at, now;
+    const char *words; /* its delivery_msg */
+};
 /* One row a recipient of the envelope, in the state of its status byte; a waiting one is due at retry_at. */
-bool parcels_add(struct database *database, const struct envelope *envelope, uint32_t recipient, int64_t contact_id,
-                 int64_t retry_at, int64_t expires_at, int64_t now, int64_t *parcel_id);
+bool parcels_add(struct database *database, const struct envelope *envelope, uint32_t recipient,
+                 const struct parcels_fresh *fresh, int64_t *parcel_id);
 struct parcels_refused {
     int64_t contact_id;
     struct text mail_id, from_url, to_url, reply;

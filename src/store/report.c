@@ -42,6 +42,8 @@ bool report_run(struct database *database, enum report_kind kind, const char *ke
         [REPORT_ALIASES] = STATEMENT_REPORT_ALIASES,
         [REPORT_ALIAS] = STATEMENT_REPORT_ALIAS,
         [REPORT_VACATIONS] = STATEMENT_REPORT_VACATIONS,
+        [REPORT_HOLD_RULES] = STATEMENT_REPORT_HOLD_RULES,
+        [REPORT_CHANGES] = STATEMENT_REPORT_CHANGES,
     };
     struct sqlite3_stmt *statement = key != NULL ? statement_query(database, names[kind], BINDS(bind_string(key)))
                                                  : statement_query(database, names[kind], BINDS_NONE);

@@ -19,6 +19,8 @@ enum report_kind {
     REPORT_ALIASES,       /* no key */
     REPORT_ALIAS,         /* key: its address */
     REPORT_VACATIONS,     /* no key */
+    REPORT_HOLD_RULES,    /* no key */
+    REPORT_CHANGES,       /* of operators, the latest first; no key */
     REPORT_KINDS
 };
 enum report_value { REPORT_TEXT, REPORT_NUMBER, REPORT_NULL };

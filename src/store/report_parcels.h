@@ -16,8 +16,8 @@ struct report_filter { /* NULL and 0: any */
     int64_t limit;                  /* rows at most; 0: all */
 };
 /* Columns: mail_id, state, size, received_at, retry_at, attempts, from_url, to_url, delivery_msg, parcel, recipient,
- * target, domain, delivery, delivery_at, expires_at, created_at. What waits comes in the order of its next attempt,
- * then what is held; with an ended state among them, the newest come first. False on a database error. */
+ * target, domain, delivery, delivery_at, expires_at, created_at. What waits comes in the order of its next attempt;
+ * with an ended state among them, the newest come first. False on a database error. */
 bool report_parcels(struct database *database, const struct report_filter *filter, int64_t now, report_visit *visit,
                     void *context);
 #endif

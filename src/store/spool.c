@@ -59,7 +59,10 @@ struct spool *spool_open(const struct spool_options *options, struct buffer *err
         spool->database = database_open(options->database, DATABASE_MAIN, DATABASE_WRITE, error);
     }
     if (spool->database != NULL && open_queue(spool, error) && spool_recover(spool, error)) {
-        return spool;
+        if (spool_read_hold_rules(spool)) {
+            return spool;
+        }
+        buffer_format(error, "hold rules cannot be read: %s", database_error(spool->database));
     }
     spool_close(spool);
     return NULL;
@@ -79,6 +82,7 @@ void spool_close(struct spool *spool) {
         return;
     }
     forget_batch(spool);
+    hold_rules_free(&spool->hold_rules);
     journal_close(spool->journal);
     database_close(spool->database);
     if (spool->claim >= 0) {
@@ -94,6 +98,14 @@ void spool_set_options(struct spool *spool, const struct spool_options *options)
 
 struct database *spool_database(struct spool *spool) {
     return spool->database;
+}
+
+bool spool_read_hold_rules(struct spool *spool) {
+    return hold_rules_read(spool->database, &spool->hold_rules);
+}
+
+const struct hold_rules *spool_hold_rules(const struct spool *spool) {
+    return &spool->hold_rules;
 }
 
 struct journal *spool_journal(struct spool *spool) {
@@ -117,6 +129,10 @@ struct piece *spool_piece_new(enum piece_kind kind, const char *mail_id, void *t
 }
 
 void spool_piece_free(struct piece *piece) {
+    for (size_t i = 0; piece->held_by != NULL && i < piece->envelope.recipient_count; i++) {
+        free(piece->held_by[i]);
+    }
+    free(piece->held_by);
     envelope_free(&piece->envelope);
     for (size_t i = 0; i < piece->ending_count; i++) {
         free(piece->endings[i].reply);

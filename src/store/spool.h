@@ -7,6 +7,7 @@
 #define STORE_SPOOL_H
 #include "mail/envelope.h"
 #include "store/database.h"
+#include "store/hold_rules.h"
 #include "store/journal.h"
 
 struct spool;
@@ -37,6 +38,9 @@ bool spool_sync_domains(struct spool *spool);
  * finished is never due again. report gets sentences in any case. */
 bool spool_rebuild(const struct spool_options *options, struct buffer *report);
 struct database *spool_database(struct spool *spool);
+/* Reads the hold rules anew after they were changed. False on a database error: the former ones hold. */
+bool spool_read_hold_rules(struct spool *spool);
+const struct hold_rules *spool_hold_rules(const struct spool *spool);
 struct journal *spool_journal(struct spool *spool);
 
 /* ---- large messages: queue/tmp/ID ---- */

@@ -154,8 +154,63 @@ static enum spool_outcome store_in_journal(struct spool *spool, const struct spo
     return SPOOL_FAILED;
 }
 
+/* ---- hold rules ---- */
+
+static bool is_held(const struct piece *piece) {
+    return piece->held_by != NULL;
+}
+
+/* Marks the recipients that a rule holds, and says so in the log. */
+static void apply_hold_rules(const struct spool *spool, struct piece *piece) {
+    struct envelope *envelope = &piece->envelope;
+    char to[400], words[600];
+    for (uint32_t i = 0; spool->hold_rules.count > 0 && i < envelope->recipient_count; i++) {
+        const struct hold_rule *rule = hold_rules_find(&spool->hold_rules, envelope, i);
+        if (rule == NULL) {
+            continue;
+        }
+        if (piece->held_by == NULL) {
+            piece->held_by = memory_new(envelope->recipient_count, sizeof *piece->held_by);
+        }
+        piece->held_by[i] = hold_rule_words(rule);
+        envelope->recipients[i].status = RECIPIENT_HELD;
+        log_info("%s: from <%s> to <%s>: %s", piece->mail_id, envelope->from_url,
+                 text_printable(to, sizeof to, text_of(envelope->recipients[i].to_url)),
+                 text_printable(words, sizeof words, text_of(piece->held_by[i])));
+    }
+}
+
+/* A held message is at rest from the start, with its status letters as they are: what a crash leaves is held too. */
+static enum spool_outcome store_held(struct spool *spool, const struct spool_cargo *cargo, struct piece *piece,
+                                     enum journal_right right) {
+    const char held = RECIPIENT_HELD;
+    uint64_t text = cargo->lengths.message + cargo->lengths.headers;
+    struct spool_cargo marked = *cargo;
+    char *copy = cargo->bytes.data != NULL ? memory_new(1, cargo->bytes.length) : NULL;
+    bool good = true;
+    if (copy != NULL) {
+        memcpy(copy, cargo->bytes.data, cargo->bytes.length);
+        marked.bytes.data = copy;
+    }
+    for (uint32_t i = 0; good && i < piece->envelope.recipient_count; i++) {
+        uint64_t place = text + piece->envelope.recipients[i].status_offset;
+        if (piece->held_by[i] != NULL && copy != NULL) {
+            copy[place] = held;
+        } else if (piece->held_by[i] != NULL) {
+            good = file_pwrite_all(cargo->fd, &held, 1, (off_t)place);
+        }
+    }
+    enum spool_outcome outcome = good ? store_as_file(spool, &marked, piece, right) : outcome_of_errno(piece->mail_id);
+    free(copy);
+    return outcome;
+}
+
 static enum spool_outcome store(struct spool *spool, const struct spool_cargo *cargo, struct piece *piece,
                                 enum journal_right right) {
+    apply_hold_rules(spool, piece);
+    if (is_held(piece)) {
+        return store_held(spool, cargo, piece, right);
+    }
     if (cargo->bytes.data == NULL || cargo->lengths.message > spool->options.journal_max_message ||
         !journal_fits(spool->journal, cargo_total(&cargo->lengths) + RECORD_MAIL_HEAD_SIZE)) {
         return store_as_file(spool, cargo, piece, right);

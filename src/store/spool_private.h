@@ -25,6 +25,7 @@ struct piece { /* of a batch */
     struct envelope envelope;
     struct cargo_lengths lengths;
     int64_t *parcel_ids;
+    char **held_by; /* by recipient: the words of the rule that holds it, or NULL; NULL when none is held */
     /* PIECE_CHANGE */
     enum spool_change_kind change;
     uint32_t *recipients;
@@ -56,6 +57,7 @@ struct spool {
     struct journal *journal;
     struct mail_files files;
     struct verified verified[VERIFIED_PLACES];
+    struct hold_rules hold_rules;
     uint64_t file_bytes;
     bool names_removed; /* from queue/mail, not flushed yet */
     bool strays; /* a batch failed after a mail of it became a file: queue/mail may have what rows call journal */

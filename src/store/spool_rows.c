@@ -14,8 +14,10 @@ static bool write_mail(struct spool *spool, struct piece *piece) {
         return false;
     }
     for (uint32_t i = 0; i < envelope->recipient_count; i++) {
-        if (!parcels_add(database, envelope, i, envelope->contact_id, piece->at, expires_at, piece->at,
-                         &piece->parcel_ids[i])) {
+        const char *held_by = piece->held_by != NULL ? piece->held_by[i] : NULL;
+        const struct parcels_fresh fresh = {envelope->contact_id, piece->at, expires_at, piece->at,
+                                            held_by != NULL ? held_by : ""};
+        if (!parcels_add(database, envelope, i, &fresh, &piece->parcel_ids[i])) {
             return false;
         }
     }

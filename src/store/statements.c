@@ -97,6 +97,10 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_OPERATOR_CHANGE_ADD] = "INSERT INTO operator_changes (created_at, uid, name, what, affected)"
                                       " VALUES (?1, ?2, ?3, ?4, ?5)",
     [STATEMENT_OPERATOR_CHANGE_MORE] = "UPDATE operator_changes SET affected = affected + ?2 WHERE id = ?1",
+    [STATEMENT_HOLD_RULES] = "SELECT kind, pattern, reason FROM hold_rules ORDER BY id",
+    [STATEMENT_HOLD_RULE_ADD] = "INSERT INTO hold_rules (kind, pattern, reason, created_at) VALUES (?1, ?2, ?3, ?4)"
+                                " ON CONFLICT (kind, pattern) DO UPDATE SET reason = ?3",
+    [STATEMENT_HOLD_RULE_REMOVE] = "DELETE FROM hold_rules WHERE kind = ?1 AND pattern = ?2",
     [STATEMENT_DOMAIN_ADD] = "INSERT INTO domains (domain, configured) VALUES (?1, 1)"
                              " ON CONFLICT (domain) DO UPDATE SET configured = 1 WHERE configured = 0",
     [STATEMENT_DOMAINS_CONFIGURED] = "SELECT domain FROM domains WHERE configured = 1",
@@ -175,6 +179,9 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_REPORT_FROM_CONTACT] = "SELECT p.created_at, p.mail_id, p.from_url, p.to_url, p.state, p.delivery_msg"
                                       " FROM parcels p JOIN contacts c ON c.id = p.contact_id WHERE c.remote_ip = ?1"
                                       " ORDER BY p.id DESC LIMIT 200",
+    [STATEMENT_REPORT_HOLD_RULES] = "SELECT kind, pattern, reason, created_at FROM hold_rules ORDER BY id",
+    [STATEMENT_REPORT_CHANGES] = "SELECT created_at, name, uid, what, affected FROM operator_changes"
+                                 " ORDER BY id DESC LIMIT 1000",
     [STATEMENT_REPORT_STATES] = "SELECT state, count(*) AS parcels, min(created_at) AS oldest FROM parcels"
                                 " GROUP BY state ORDER BY state",
     [STATEMENT_REPORT_TLS] = "SELECT destination, tls, tls_at FROM destinations WHERE tls <> '' ORDER BY destination",

@@ -1,0 +1,263 @@
+"""What an operator sees and changes with `parcelpost queue`, `hold-rule` and `changes`. One instance whose remote mail
+is deferred by a scripted server until it is told otherwise; each test uses a domain of its own."""
+import itertools
+import json
+import os
+import pwd
+
+import pytest
+
+from lib.fake_server import FakeServer
+from lib.instance import Instance
+from lib.messages import message
+from lib.talker import fresh_source
+from lib.waiting import wait_for
+from lib.world import id_of
+
+USAGE, NO_USER = 64, 67
+_domains = itertools.count(1)
+
+
+class Place:
+    def __init__(self):
+        self.replies = {"*": "450 4.2.1 later"}
+        self.sink = FakeServer(on={"RCPT": self.replies}).start()
+        self.server = Instance(route=self.sink.endpoint, settings={"retry_schedule": ["1h"]})
+
+    def submit(self, recipients, marker, sender="coco@example.test"):
+        with self.server.talk("internal", fresh_source()) as client:
+            client.ehlo()
+            return id_of(client.mail(sender, recipients, message(marker, sender=sender)))
+
+    def deferred(self, recipients, marker, **more):
+        mail_id = self.submit(recipients, marker, **more)
+        self.server.wait_parcels(mail_id, "deferred")
+        return mail_id
+
+    def listed(self, *filters):
+        """{(mail id, recipient): row} of what `queue list --json` says."""
+        rows = json.loads(self.server.command("queue", "list", "--json", *filters))
+        return {(row["mail_id"], row["to_url"]): row for row in rows}
+
+    def states(self, mail_id):
+        return {row["to_url"]: row["state"] for row in self.server.sql("select to_url, state from parcels where mail_id = ?", mail_id)}
+
+
+@pytest.fixture(scope="module")
+def place():
+    one = Place()
+    try:
+        with one.server:
+            yield one
+            one.sink.stop()  # what hangs there ends
+    finally:
+        one.sink.stop()
+
+
+@pytest.fixture
+def domain():
+    return f"t{next(_domains)}-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}.remote.test"
+
+
+# queue list.
+
+
+def test_queue_list_filters_by_sender_recipient_domain_age_reason_and_state(place, domain, marker):
+    place.replies[f"odd@{domain}"] = "451 4.7.0 greylisted, come back"
+    first = place.deferred([f"plain@{domain}", f"odd@{domain}"], marker)
+    second = place.deferred(f"plain@{domain}", marker, sender="mike@example.test")
+    plain, odd, other = (first, f"plain@{domain}"), (first, f"odd@{domain}"), (second, f"plain@{domain}")
+    for filters, expected in (
+            ([f"domain={domain}"], {plain, odd, other}), ([f"domain={domain.upper()}"], {plain, odd, other}),
+            ([f"domain=*{domain[1:]}", "sender=coco@*"], {plain, odd}), ([f"recipient=plain@{domain}"], {plain, other}),
+            ([f"domain={domain}", "sender=MIKE@example.test"], {other}), ([f"domain={domain}", "sender=coco@example"], set()),
+            ([f"domain={domain}", "reason=greylisted"], {odd}), ([f"domain={domain}", "reason=GREYLISTED", "sender=mike@*"], set()),
+            ([f"domain={domain}", "older=1h"], set()), ([f"domain={domain}", "younger=1h"], {plain, odd, other}),
+            ([f"domain={domain}", "state=held"], set()), ([f"domain={domain}", "state=held,deferred"], {plain, odd, other}),
+            ([f"domain={domain}", "sender=<>"], set()), ([first], {plain, odd})):
+        assert set(place.listed(*filters)) == expected, filters
+    assert len(place.listed(f"domain={domain}", "limit=2")) == 2
+    row = place.listed(f"domain={domain}", "reason=greylisted")[odd]
+    assert row["attempts"] == 1 and row["state"] == "deferred" and row["domain"] == domain and row["delivery_msg"].startswith("451 4.7.0 greylisted")
+    place.server.command("queue", "remove", f"domain={domain}")
+    assert set(place.listed(f"domain={domain}")) == set()
+    assert set(place.listed(f"domain={domain}", "state=removed")) == set(place.listed(f"domain={domain}", "state=all")) == {plain, odd, other}
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["older=yesterday"], ["state=lost"], ["domain="], ["limit=many"], ["sender"]])
+def test_queue_list_refuses_what_is_no_filter_and_says_what_is(place, words):
+    status, output = place.server.command("queue", "list", *words, check=False)
+    assert status == USAGE and words[0] in output and ("filters are" in output or "takes" in output)
+
+
+def test_what_strangers_write_cannot_steer_a_terminal_or_break_the_json(place, domain, marker):
+    reply = "450 4.2.1 later \x1b[2J\x07 \"quoted\" \\ ' OR 1=1; DROP TABLE parcels; -- \x9b gr\xfc\xdfe"
+    place.replies["*"] = reply
+    mail_id = place.deferred(f"'or'1'='1@{domain}", marker, sender="coco@example.test")
+    place.replies["*"] = "450 4.2.1 later"
+    for words in (["queue", "list", f"domain={domain}"], ["queue", "list", "--json", f"domain={domain}"], ["queue", "show", mail_id], ["why", mail_id],
+                  ["queue", "show", mail_id, "--json"]):
+        output = place.server.command(*words)
+        assert output.replace("\n", "").isascii() and output.replace("\n", "").isprintable(), words
+    row = place.listed(f"domain={domain}")[mail_id, f"'or'1'='1@{domain}"]
+    assert '"quoted" \\ \' OR 1=1; DROP TABLE' in row["delivery_msg"]
+    assert not place.listed(f"sender=x' OR '1'='1", f"domain={domain}") and not place.listed(f"domain=x' OR '1'='1")
+    assert not place.listed(f"domain={domain}", "reason=%") and not place.listed(f"domain={domain}", "recipient=_or_1*")
+    place.server.command("queue", "remove", mail_id)
+
+
+# queue show.
+
+
+def test_queue_show_gives_headers_and_message_of_mail_at_rest_and_in_motion(place, domain, marker):
+    at_rest = place.deferred(f"show@{domain}", marker)
+    place.replies[f"slow@{domain}"] = "HANG"
+    in_motion = place.submit(f"slow@{domain}", marker)
+    assert place.server.sql("select place from mails where mail_id = ?", in_motion)[0]["place"].startswith("journal ")
+    for mail_id in (at_rest, in_motion):
+        whole, headers = place.server.command("queue", "show", mail_id, "--message"), place.server.command("queue", "show", mail_id, "--headers")
+        assert "\nReceived: " in headers and whole.endswith("\r\nHello.\r\n") and f"X-Marker: {marker}\r\n" in whole
+        assert whole.startswith(headers) and "X-Marker" in headers and "Hello." not in headers
+    shown = json.loads(place.server.command("queue", "show", at_rest, "--json"))
+    assert shown["mail"]["mail_id"] == at_rest and shown["mail"]["from_url"] == "coco@example.test"
+    assert [row["to_url"] for row in shown["parcels"]] == [f"show@{domain}"]
+    attempt, = shown["attempts"]
+    assert attempt["reply"] == "450 4.2.1 later" and attempt["milliseconds"] >= 0 and attempt["address"] and "tls" in attempt
+    place.server.command("queue", "remove", f"domain={domain}")
+    for how in ("--headers", "--message"):
+        assert place.server.command("queue", "show", at_rest, how, check=False)[0] == NO_USER
+    assert place.server.command("queue", "show", at_rest, "--everything", check=False)[0] == USAGE
+
+
+def test_a_message_can_be_shown_while_the_server_is_down(make_instance, marker):
+    server = make_instance(route="127.0.0.1:9", settings={"retry_schedule": ["1h"]})
+    with server.talk("internal", fresh_source()) as client:
+        client.ehlo()
+        mail_id = id_of(client.mail("coco@example.test", "one@remote.test", message(marker)))
+    server.wait_parcels(mail_id, "deferred")
+    server.halt()
+    assert f"X-Marker: {marker}" in server.command("queue", "show", mail_id, "--headers")
+    server.launch()
+
+
+# hold, release, retry, remove.
+
+
+def test_operations_by_filter_touch_the_chosen_recipients_alone(place, domain, marker):
+    mail_id = place.deferred([f"one@{domain}", f"two@{domain}"], marker)
+    assert place.server.command("queue", "hold", f"recipient=one@{domain}") == "1 parcel held\n"
+    assert place.states(mail_id) == {f"one@{domain}": "held", f"two@{domain}": "deferred"}
+    assert place.server.command("queue", "remove", f"domain={domain}", "state=deferred") == "1 parcel removed\n"
+    place.replies[f"one@{domain}"] = "250 ok"
+    assert place.server.command("queue", "release", f"domain={domain}") == "1 parcel released\n"
+    place.server.wait_rows("select 1 from parcels where to_url = ? and state = 'delivered'", f"one@{domain}")
+    assert place.states(mail_id)[f"two@{domain}"] == "removed"
+    assert not [one for one in place.sink.messages if f"two@{domain}" in one.accepted_for]
+    status, output = place.server.command("queue", "retry", f"domain={domain}", check=False)
+    assert status == NO_USER and output == "0 parcels due now\n"
+
+
+def test_a_hold_of_one_recipient_outlives_a_crash_and_a_rebuild(make_instance, marker):
+    server = make_instance(route="127.0.0.1:9", settings={"retry_schedule": ["1h"]})
+    with server.talk("internal", fresh_source()) as client:
+        client.ehlo()
+        mail_id = id_of(client.mail("coco@example.test", ["one@remote.test", "two@remote.test"], message(marker)))
+    server.wait_parcels(mail_id, "deferred")
+    server.command("queue", "hold", "recipient=one@remote.test")
+    server.kill_all()
+    server.command("queue", "rebuild")
+    rows = server.sql("select to_url, state from parcels where mail_id = ? order by to_url", mail_id)
+    assert [tuple(row) for row in rows] == [("one@remote.test", "held"), ("two@remote.test", "queued")]
+    server.launch()
+
+
+def test_several_hundred_parcels_are_changed_in_steps_and_recorded_as_one_change(place, domain, marker):
+    mail_ids = [place.submit([f"r{number}@{domain}" for number in range(50)], marker) for _ in range(8)]
+    for mail_id in mail_ids:
+        place.server.wait_parcels(mail_id, "deferred")
+    for verb, done in (("hold", "held"), ("release", "released"), ("hold", "held"), ("remove", "removed")):
+        assert place.server.command("queue", verb, f"domain={domain}") == f"400 parcels {done}\n"
+    rows = place.server.sql("select what, affected from operator_changes where what like ? order by id", f"%domain={domain}")
+    assert [tuple(row) for row in rows] == [(f"queue {verb} domain={domain}", 400) for verb in ("hold", "release", "hold", "remove")]
+
+
+def test_operations_want_to_be_told_what_they_are_about(place):
+    for words in (["queue", "remove"], ["queue", "hold", "nobody"], ["queue", "retry", "000000-000000-00", "all"], ["queue", "hold", "all", "--json"],
+                  ["queue", "remove", "all", "--message", "x"]):
+        status, _ = place.server.command(*words, check=False)
+        assert status == USAGE, words
+
+
+# hold-rule.
+
+
+@pytest.mark.parametrize("kind, pattern", [("sender", "coco@example.test"), ("recipient", "*caught@{domain}"), ("domain", "{domain}"), ("ip", "127.0.0.0/8")])
+def test_mail_that_a_hold_rule_catches_gets_its_250_and_is_held_with_the_reason(place, domain, marker, kind, pattern):
+    pattern = pattern.format(domain=domain)
+    place.replies[f"caught@{domain}"] = "250 ok"
+    place.server.command("hold-rule", "add", kind, pattern, "asked by the police")
+    try:
+        mail_id = place.submit(f"caught@{domain}", marker)
+        row, = place.server.wait_parcels(mail_id, "held")
+        assert row["delivery_msg"] == f"held by rule {kind} {pattern}: asked by the police"
+        assert pattern in place.server.command("hold-rule", "list")
+        assert {"kind": kind, "pattern": pattern, "reason": "asked by the police"}.items() <= json.loads(place.server.command("hold-rule", "list", "--json"))[0].items()
+        place.server.wait_log(f"{mail_id}: from <coco@example.test> to <caught@{domain}>: held by rule {kind}")
+    finally:
+        place.server.command("hold-rule", "remove", kind, pattern)
+    passes = place.submit(f"caught@{domain}", marker)
+    place.server.wait_parcels(passes, "delivered")
+    assert [one for one in place.sink.messages if marker.encode() in one.data] and place.states(mail_id) == {f"caught@{domain}": "held"}
+    place.server.command("queue", "release", mail_id)
+    place.server.wait_parcels(mail_id, "delivered")
+
+
+def test_a_hold_rule_added_with_sqlite3_holds_and_a_large_message_is_held_too(place, domain, marker):
+    place.server.edit("insert into hold_rules (kind, pattern, created_at) values ('recipient', ?, datetime())", f"big@{domain}")
+    place.server.wait_log("hold rules are read anew")
+    with place.server.talk("internal", fresh_source()) as client:
+        client.ehlo()
+        big = message(marker) + b"x" * 70 + b"\r\n" * 1 + (b"y" * 70 + b"\r\n") * 20000
+        mail_id = id_of(client.mail("coco@example.test", [f"big@{domain}", f"small@{domain}"], big))
+    rows = {row["to_url"]: row["state"] for row in place.server.wait_parcels(mail_id, "held", "deferred")}
+    assert rows == {f"big@{domain}": "held", f"small@{domain}": "deferred"}
+    place.server.command("hold-rule", "remove", "recipient", f"big@{domain}")
+    place.server.command("queue", "remove", mail_id)
+
+
+def test_mail_held_by_a_rule_is_held_after_a_crash(make_instance, marker):
+    server = make_instance()
+    server.command("hold-rule", "add", "recipient", "mike@example.test")
+    with server.talk("internal", fresh_source()) as client:
+        client.ehlo()
+        mail_id = id_of(client.mail("coco@example.test", ["mike@example.test", "coco@example.test"], message(marker)))
+    server.kill_all()
+    server.command("queue", "rebuild")
+    server.launch()
+    server.wait_mail("coco@example.test", marker)
+    assert {row["to_url"]: row["state"] for row in server.sql("select * from parcels where mail_id = ?", mail_id)}["mike@example.test"] == "held"
+    assert not server.mails("mike@example.test")
+
+
+def test_a_wrong_hold_rule_is_refused_with_what_is_accepted(place):
+    for words, said in ((["ip", "nonsense"], "192.0.2.0/24"), (["colour", "red"], "sender, recipient, domain, account or ip"), (["sender", ""], "takes")):
+        status, output = place.server.command("hold-rule", "add", *words, check=False)
+        assert status == USAGE and said in output, output
+    assert place.server.command("hold-rule", "remove", "sender", "nobody@never.test", check=False)[0] == NO_USER
+
+
+# changes.
+
+
+def test_every_change_is_recorded_with_who_when_what_and_how_many(place, domain, marker):
+    mail_id = place.deferred([f"a@{domain}", f"b@{domain}"], marker)
+    place.server.command("queue", "hold", mail_id)
+    place.server.command("hold-rule", "add", "domain", domain)
+    place.server.command("hold-rule", "remove", "domain", domain)
+    place.server.command("queue", "remove", mail_id)
+    uid = os.geteuid() if not place.server.drop else 65534
+    rows = [row for row in json.loads(place.server.command("changes", "--json")) if mail_id in row["what"] or domain in row["what"]]
+    assert [(row["what"], row["affected"]) for row in reversed(rows)] == [
+        (f"queue hold {mail_id}", 2), (f"hold-rule add domain {domain}", 1), (f"hold-rule remove domain {domain}", 1), (f"queue remove {mail_id}", 2)]
+    assert all(row["uid"] == uid and row["name"] == pwd.getpwuid(uid).pw_name and row["created_at"] for row in rows)
+    assert f"queue hold {mail_id}" in place.server.command("changes")
