@@ -37,6 +37,7 @@ smtpd_recipient_limit = 2000
 bounce_queue_lifetime = 0
 alias_maps =
 alias_database =
+transport_maps = {transport_maps}
 """
 MASTER = """
 127.0.0.1:{port} inet n - n - 100 smtpd
@@ -77,15 +78,19 @@ default_transport = discard:
 
 class Postfix:
     """Postfix(folder, domain, (certificate, key)).start(): .port .endpoint .mails(). sasl: it is a relay host instead, with
-    logins by that socket"""
+    logins by that socket. others={domain: port}: where it sends mail for these"""
 
-    def __init__(self, folder, domain="remote.test", certificate=None, sasl=None):
-        self.folder, self.domain, self.certificate, self.sasl = folder, domain, certificate, sasl
+    def __init__(self, folder, domain="remote.test", certificate=None, sasl=None, others=None):
+        self.folder, self.domain, self.certificate, self.sasl, self.others = folder, domain, certificate, sasl, others or {}
         self.port = ports.take(1)[0]
 
     @property
     def endpoint(self):
         return f"127.0.0.1:{self.port}"
+
+    def transport_maps(self):
+        rows = [f"{{{domain} = smtp:[127.0.0.1]:{port}}}" for domain, port in self.others.items()]
+        return "inline:{" + ", ".join(rows) + "}" if rows else ""
 
     def run(self, verb):
         return subprocess.run(["/usr/sbin/postfix", "-c", os.path.join(self.folder, "etc"), verb], stdin=subprocess.DEVNULL,
@@ -97,7 +102,8 @@ class Postfix:
             os.chmod(os.path.join(self.folder, name), 0o755)
         os.chown(os.path.join(self.folder, "mail"), 65534, 65534)
         certificate, key = self.certificate or ("", "")
-        text = MAIN.format(folder=self.folder, domain=self.domain, certificate=certificate, key=key, tls_level="may" if certificate else "none")
+        text = MAIN.format(folder=self.folder, domain=self.domain, certificate=certificate, key=key, tls_level="may" if certificate else "none",
+                           transport_maps=self.transport_maps())
         text += RELAY.format(sasl=self.sasl) if self.sasl else ""
         for name, content in (("main.cf", text), ("master.cf", MASTER.format(port=self.port))):
             with open(os.path.join(self.folder, "etc", name), "w", encoding="utf-8") as stream:
