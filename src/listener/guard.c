@@ -1,22 +1,44 @@
 /* SPDX-License-Identifier: MIT
  * The guard process and the listener's side of it. A request is one packet: the command from the configuration, a NUL,
  * the contact. The guard keeps the privileges of the start, so it takes a contact for nothing but an address: any other
- * byte, and the request is refused. Ends when the listener is gone. */
+ * byte, and the request is refused. Ends when the listener is gone. Thousands of lockouts may end at once (an operator
+ * forgives all): the channel holds a few hundred requests, the rest waits in the listener, since an unlock_command that
+ * is dropped is a ban for ever. */
 #include "listener/guard.h"
+#include "base/clock.h"
 #include "base/exit_status.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/network.h"
 #include "base/privilege.h"
 #include "ipc/channel.h"
 #include "listener/supervisor.h"
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define REQUEST_MAXIMUM 4096
+#define KEPT_MAXIMUM 200000 /* as many as contacts can be locked out */
+#define END_MS 5000
+
+struct request {
+    struct request *next;
+    size_t length;
+    char bytes[];
+};
+struct guard {
+    struct loop *loop;
+    int channel;
+    struct loop_watch *watch; /* while requests are kept */
+    struct request *first, **last;
+    size_t kept;
+};
 
 static bool is_contact(const char *contact) {
     size_t length = strlen(contact);
@@ -34,12 +56,14 @@ static void serve(char *request, size_t length) {
 }
 
 static void reset_signals(void) {
-    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE, SIGCHLD};
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE};
     struct sigaction action = {.sa_handler = SIG_IGN};
     sigset_t none;
     for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) {
         (void)sigaction(ignored[i], &action, NULL);
     }
+    action.sa_handler = SIG_DFL; /* ignored, a command's end could not be waited for */
+    (void)sigaction(SIGCHLD, &action, NULL);
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -64,11 +88,11 @@ static _Noreturn void guard_main(int channel, bool detach) {
     }
 }
 
-int guard_start(bool detach) {
+struct guard *guard_start(struct loop *loop, bool detach) {
     int ends[2];
     if (!channel_pair(ends)) {
         log_error("no channel to the guard: %s", strerror(errno));
-        return -1;
+        return NULL;
     }
     pid_t pid = fork();
     if (pid == 0) {
@@ -78,23 +102,104 @@ int guard_start(bool detach) {
     if (pid < 0) {
         log_error("the guard cannot be forked: %s", strerror(errno));
         (void)close(ends[0]);
-        return -1;
+        return NULL;
     }
-    return ends[0];
+    struct guard *guard = memory_new(1, sizeof *guard);
+    *guard = (struct guard){.loop = loop, .channel = ends[0]};
+    guard->last = &guard->first;
+    return guard;
 }
 
-void guard_run(int guard, const char *command, struct text contact) {
-    struct buffer request;
+/* ---- the listener's side ---- */
+
+static void drop_first(struct guard *guard) {
+    struct request *request = guard->first;
+    guard->first = request->next;
+    guard->last = guard->first == NULL ? &guard->first : guard->last;
+    guard->kept--;
+    free(request);
+}
+
+/* False when the guard takes no more now. */
+static bool send_first(struct guard *guard) {
+    const struct request *request = guard->first;
+    if (send(guard->channel, request->bytes, request->length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+        if (errno == EAGAIN || errno == ENOBUFS || errno == EINTR) {
+            return false;
+        }
+        log_error("\"%s\" is not run for contact %s: %s; only a new start of the server brings the guard back",
+                  request->bytes, request->bytes + strlen(request->bytes) + 1, strerror(errno));
+    }
+    drop_first(guard);
+    return true;
+}
+
+static void send_kept(void *context, int fd, uint32_t events) {
+    struct guard *guard = context;
+    (void)fd;
+    (void)events;
+    while (guard->first != NULL && send_first(guard)) {
+    }
+    if (guard->first != NULL && guard->watch == NULL) {
+        guard->watch = loop_watch(guard->loop, guard->channel, EPOLLOUT, send_kept, guard);
+    } else if (guard->first == NULL) {
+        loop_unwatch(guard->watch);
+        guard->watch = NULL;
+    }
+}
+
+static void keep(struct guard *guard, const char *command, struct text contact) {
+    size_t command_size = strlen(command) + 1, length = command_size + contact.length;
+    if (length > REQUEST_MAXIMUM || guard->kept >= KEPT_MAXIMUM) {
+        log_error("\"%s\" is not run for contact %.*s: %s", command, TEXT_ARGS(contact),
+                  length > REQUEST_MAXIMUM ? "it is too long" : "too many commands wait");
+        return;
+    }
+    struct request *request = memory_new(1, sizeof *request + length + 1);
+    *request = (struct request){.length = length};
+    memcpy(request->bytes, command, command_size);
+    memcpy(request->bytes + command_size, contact.data, contact.length);
+    *guard->last = request;
+    guard->last = &request->next;
+    guard->kept++;
+}
+
+void guard_run(struct guard *guard, const char *command, struct text contact) {
     if (command[0] == '\0') {
         return;
     }
-    buffer_init(&request, REQUEST_MAXIMUM);
-    if (guard < 0) {
+    if (guard == NULL) {
         log_warn("lock_command and unlock_command take effect at the next start");
-    } else if (!buffer_append(&request, command, strlen(command) + 1) || !buffer_append_text(&request, contact)) {
-        log_error("the command for contact %.*s is too long", TEXT_ARGS(contact));
-    } else if (send(guard, request.data, request.length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-        log_error("the command for contact %.*s is not run: %s", TEXT_ARGS(contact), strerror(errno));
+        return;
     }
-    buffer_free(&request);
+    keep(guard, command, contact);
+    if (guard->watch == NULL) {
+        send_kept(guard, guard->channel, EPOLLOUT);
+    }
+}
+
+static bool wait_for(const struct guard *guard, short events, int64_t deadline) {
+    struct pollfd polled = {.fd = guard->channel, .events = events};
+    int ready = poll(&polled, 1, clock_remaining(deadline));
+    return ready > 0 || (ready < 0 && errno == EINTR);
+}
+
+void guard_free(struct guard *guard) {
+    if (guard == NULL) {
+        return;
+    }
+    int64_t deadline = clock_deadline(END_MS);
+    while (guard->first != NULL && (send_first(guard) || wait_for(guard, POLLOUT, deadline))) {
+    }
+    (void)shutdown(guard->channel, SHUT_WR);
+    (void)wait_for(guard, POLLIN, deadline); /* its end of the channel closes when it ends */
+    if (guard->first != NULL) {
+        log_error("%zu lock and unlock commands are not run: the guard is too slow", guard->kept);
+    }
+    while (guard->first != NULL) {
+        drop_first(guard);
+    }
+    loop_unwatch(guard->watch);
+    (void)close(guard->channel);
+    free(guard);
 }

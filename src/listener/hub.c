@@ -2,7 +2,6 @@
  * What children report to the listener. Children run with fewer rights than this process, so each message is looked up
  * in the whitelist first; a child that says anything else is killed and replaced. */
 #include "base/log.h"
-#include "listener/guard.h"
 #include "listener/supervisor.h"
 #include <unistd.h>
 

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "dkim/dkim.h"
-#include "listener/guard.h"
 #include "listener/supervisor.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -105,7 +104,9 @@ static enum exit_status start_guard(struct supervisor *supervisor, struct buffer
     const struct config *config = supervisor->config;
     bool wanted = config->lock_command[0] != '\0' || config->unlock_command[0] != '\0';
     (void)error;
-    supervisor->guard = wanted && !supervisor->options.queue_run ? guard_start(supervisor->start_report >= 0) : -1;
+    if (wanted && !supervisor->options.queue_run) {
+        supervisor->guard = guard_start(supervisor->loop, supervisor->start_report >= 0);
+    }
     return EXIT_STATUS_OK;
 }
 

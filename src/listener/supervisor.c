@@ -117,6 +117,7 @@ static void supervisor_free(struct supervisor *supervisor) {
     if (supervisor->tls != NULL) {
         tls_server_free(supervisor->tls);
     }
+    guard_free(supervisor->guard);
     lockout_set_free(supervisor->lockouts);
     loop_free(supervisor->loop);
     config_free(supervisor->config);

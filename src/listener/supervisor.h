@@ -7,6 +7,7 @@
 #include "ipc/messages.h"
 #include "ipc/process.h"
 #include "ipc/whitelist.h"
+#include "listener/guard.h"
 #include "listener/listener.h"
 #include "listener/lockout_set.h"
 #include "listener/log_file.h"
@@ -66,7 +67,7 @@ struct supervisor {
     struct tls_server *tls;
     char log_period[LOG_PERIOD_SIZE];
     int lock;
-    int guard;                              /* runs lock_command with root's rights; -1 */
+    struct guard *guard;                    /* runs lock_command with root's rights; NULL */
     int ledger_socket, runner_socket;       /* the operator's, listening */
     struct loop_watch *runner_socket_watch; /* runner = cron: a visitor makes us fork a runner */
     struct port_set ports;

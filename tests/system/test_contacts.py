@@ -1,5 +1,6 @@
 """Violations, the warning, the lockout: the row of a contact goes through exactly the sequence that PARITY names."""
 import os
+import re
 import signal
 import socket
 
@@ -303,6 +304,26 @@ def test_commands_run_when_a_contact_is_locked_out_and_when_that_ends(make_insta
     server.launch()
     wait_for(lambda: len(told()) >= 4, "unlock_command", explain=server.log_tail)
     assert [line.split()[0] for line in told()] == ["lock", "unlock"] * 2
+
+
+def test_commands_run_in_order_and_for_every_contact_however_many_there_are(make_instance, tmp_path):
+    """rmdir works only behind mkdir: what is left over was locked and not unlocked, or the other way round."""
+    bans, many = tmp_path / "bans", 1500
+    bans.mkdir()
+    bans.chmod(0o777)
+    tmp_path.chmod(0o755)
+    server = make_instance(settings={"lock_command": f"/bin/mkdir {bans}/%i", "unlock_command": f"/bin/rmdir {bans}/%i"})
+    server.edit("with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < ?) "
+                "insert into contacts (remote_ip, locks, violations, expires_at, locked_at, created_at, updated_at) "
+                "select '10.7.' || (i / 200) || '.' || (i % 200), 1, 4, datetime('now', '+1 hour'), datetime('now'), datetime('now'), "
+                "datetime('now') from n", many)
+    wait_for(lambda: len(os.listdir(bans)) == many, "every lock_command", explain=server.log_tail)
+    server.command("contacts", "forgive", "all")
+    wait_for(lambda: not os.listdir(bans), "every unlock_command", explain=lambda: f"{len(os.listdir(bans))} left\n{server.log_tail()}")
+    server.command("contacts", "lock", "10.9.9.9", "3600")
+    server.command("contacts", "forgive", "10.9.9.9")  # at once: the commands must not overtake each other
+    assert server.halt() == 0
+    assert not os.listdir(bans) and not re.search("rmdir .* ended with|mkdir .* ended with", server.log_text())
 
 
 def test_ipv6_contacts_count_per_prefix(make_instance):
