@@ -6,6 +6,7 @@
 #include "control/control.h"
 #include "control/setup.h"
 #include "control/submission.h"
+#include "mail/dsn.h"
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 static const char help[] =
-    "Usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [RECIPIENT...] < message\n"
+    "Usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [-N WHEN] [-R WHAT] [-V ID] [RECIPIENT...] < message\n"
     "       sendmail -bp | -q | -bs\n"
     "\n"
     "Hands a message from standard input to the Parcelpost server of this machine.\n"
@@ -28,13 +29,16 @@ static const char help[] =
     "  -i, -oi    a line with a lone dot does not end the message\n"
     "  -f SENDER  the address that failures are reported to; <> for none (default: the caller's)\n"
     "  -F NAME    the full name for the From field, when the message has none\n"
+    "  -N WHEN    what to tell the sender of: never, or any of success,failure,delay (default: failure,delay)\n"
+    "  -R WHAT    what a notice of failure returns: full (the message) or hdrs (its header)\n"
+    "  -V ID      an identifier that notices repeat\n"
     "  -v         show the conversation with the server\n"
     "  -bp        show what waits (as: parcelpost queue list)\n"
     "  -q         try to deliver what waits (as: parcelpost-queue)\n"
     "  -bs        speak SMTP on standard input and output\n"
     "  -C FILE    the configuration (default: ./etc/parcelpost.conf, else /etc/parcelpost/parcelpost.conf)\n"
     "\n"
-    "Other options of other sendmail programs (-o…, -B, -N, -R, …) are accepted and ignored.\n"
+    "Other options of other sendmail programs (-o…, -B, …) are accepted and ignored.\n"
     "Exit status: 0 taken; 64 wrong usage; 65 wrong message or address; 67 no such user; 69 refused; 75 the server "
     "does\n"
     "not run, or says to try again; 77 not permitted; 78 wrong configuration.\n";
@@ -43,7 +47,37 @@ struct command_line {
     const char *file, *sender, *full_name;
     char mode; /* of -b: 'm' (deliver), 'p', 's', 'i'; 'q' for -q */
     bool recipients_from_message, dots_are_data, verbose;
+    const char *notify, *ret; /* RFC 3461, as SMTP writes them; NULL for none */
+    char envid[3 * DSN_ENVID_MAXIMUM + 1];
 };
+
+static int fail(int status, const char *words) {
+    fprintf(stderr, "sendmail: %s\n", words);
+    return status;
+}
+
+/* -N, -R, -V: what the sender is to be told (RFC 3461). */
+static int take_notice_option(int option, struct command_line *line) {
+    unsigned notify;
+    switch (option) {
+    case 'N':
+        if (!dsn_notify_parse(text_of(optarg), &notify)) {
+            return fail(EX_USAGE, "-N takes never, or any of success,failure,delay");
+        }
+        line->notify = dsn_notify_text(notify);
+        return -1;
+    case 'R':
+        line->ret = text_equal_nocase(text_of(optarg), TEXT("full")) ? "FULL" : "HDRS";
+        return line->ret[0] == 'F' || text_equal_nocase(text_of(optarg), TEXT("hdrs"))
+                   ? -1
+                   : fail(EX_USAGE, "-R takes full or hdrs");
+    default:
+        return dsn_xtext_encode(text_of(optarg), line->envid, sizeof(line->envid)) &&
+                       dsn_envid_is_valid(text_of(line->envid))
+                   ? -1
+                   : fail(EX_USAGE, "-V takes up to 100 printable characters");
+    }
+}
 
 static int take_option(int option, struct command_line *line) {
     switch (option) {
@@ -76,6 +110,10 @@ static int take_option(int option, struct command_line *line) {
     case 'v':
         line->verbose = true;
         return -1;
+    case 'N':
+    case 'R':
+    case 'V':
+        return take_notice_option(option, line);
     case 'H':
         fputs(help, stdout);
         return EX_OK;
@@ -83,7 +121,7 @@ static int take_option(int option, struct command_line *line) {
         fputs("Try: sendmail --help\n", stderr);
         return EX_USAGE;
     default:
-        return -1; /* B, N, R, V, h, L, O, p, X, e, m, n, G, U: nothing that matters here */
+        return -1; /* B, h, L, O, p, X, e, m, n, G, U: nothing that matters here */
     }
 }
 
@@ -173,11 +211,6 @@ static void draft_free(struct sendmail_draft *draft) {
     buffer_free(&draft->message);
 }
 
-static int fail(int status, const char *words) {
-    fprintf(stderr, "sendmail: %s\n", words);
-    return status;
-}
-
 static int deliver_draft(struct sendmail_draft *draft, struct text input, const struct command_line *line) {
     struct buffer error;
     buffer_init(&error, 4096);
@@ -193,6 +226,9 @@ static int deliver_draft(struct sendmail_draft *draft, struct text input, const 
             .count = draft->count,
             .message = buffer_text(&draft->message),
             .verbose = line->verbose,
+            .notify = line->notify,
+            .ret = line->ret,
+            .envid = line->envid,
         };
         status = submission_send(&submission);
     }

@@ -81,6 +81,10 @@ static void print_line(void *context, enum client_direction direction, struct te
     printf("%s%s\n", arrows[direction], text_printable(shown, sizeof(shown), line));
 }
 
+static const char *or_nothing(const char *value) {
+    return value != NULL ? value : "";
+}
+
 /* The worst of all recipients' outcomes: a permanent refusal before a temporary one. */
 static int judge(const struct submission *submission, const struct client_recipient *recipients) {
     int status = EX_OK;
@@ -102,8 +106,8 @@ static int send_over(struct client *client, const struct submission *submission)
     struct content content = {.message = submission->message};
     struct client_message message = {
         .from = submission->from,
-        .ret = "",
-        .envid = "",
+        .ret = or_nothing(submission->ret),
+        .envid = or_nothing(submission->envid),
         .size = submission->message.length,
         .declared_eight_bit = text_has_eight_bit(submission->message),
         .has_eight_bit = text_has_eight_bit(submission->message),
@@ -113,7 +117,8 @@ static int send_over(struct client *client, const struct submission *submission)
         .count = submission->count,
     };
     for (size_t i = 0; i < submission->count; i++) {
-        recipients[i] = (struct client_recipient){.address = submission->recipients[i], .notify = "", .orcpt = ""};
+        recipients[i] = (struct client_recipient){
+            .address = submission->recipients[i], .notify = or_nothing(submission->notify), .orcpt = ""};
     }
     int status = EX_TEMPFAIL;
     if (client_send(client, &message) == CLIENT_SENT) {

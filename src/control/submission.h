@@ -12,8 +12,9 @@ struct submission {
     const char *from;    /* reverse-path, "" for <> */
     char **recipients;
     size_t count;
-    struct text message; /* with CRLF line ends */
-    bool verbose;        /* print the dialogue */
+    struct text message;              /* with CRLF line ends */
+    bool verbose;                     /* print the dialogue */
+    const char *notify, *ret, *envid; /* RFC 3461, envid as xtext; NULL for none */
 };
 /* sysexits.h: 0 accepted for all; 67, 65, 69 … as the server refused; 75 when it does not run or said 4xx. What was
  * refused is told on standard error, for each recipient. */

@@ -54,6 +54,19 @@ def test_sendmail_says_what_was_refused(server, marker):
     assert status in (USAGE, 65) and output
 
 
+def test_sendmail_asks_for_notices(server, marker):
+    sendmail(server, "-i", "-f", "coco@example.test", "-N", "success,delay", "-R", "full", "-V", f"order {marker}", "mike@example.test",
+             text=f"Subject: {marker}\n\nx\n")
+    notice = server.wait_mail("coco@example.test", f"Original-Envelope-Id: order {marker}")
+    assert b"Action: delivered" in notice and b"Final-Recipient: rfc822; mike@example.test" in notice
+    row, = server.sql("select notify from parcels join mails using (mail_id) where to_url = 'mike@example.test' and role = 'sendmail'"
+                      " order by parcels.id desc limit 1")
+    assert row["notify"] == "SUCCESS,DELAY"
+    for words in (("-N", "never,success"), ("-N", "sometimes"), ("-R", "some"), ("-V", ""), ("-V", "x" * 101)):
+        status, output = sendmail(server, *words, "mike@example.test", text="x", check=False)
+        assert status == 64 and output.startswith(f"sendmail: {words[0]} takes "), output
+
+
 def test_sendmail_speaks_smtp_on_standard_input(server, marker):
     output = sendmail(server, "-bs", text=f"EHLO localhost\r\nMAIL FROM:<coco@example.test>\r\nRCPT TO:<mike@example.test>\r\nDATA\r\nSubject: {marker}"
                       "\r\n\r\nx\r\n.\r\nQUIT\r\n")
