@@ -144,6 +144,11 @@ const struct config_key config_keys[] = {
      .help = "The base of mail ids; 36 for file systems that do not tell upper from lower case."},
     {ROW(dkim_verify, KEY_SWITCH, "yes"), .help = "Verify DKIM signatures and say so in Authentication-Results."},
 
+    {ROW(rules_directory, KEY_PATH, "/etc/parcelpost/rules"), .heading = "Rules",
+     .help = "Where the operator's own rules are, one file of SELECT statements a stage; see parcelpost-rules(5)."},
+    {ROW(rules_timeout_ms, KEY_NUMBER, "1000"), BETWEEN(1, 60000),
+     .help = "Milliseconds that the rules of one stage may take; after that the client is put off with 451."},
+
     {ROW(prohibited_seconds, KEY_SECONDS, "3600"), BETWEEN(1, 31536000), .heading = "Contacts and lockout",
      .help = "A lockout ends after this long without an attempt."},
     {ROW(max_failed_msgs_per_period, KEY_NUMBER, "3"), BETWEEN(0, 1000000),

@@ -53,6 +53,10 @@ static const struct subcommand subcommands[] = {
      "a message to a user; the text may come from standard input"},
     {"dkim", "make", "FILE [rsa|ed25519]", 1, 2, control_dkim_make, "a new key, and the DNS record to publish"},
     {"dkim", "show", "[FILE]", 0, 1, control_dkim_show, "the DNS record of a key, or of every configured key"},
+    {"rules", "list", "", 0, 0, control_rules_list, "the operator's own rules: name, file and line, statement"},
+    {"rules", "facts", "[VERB]", 0, 1, control_rules_facts, "the facts that a rule may name, of one verb or of all"},
+    {"rules", "test", "VERB [NAME=VALUE...]", 1, 100, control_rules_test,
+     "what the rules of a verb would say to a client of whom these facts hold"},
     {"dns", "query", "a|aaaa|mx|txt|ptr|dnsbl NAME [ZONE]", 2, 3, control_dns_query,
      "what the configured name servers say"},
 };

@@ -26,4 +26,5 @@ control_command control_user_add, control_user_passwd, control_user_list, contro
 control_command control_check, control_why, control_stats, control_send;
 control_command control_dkim_make, control_dkim_show;
 control_command control_dns_query;
+control_command control_rules_list, control_rules_facts, control_rules_test;
 #endif

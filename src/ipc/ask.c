@@ -84,6 +84,14 @@ enum login_outcome ask_may_send(int lookup, const char *account, const char *add
     return ask_lookup(lookup, LOOKUP_MAY_SEND, &question, NULL, 0);
 }
 
+void ask_rule(int lookup, uint32_t stage, struct text facts, struct lookup_rule_answer *answer) {
+    struct lookup_rule question = {.stage = stage, .facts = facts};
+
+    if (!ask(lookup, LOOKUP_RULE, &question, -1, LOOKUP_RULE_ANSWER, answer, LOOKUP_LIMIT))
+        *answer = (struct lookup_rule_answer){
+            .outcome = RULE_ANSWER_FAILED, .enhanced = TEXT_NONE, .text = TEXT_NONE, .rule = TEXT("sql")};
+}
+
 /* ---- ledger ---- */
 
 bool ask_contact_open(int ledger, const char *contact, unsigned port, struct contact_state *state) {

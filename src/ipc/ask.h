@@ -32,6 +32,9 @@ struct address_known {      /* what lookup says of an address */
 enum address_standing ask_address(int lookup, const char *address, const char *sender, struct address_known *known);
 enum login_outcome ask_login(int lookup, struct text user, struct text password, char *account, size_t size);
 enum login_outcome ask_may_send(int lookup, const char *account, const char *address);
+/* The operator's rules of a stage. facts: a list of struct fact_item; text of the answer lasts until the next question.
+ */
+void ask_rule(int lookup, uint32_t stage, struct text facts, struct lookup_rule_answer *answer);
 /* ledger: false when the ledger is gone */
 bool ask_contact_open(int ledger, const char *contact, unsigned port, struct contact_state *state);
 bool ask_contact_violation(int ledger, const struct contact_violation *violation, struct contact_state *state);

@@ -5,11 +5,13 @@
 #include "ipc/list.h"
 #include "mail/address.h"
 #include "mail/reply.h"
+#include "mail/sql_rule.h"
 #include <endian.h>
 #include <string.h>
 
 #define ADDRESS_MAXIMUM (2 * ADDRESS_SIZE)
 #define DOMAIN_MAXIMUM 256
+#define FACT_MAXIMUM 2048
 #define ORCPT_MAXIMUM 1024 /* RFC 3461 4.2 allows 500, xtext-encoded by sloppy clients */
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
@@ -47,6 +49,10 @@ static const struct channel_field target_fields[] = {
     {FIELD_U32, offsetof(struct address_target, delivery), 2},
     {FIELD_TEXT, offsetof(struct address_target, target), ADDRESS_MAXIMUM},
     {FIELD_TEXT, offsetof(struct address_target, sender), ADDRESS_MAXIMUM},
+};
+static const struct channel_field fact_fields[] = {
+    {FIELD_U32, offsetof(struct fact_item, fact), SQL_FACTS - 1},
+    {FIELD_TEXT, offsetof(struct fact_item, value), FACT_MAXIMUM},
 };
 static const struct channel_field job_recipient_fields[] = {
     {FIELD_U32, offsetof(struct job_recipient, recipient), 0},
@@ -183,6 +189,14 @@ bool list_add_target(struct buffer *list, const struct address_target *item) {
 
 bool list_next_target(struct text *list, struct address_target *item, bool *bad) {
     return next_item(list, target_fields, COUNT(target_fields), item, bad);
+}
+
+bool list_add_fact(struct buffer *list, const struct fact_item *item) {
+    return add_item(list, fact_fields, COUNT(fact_fields), item);
+}
+
+bool list_next_fact(struct text *list, struct fact_item *item, bool *bad) {
+    return next_item(list, fact_fields, COUNT(fact_fields), item, bad);
 }
 
 bool list_add_job_recipient(struct buffer *list, const struct job_recipient *item) {

@@ -44,6 +44,10 @@ struct dns_record { /* of DNS_ANSWER. A, AAAA: value is the address text; PTR, M
     uint32_t preference; /* MX */
     struct text value;
 };
+struct fact_item { /* of LOOKUP_RULE; those that are not known are left out */
+    uint32_t fact; /* enum sql_fact */
+    struct text value;
+};
 struct job_recipient {
     uint32_t recipient;
     struct text target, to_url, notify, orcpt;
@@ -59,6 +63,8 @@ bool list_add_notice(struct buffer *list, const struct notice_item *item);
 bool list_next_notice(struct text *list, struct notice_item *item, bool *bad);
 bool list_add_target(struct buffer *list, const struct address_target *item);
 bool list_next_target(struct text *list, struct address_target *item, bool *bad);
+bool list_add_fact(struct buffer *list, const struct fact_item *item);
+bool list_next_fact(struct text *list, struct fact_item *item, bool *bad);
 bool list_add_job_recipient(struct buffer *list, const struct job_recipient *item);
 bool list_next_job_recipient(struct text *list, struct job_recipient *item, bool *bad);
 #endif

@@ -7,6 +7,7 @@
 #include "mail/address.h"
 #include "mail/mail_id.h"
 #include "mail/reply.h"
+#include "mail/sql_rule.h"
 
 /* Bounds in bytes. */
 #define ID_MAXIMUM (MAIL_ID_SIZE - 1)
@@ -176,6 +177,15 @@ static const struct channel_field lookup_login_answer_fields[] = {
     NUMBER(lookup_login_answer, outcome, LOGIN_TEMPFAIL),
     BYTES(lookup_login_answer, account, ADDRESS_MAXIMUM),
 };
+static const struct channel_field lookup_rule_fields[] = {
+    NUMBER(lookup_rule, stage, RULE_STAGES - 1),
+    BYTES(lookup_rule, facts, LIST_MAXIMUM),
+};
+static const struct channel_field lookup_rule_answer_fields[] = {
+    NUMBER(lookup_rule_answer, outcome, RULE_ANSWER_FAILED), NUMBER(lookup_rule_answer, code, 599),
+    BYTES(lookup_rule_answer, enhanced, ID_MAXIMUM),         BYTES(lookup_rule_answer, text, REPLY_TEXT_SIZE),
+    BYTES(lookup_rule_answer, rule, NAME_MAXIMUM),
+};
 
 static const struct channel_field dns_ask_fields[] = {
     BYTES(dns_ask, name, NAME_MAXIMUM),
@@ -266,6 +276,8 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     ROW(LOOKUP_LOGIN, lookup_login),
     ROW(LOOKUP_LOGIN_ANSWER, lookup_login_answer),
     ROW(LOOKUP_MAY_SEND, lookup_may_send),
+    ROW(LOOKUP_RULE, lookup_rule),
+    ROW(LOOKUP_RULE_ANSWER, lookup_rule_answer),
     ROW(DNS_ASK, dns_ask),
     ROW(DNS_ANSWER, dns_answer),
     ROW(SIGN_MAIL, sign_mail),

@@ -48,6 +48,8 @@ enum message_kind {
     LOOKUP_LOGIN, /* receiver: check a password; answered by LOOKUP_LOGIN_ANSWER */
     LOOKUP_LOGIN_ANSWER,
     LOOKUP_MAY_SEND, /* receiver: may this login send as this address; answered by LOOKUP_LOGIN_ANSWER */
+    LOOKUP_RULE,     /* receiver: what do the operator's rules of this stage say; answered by LOOKUP_RULE_ANSWER */
+    LOOKUP_RULE_ANSWER,
     /* resolver */
     DNS_ASK, /* receiver, agent: one question; answered by DNS_ANSWER (any order) */
     DNS_ANSWER,
@@ -218,6 +220,16 @@ struct lookup_login_answer {
     uint32_t outcome;
     struct text account; /* canonical login */
 };
+struct lookup_rule {
+    uint32_t stage;    /* enum rule_stage */
+    struct text facts; /* a list of struct fact_item */
+};
+enum rule_answer { RULE_ANSWER_NONE, RULE_ANSWER_REPLY, RULE_ANSWER_FAILED /* tempfail: it could not be asked */ };
+struct lookup_rule_answer {
+    uint32_t outcome;                 /* enum rule_answer */
+    uint32_t code;                    /* of the reply */
+    struct text enhanced, text, rule; /* text: lines separated by '\n'; rule: which one spoke or failed */
+};
 
 /* RFC 1035 types that may be asked. */
 enum dns_type { DNS_TYPE_A = 1, DNS_TYPE_PTR = 12, DNS_TYPE_MX = 15, DNS_TYPE_TXT = 16, DNS_TYPE_AAAA = 28 };
@@ -295,6 +307,8 @@ union channel_values {
     struct lookup_login lookup_login;
     struct lookup_may_send lookup_may_send;
     struct lookup_login_answer lookup_login_answer;
+    struct lookup_rule lookup_rule;
+    struct lookup_rule_answer lookup_rule_answer;
     struct dns_ask dns_ask;
     struct dns_answer dns_answer;
     struct sign_mail sign_mail;

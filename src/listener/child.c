@@ -27,6 +27,7 @@ struct process_start child_start(const struct supervisor *supervisor, enum proce
     const char *directory = supervisor->config->chroot_directory;
     return (struct process_start){
         .config = supervisor->config,
+        .rules = &supervisor->rules,
         .hub = -1,
         .ledger = -1,
         .lookup = -1,

@@ -22,6 +22,7 @@ struct renewal {
     struct buffer content; /* the file's bytes, as checked */
     struct config *config;
     struct tls_server *tls;
+    struct sql_rules rules;
     struct system_users users;
     struct port_set ports;
 };
@@ -161,6 +162,8 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
         tls_server_free(supervisor->tls);
     }
     supervisor->tls = renewal->tls;
+    sql_rules_free(&supervisor->rules);
+    supervisor->rules = renewal->rules;
     supervisor->users = renewal->users;
     config_free(supervisor->config);
     supervisor->config = renewal->config;
@@ -190,6 +193,7 @@ void supervisor_reload(struct supervisor *supervisor) {
                 supervisor_read_certificates(renewal.config, &renewal.tls, &error) == EXIT_STATUS_OK &&
                 supervisor_check_passwords(renewal.config, &error) == EXIT_STATUS_OK &&
                 check_keys(renewal.config, &error) == EXIT_STATUS_OK &&
+                rules_load(renewal.config, &renewal.users, &renewal.rules, &error) == EXIT_STATUS_OK &&
                 port_set_open(&renewal.ports, renewal.config, &supervisor->ports, &error) == EXIT_STATUS_OK;
     if (good) {
         adopt(supervisor, &renewal);
@@ -197,6 +201,7 @@ void supervisor_reload(struct supervisor *supervisor) {
         log_info("the configuration was read again: %s", supervisor->config->file);
     } else {
         log_lines("the configuration in force stays", &error);
+        sql_rules_free(&renewal.rules);
         if (renewal.tls != NULL) {
             tls_server_free(renewal.tls);
         }

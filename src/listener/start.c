@@ -85,6 +85,13 @@ static enum exit_status check_passwords(struct supervisor *supervisor, struct bu
     return supervisor_check_passwords(supervisor->config, error);
 }
 
+static enum exit_status load_rules(struct supervisor *supervisor, struct buffer *error) {
+    if (supervisor->options.queue_run) {
+        return EXIT_STATUS_OK;
+    }
+    return rules_load(supervisor->config, &supervisor->users, &supervisor->rules, error);
+}
+
 /* Once for all children: building a filter costs more than forking, and what libraries make ready here is shared. */
 static enum exit_status prepare_sandboxes(struct supervisor *supervisor, struct buffer *error) {
     (void)error;
@@ -119,8 +126,9 @@ static enum exit_status reduce_privileges(struct supervisor *supervisor, struct 
 
 typedef enum exit_status checklist_step(struct supervisor *supervisor, struct buffer *error);
 static checklist_step *const checklist[] = {
-    open_log,       find_users,        make_directories, take_lock,         open_control_sockets, open_ports,
-    write_pid_file, read_certificates, check_passwords,  prepare_sandboxes, start_guard,          reduce_privileges,
+    open_log,          find_users,     make_directories,  take_lock,       open_control_sockets,
+    open_ports,        write_pid_file, read_certificates, check_passwords, load_rules,
+    prepare_sandboxes, start_guard,    reduce_privileges,
 };
 
 enum exit_status start_checklist(struct supervisor *supervisor, struct buffer *error) {

@@ -118,6 +118,7 @@ static void supervisor_free(struct supervisor *supervisor) {
         tls_server_free(supervisor->tls);
     }
     guard_free(supervisor->guard);
+    sql_rules_free(&supervisor->rules);
     lockout_set_free(supervisor->lockouts);
     loop_free(supervisor->loop);
     config_free(supervisor->config);

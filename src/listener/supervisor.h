@@ -13,6 +13,7 @@
 #include "listener/log_file.h"
 #include "listener/port.h"
 #include "listener/restart.h"
+#include "listener/rules.h"
 #include "listener/startup.h"
 #include "tls/tls.h"
 #include <sys/types.h>
@@ -65,6 +66,7 @@ struct supervisor {
     enum exit_status status; /* to end with */
     struct system_users users;
     struct tls_server *tls;
+    struct sql_rules rules; /* the operator's */
     char log_period[LOG_PERIOD_SIZE];
     int lock;
     struct guard *guard;                    /* runs lock_command with root's rights; NULL */

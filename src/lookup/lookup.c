@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A lookup worker: LOOKUP_ADDRESS, LOOKUP_LOGIN, LOOKUP_MAY_SEND. Forked by the listener, one of a small pool; drops to
- * parcelpost-auth, then opens the databases read-only, when they are there. A request that passes lookup_timeout
- * ends the process by SIGALRM, and the listener starts another.
+ * A lookup worker: LOOKUP_ADDRESS, LOOKUP_LOGIN, LOOKUP_MAY_SEND, LOOKUP_RULE. Forked by the listener, one of a small
+ * pool; drops to parcelpost-auth, then opens the databases read-only, when they are there. A request that passes
+ * lookup_timeout ends the process by SIGALRM, and the listener starts another.
  *
  * Why it opens after the drop, and without a chroot: the listener keeps no capability that lets root read what is
  * somebody else's, and users.db may appear or be replaced while we run. So owners and modes say who may read: users.db
@@ -14,6 +14,7 @@
 #include "ipc/service.h"
 #include "lookup/alias.h"
 #include "lookup/answers.h"
+#include "lookup/rules.h"
 #include "lookup/srs_secret.h"
 #include <signal.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 
 struct worker {
     struct lookup lookup;
+    struct rules rules;
     unsigned timeout; /* seconds a request may take; 0: no limit */
 };
 
@@ -74,10 +76,30 @@ static bool handle_may_send(void *context, struct service_peer *peer, struct cha
     return true;
 }
 
+static bool handle_rule(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct worker *worker = context;
+    struct reply reply = {.code = 0};
+    char rule[SQL_RULE_NAME_SIZE];
+    enum rule_answer outcome;
+    alarm(worker->timeout);
+    bool good = rules_answer(&worker->rules, &message->values->lookup_rule, &outcome, &reply, rule);
+    alarm(0);
+    const struct lookup_rule_answer answer = {.outcome = outcome,
+                                              .code = reply.code,
+                                              .enhanced = text_of(reply.enhanced),
+                                              .text = text_of(reply.text),
+                                              .rule = text_of(rule)};
+    if (good) {
+        service_answer(peer, LOOKUP_RULE_ANSWER, message->serial, &answer, -1);
+    }
+    return good;
+}
+
 static const struct service_row rows[] = {
     {LOOKUP_ADDRESS, handle_address},
     {LOOKUP_LOGIN, handle_login},
     {LOOKUP_MAY_SEND, handle_may_send},
+    {LOOKUP_RULE, handle_rule},
 };
 static const struct service_definition definition = {
     .kind = SERVICE_LOOKUP, .rows = rows, .row_count = sizeof rows / sizeof *rows};
@@ -114,7 +136,8 @@ static void open_sources(struct lookup *lookup, const struct config *config) {
 }
 
 _Noreturn void lookup_main(const struct process_start *start) {
-    struct worker worker = {.timeout = (unsigned)start->config->lookup_timeout};
+    struct worker worker = {.timeout = (unsigned)start->config->lookup_timeout,
+                            .rules = {.config = start->config, .rules = start->rules}};
     log_set_program("lookup");
     struct service *service = service_new(&definition, start->hub, &worker);
     privilege_drop(&start->user, NULL);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "control/setup.h"
 #include "listener/listener.h"
+#include "store/sql_rules.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +21,7 @@ static const char help[] =
     "                     /etc/parcelpost/parcelpost.conf\n"
     "  -f, --foreground   stay in the foreground (this is what happens anyway)\n"
     "      --daemonize    go into the background once everything runs; exit status 0 says that it does\n"
-    "  -T, --test         check the configuration, print every key with its effective value, and end\n"
+    "  -T, --test         check configuration and rules, print every key with its effective value, and end\n"
     "      --debug … --fatal  log from this severity on, whatever the configuration says\n"
     "  -h, --help         this text\n"
     "\n"
@@ -85,6 +86,32 @@ static int take_option(int option, struct command_line *line) {
     }
 }
 
+/* The rules as the server would read them, with the caller's rights. */
+static bool rules_are_good(const struct config *config) {
+    struct sql_rules rules;
+    struct buffer error;
+    buffer_init(&error, 4096);
+    bool good =
+        sql_rules_read(config->rules_directory, &rules, &error) && sql_rules_check(&rules, config->database, &error);
+    if (!good) {
+        fprintf(stderr, "parcelpostd: %s\n", buffer_string(&error));
+    }
+    sql_rules_free(&rules);
+    buffer_free(&error);
+    return good;
+}
+
+static int test(struct config *config) {
+    int status = EXIT_STATUS_OK;
+    if (!rules_are_good(config)) {
+        status = EXIT_STATUS_CONFIG;
+    } else if (!config_print(config, stdout)) {
+        status = EXIT_STATUS_IO;
+    }
+    config_free(config);
+    return status;
+}
+
 int main(int argc, char **argv) {
     struct command_line line = {.listener = {.log_level = -1}};
     int option;
@@ -103,9 +130,7 @@ int main(int argc, char **argv) {
         return EXIT_STATUS_CONFIG;
     }
     if (line.test) {
-        bool printed = config_print(config, stdout);
-        config_free(config);
-        return printed ? EXIT_STATUS_OK : EXIT_STATUS_IO;
+        return test(config);
     }
     return listener_main(config, &line.listener);
 }

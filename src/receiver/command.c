@@ -4,6 +4,7 @@
 #include "receiver/command.h"
 #include "base/log.h"
 #include "receiver/dialog.h"
+#include "receiver/sql_rule.h"
 
 #define IN(state) (1u << (state))
 #define ANY_TIME (IN(SESSION_GREETED) | IN(SESSION_READY) | IN(SESSION_MAIL))
@@ -30,12 +31,38 @@ const struct command commands[] = {
      .handle = command_data,
      .states = IN(SESSION_MAIL),
      .flags = COMMAND_NO_ARGUMENT | COMMAND_NEEDS_RECIPIENT,
+     .stage = RULE_DATA,
      .keywords = ""},
-    {.verb = "RSET", .handle = command_rset, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT, .keywords = ""},
-    {.verb = "NOOP", .handle = command_noop, .states = ANY_TIME, .keywords = ""},
-    {.verb = "VRFY", .handle = command_vrfy, .states = ANY_TIME, .keywords = ""},
-    {.verb = "EXPN", .handle = command_expn, .states = ANY_TIME, .keywords = ""},
-    {.verb = "HELP", .handle = command_help, .states = ANY_TIME, .keywords = "HELP"},
+    {.verb = "RSET",
+     .handle = command_rset,
+     .states = ANY_TIME,
+     .flags = COMMAND_NO_ARGUMENT,
+     .stage = RULE_RSET,
+     .keywords = ""},
+    {.verb = "NOOP",
+     .handle = command_noop,
+     .states = ANY_TIME,
+     .flags = COMMAND_RULES_ANSWER,
+     .stage = RULE_NOOP,
+     .keywords = ""},
+    {.verb = "VRFY",
+     .handle = command_vrfy,
+     .states = ANY_TIME,
+     .flags = COMMAND_RULES_ANSWER,
+     .stage = RULE_VRFY,
+     .keywords = ""},
+    {.verb = "EXPN",
+     .handle = command_expn,
+     .states = ANY_TIME,
+     .flags = COMMAND_RULES_ANSWER,
+     .stage = RULE_EXPN,
+     .keywords = ""},
+    {.verb = "HELP",
+     .handle = command_help,
+     .states = ANY_TIME,
+     .flags = COMMAND_RULES_ANSWER,
+     .stage = RULE_HELP,
+     .keywords = "HELP"},
     {.verb = "QUIT", .handle = command_quit, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT, .keywords = ""},
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
@@ -139,8 +166,18 @@ static void show_command(struct session *session, const struct command *command,
         dialog_note(session->config, " -> ", "AUTH (not shown)");
 }
 
+/* Built-in rules for these commands are the row's flags; the operator's come behind them. */
+static const struct rule *ask_rules(struct session *session, const struct command *command, struct reply *reply) {
+    if (command->stage == RULE_CONNECT)
+        return NULL;
+    if (command->flags & COMMAND_RULES_ANSWER)
+        return sql_rule_answer(session, command->stage, reply);
+    return sql_rule_evaluate(session, command->stage, reply);
+}
+
 static void dispatch(struct session *session, struct text line) {
     const struct command *command;
+    const struct rule *rule;
     struct text verb, argument;
     struct reply reply;
 
@@ -151,11 +188,14 @@ static void dispatch(struct session *session, struct text line) {
         return;
     }
     session->verb = command->verb;
+    session->argument = argument;
     show_command(session, command, line, argument);
     if (command->handle == command_auth)
         session->login_tried = session->line_secret = true;
     if (command_is_refused(session, command, argument, &reply))
         session_send(session, &reply, "order", VIOLATION_PLAIN);
+    else if ((rule = ask_rules(session, command, &reply)) != NULL)
+        session_send(session, &reply, rule->name, rule->mercy);
     else
         command->handle(session, argument);
 }

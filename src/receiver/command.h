@@ -8,19 +8,21 @@
 
 typedef void command_handler(struct session *session, struct text argument);
 enum command_flag {
-    COMMAND_NO_ARGUMENT = 1 << 0,    /* 501 when there is one */
-    COMMAND_MEMBERS_ONLY = 1 << 1,   /* only on ports where members log in: 502 elsewhere */
-    COMMAND_AFTER_TLS = 1 << 2,      /* 538 before */
-    COMMAND_BEFORE_TLS = 1 << 3,     /* 503 after, 454 without a certificate */
-    COMMAND_BEFORE_LOGIN = 1 << 4,   /* 503 after */
-    COMMAND_NEEDS_RECIPIENT = 1 << 5 /* 554 when none was accepted, 503 before the first RCPT */
+    COMMAND_NO_ARGUMENT = 1 << 0,     /* 501 when there is one */
+    COMMAND_MEMBERS_ONLY = 1 << 1,    /* only on ports where members log in: 502 elsewhere */
+    COMMAND_AFTER_TLS = 1 << 2,       /* 538 before */
+    COMMAND_BEFORE_TLS = 1 << 3,      /* 503 after, 454 without a certificate */
+    COMMAND_BEFORE_LOGIN = 1 << 4,    /* 503 after */
+    COMMAND_NEEDS_RECIPIENT = 1 << 5, /* 554 when none was accepted, 503 before the first RCPT */
+    COMMAND_RULES_ANSWER = 1 << 6     /* a rule's 2xx is sent in place of the handler's reply */
 };
 struct command {
     const char *verb;
     command_handler *handle;
-    unsigned states;      /* bits of 1 << enum session_state in which it may come; 503 in others */
-    unsigned flags;       /* enum command_flag */
-    const char *keywords; /* EHLO lines separated by '\n', "" for none; "%ld" stands for message_maximum */
+    unsigned states;       /* bits of 1 << enum session_state in which it may come; 503 in others */
+    unsigned flags;        /* enum command_flag */
+    enum rule_stage stage; /* whose rules are asked before the handler; RULE_CONNECT: the handler asks them itself */
+    const char *keywords;  /* EHLO lines separated by '\n', "" for none; "%ld" stands for message_maximum */
 };
 extern const struct command commands[];
 extern const size_t command_count;

@@ -101,6 +101,18 @@ static enum login_outcome check(struct session *session, const struct credential
     return outcome;
 }
 
+/* The operator's rules may refuse whoever knows the password. */
+static bool is_login_refused(struct session *session) {
+    struct reply reply;
+    const struct rule *rule = rule_evaluate(session, RULE_AUTH, &reply);
+
+    if (rule == NULL)
+        return false;
+    session->account[0] = '\0';
+    session_send(session, &reply, rule->name, rule->mercy);
+    return true;
+}
+
 static void finish(struct session *session, enum login_outcome outcome) {
     struct contact_state state;
 
@@ -108,7 +120,7 @@ static void finish(struct session *session, enum login_outcome outcome) {
         session_reply(session, 535, "5.7.8", "Authentication failed");
     else if (outcome == LOGIN_TEMPFAIL)
         session_reply(session, 454, "4.7.0", "Temporary authentication failure");
-    else {
+    else if (!is_login_refused(session)) {
         session->login_tried = false;
         (void)ask_contact_login(session->start->ledger, session->contact_id, session->account, &state);
         session_reply(session, 235, "2.7.0", "Authentication succeeded");

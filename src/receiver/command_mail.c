@@ -115,6 +115,7 @@ void command_mail(struct session *session, struct text argument) {
         return;
     }
     session->facts.sender = &sender;
+    session->facts.declared_size = parameters.size;
     facts_forget(session, FACT_SENDER_STANDING | FACT_SENDER_LOGIN | FACT_SENDER_DOMAIN);
     const struct rule *rule = rule_evaluate(session, RULE_MAIL, &reply);
     session->facts.sender = NULL;

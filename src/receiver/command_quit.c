@@ -7,10 +7,15 @@
 /* quit = "QUIT" CRLF */
 void command_quit(struct session *session, struct text argument) {
     int64_t expires_at;
+    struct reply reply;
 
     (void)argument;
     if (session->state == SESSION_MAIL)
         (void)violation_report(session, "broken", VIOLATION_PLAIN, "QUIT in the middle of a message", &expires_at);
-    session_reply(session, 221, "2.0.0", "%s closing connection", session->config->server_name);
+    const struct rule *rule = rule_evaluate(session, RULE_QUIT, &reply);
+    if (rule != NULL)
+        session_send(session, &reply, rule->name, rule->mercy);
+    else
+        session_reply(session, 221, "2.0.0", "%s closing connection", session->config->server_name);
     session_set_state(session, SESSION_CLOSING);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * The built-in rules in the order of the dialogue, and their evaluation. Called by EHLO, MAIL and RCPT, confined. A new
- * rule is a file rule_x.c and a row here. */
+ * The built-in rules in the order of the dialogue, and their evaluation, behind which the operator's rules are asked.
+ * Called at every stage of a session that has rules, confined. A new rule is a file rule_x.c and a row here. */
 #include "receiver/rule.h"
 #include "base/log.h"
 #include "receiver/facts.h"
 #include "receiver/session.h"
+#include "receiver/sql_rule.h"
 
 #define MX (1u << ROLE_MX)
 #define MEMBERS (1u << ROLE_INTERNAL | 1u << ROLE_SUBMISSION)
@@ -72,5 +73,5 @@ const struct rule *rule_evaluate(struct session *session, enum rule_stage stage,
         if (rule->judge(&session->facts, reply) != RULE_NO_MATCH)
             return rule;
     }
-    return NULL;
+    return sql_rule_evaluate(session, stage, reply);
 }

@@ -8,9 +8,9 @@
 #include "ipc/messages.h"
 #include "mail/address.h"
 #include "mail/reply.h"
+#include "mail/sql_rule.h"
 
 enum rule_outcome { RULE_NO_MATCH, RULE_MATCH, RULE_TEMPFAIL };
-enum rule_stage { RULE_EHLO, RULE_MAIL, RULE_RCPT, RULE_STAGES };
 
 /* What has to be asked of other processes. */
 enum rule_fact {
@@ -47,6 +47,7 @@ struct rule_facts {
     enum domain_standing sender_domain, recipient_domain;
     struct buffer sender_targets, recipient_targets; /* where mail to them goes: lists of struct address_target */
     size_t recipient_count;                          /* accepted so far */
+    uint64_t declared_size;                          /* SIZE= of the MAIL in hand */
 };
 
 typedef enum rule_outcome rule_function(const struct rule_facts *facts, struct reply *reply);
@@ -62,8 +63,8 @@ extern const struct rule rules[];
 extern const size_t rule_count;
 
 struct session;
-/* Asks the rules of this stage in order. The first that objects or cannot know: returned, with its reply. NULL: none.
- */
+/* Asks the rules of this stage in order, then the operator's own. The first that objects or cannot know: returned,
+ * with its reply; it lasts until the next question. NULL: none. */
 const struct rule *rule_evaluate(struct session *session, enum rule_stage stage, struct reply *reply);
 
 rule_function rule_ehlo_domain;

@@ -176,12 +176,24 @@ static bool waits_for_greeting(struct session *session) {
     return false;
 }
 
+/* Whatever a rule says in place of the greeting, it is the last word. */
+static bool is_refused(struct session *session) {
+    struct reply reply;
+    const struct rule *rule = rule_evaluate(session, RULE_CONNECT, &reply);
+
+    if (rule != NULL)
+        session_send(session, &reply, rule->name, rule->mercy);
+    return rule != NULL;
+}
+
 static bool open_session(struct session *session) {
     char date[CLOCK_MAIL_SIZE];
 
     if (!admit_contact(session) || !waits_for_greeting(session))
         return false;
     facts_ask_connection(session);
+    if (is_refused(session))
+        return false;
     clock_mail_date(time(NULL), date);
     session_reply(session, 220, "", "%s ESMTP Parcelpost %s", session->config->server_name, date);
     session_set_state(session, SESSION_GREETED);

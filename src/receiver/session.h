@@ -50,9 +50,10 @@ struct session {
     bool first_line;         /* nothing has been read yet */
     bool peer_gone;          /* the connection was lost: nobody reads any more */
     enum session_state state;
-    int64_t contact_id; /* 0: not known to the ledger */
-    const char *verb;   /* the command in hand, for evidence */
-    bool extended;      /* EHLO, not HELO */
+    int64_t contact_id;   /* 0: not known to the ledger */
+    const char *verb;     /* the command in hand, for evidence */
+    struct text argument; /* and what stands behind it, borrowed from the line in hand */
+    bool extended;        /* EHLO, not HELO */
     char ehlo[ADDRESS_DOMAIN_MAXIMUM + 1];
     char remote_name[ADDRESS_DOMAIN_MAXIMUM + 1]; /* forward-confirmed PTR name, "" */
     bool tls;
@@ -60,7 +61,9 @@ struct session {
     char account[2 * ADDRESS_SIZE]; /* the login, "" */
     bool login_tried;               /* what follows an AUTH may be a password in the wrong place */
     struct rule_facts facts;
-    unsigned facts_known;        /* enum rule_fact bits */
+    unsigned facts_known; /* enum rule_fact bits */
+    struct rule sql_rule; /* of the operator's that spoke last */
+    char sql_rule_name[SQL_RULE_NAME_SIZE];
     struct questions *questions; /* DNS questions under way since the connection; NULL when answered */
     char mail_id[MAIL_ID_SIZE];  /* of the transaction in hand, or of the next */
     struct transaction transaction;

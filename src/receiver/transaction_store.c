@@ -174,12 +174,25 @@ static void answer(struct session *session, enum commit_outcome outcome) {
         session_reply(session, 451, "4.3.0", "%s error: unable to save the message id=%s", name, session->mail_id);
 }
 
+/* By a rule that looks at the whole message and its verdicts. */
+static bool is_refused(struct session *session) {
+    struct reply reply;
+    const struct rule *rule = rule_evaluate(session, RULE_MESSAGE, &reply);
+
+    if (rule != NULL)
+        session_send(session, &reply, rule->name, rule->mercy);
+    return rule != NULL;
+}
+
 void transaction_store(struct session *session) {
     struct added added;
 
     buffer_init(&added.headers, HEADERS_MAXIMUM);
     buffer_init(&added.missing, HEADERS_MAXIMUM);
-    answer(session, add_headers(session, &added) ? commit(session, &added) : COMMIT_FAILED);
+    if (!add_headers(session, &added))
+        answer(session, COMMIT_FAILED);
+    else if (!is_refused(session))
+        answer(session, commit(session, &added));
     buffer_free(&added.headers);
     buffer_free(&added.missing);
 }

@@ -193,6 +193,8 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_REPORT_ALIAS] = "SELECT address, target, owner, created_at FROM aliases WHERE address = ?1 ORDER BY id",
     [STATEMENT_REPORT_VACATIONS] = "SELECT address, starts_at, ends_at, days, subject, updated_at FROM vacations"
                                    " ORDER BY address",
+    [STATEMENT_SCHEMA] = "SELECT sql FROM sqlite_schema WHERE type IN ('table', 'view') AND sql IS NOT NULL"
+                         " ORDER BY rowid",
 };
 
 const char *statement_text(enum statement_name name) {

@@ -110,6 +110,8 @@ enum statement_name {
     STATEMENT_REPORT_VACATIONS,
     STATEMENT_REPORT_HOLD_RULES,
     STATEMENT_REPORT_CHANGES,
+    /* sql_rules_check.c */
+    STATEMENT_SCHEMA,
     STATEMENTS
 };
 struct sqlite3;

@@ -174,7 +174,7 @@ class Instance:
             "database": self.database, "users_database": self.path("state", "users.db"), "queue": self.queue,
             "certificate": self.path("certificate.pem"), "private_key": self.path("private_key.pem"),
             "dkim_private_key_file": self.path("dkim.pem"), "dkim_selector": "test",
-            "chroot_directory": self.path("empty"), "control_directory": self.path("run"),
+            "chroot_directory": self.path("empty"), "rules_directory": self.path("rules"), "control_directory": self.path("run"),
             "lock_file_path": self.path("run", "lock"), "pid_path": self.path("run", "pid"), "log_path_and_file": "-",
             "remote_smtp_port": 25, **local, **user,
         }

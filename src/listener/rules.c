@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ * Reading and checking the operator's rules, at the start and at SIGHUP. The files are read with the listener's rights;
+ * the statements are prepared in a process of their own that becomes lookup's user first: what SQLite would leave in
+ * the listener's memory would be in every receiver's, and the listener may not read the database. */
+#include "listener/rules.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "store/sql_rules.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static bool has_any(const struct sql_rules *rules) {
+    for (size_t i = 0; i < RULE_STAGES; i++) {
+        if (rules->files[i].text != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Writes what each file asks, or what is wrong. */
+static _Noreturn void run_check(const struct config *config, const struct privilege_user *user, struct sql_rules *rules,
+                                int result) {
+    uint64_t facts[RULE_STAGES];
+    struct buffer error;
+    const int keep[] = {result, log_descriptor()};
+    privilege_close_other_descriptors(keep, sizeof(keep) / sizeof(keep[0]));
+    privilege_drop(user, NULL);
+    buffer_init(&error, 4096);
+    bool good = sql_rules_check(rules, config->database, &error);
+    for (size_t i = 0; i < RULE_STAGES; i++) {
+        facts[i] = rules->files[i].facts;
+    }
+    (void)(good ? file_write_all(result, facts, sizeof(facts)) : file_write_all(result, error.data, error.length));
+    _exit(good ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG);
+}
+
+static bool take_facts(struct sql_rules *rules, const struct buffer *answer) {
+    uint64_t facts[RULE_STAGES];
+    if (answer->length != sizeof(facts)) {
+        return false;
+    }
+    memcpy(facts, answer->data, sizeof(facts));
+    for (size_t i = 0; i < RULE_STAGES; i++) {
+        rules->files[i].facts = facts[i];
+    }
+    return true;
+}
+
+static bool check(const struct config *config, const struct privilege_user *user, struct sql_rules *rules,
+                  struct buffer *error) {
+    int ends[2], wait_status = 0;
+    struct buffer answer;
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        buffer_format(error, "no pipe: %s", strerror(errno));
+        return false;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        run_check(config, user, rules, ends[1]);
+    }
+    close(ends[1]);
+    buffer_init(&answer, 4096);
+    bool ended = pid > 0 && file_read_into(ends[0], &answer) && waitpid(pid, &wait_status, 0) == pid;
+    close(ends[0]);
+    bool good = ended && wait_status == 0 && take_facts(rules, &answer);
+    if (!good && (!ended || WIFSIGNALED(wait_status) || answer.length == 0)) {
+        buffer_format(error, "the rules cannot be checked: %s", ended ? "their check ended" : strerror(errno));
+    } else if (!good) {
+        buffer_append_text(error, buffer_text(&answer));
+    }
+    buffer_free(&answer);
+    return good;
+}
+
+enum exit_status rules_load(const struct config *config, const struct system_users *users, struct sql_rules *rules,
+                            struct buffer *error) {
+    if (!sql_rules_read(config->rules_directory, rules, error)) {
+        return EXIT_STATUS_CONFIG;
+    }
+    if (has_any(rules) && !check(config, &users->lookup, rules, error)) {
+        sql_rules_free(rules);
+        return EXIT_STATUS_CONFIG;
+    }
+    return EXIT_STATUS_OK;
+}

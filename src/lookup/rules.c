@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ * Asking the operator's rules for a receiver. Called by lookup.c, as parcelpost-auth. The statements were checked by
+ * the listener and are prepared here on the first question, and anew when a database file takes the other's place. An
+ * error is logged with file and line, and is a temporary failure: nothing gets in because a rule is broken. */
+#include "lookup/rules.h"
+#include "base/log.h"
+#include <sys/stat.h>
+
+#define ERROR_MAXIMUM 1024u
+
+void rules_close(struct rules *rules) {
+    sql_engine_close(rules->engine);
+    rules->engine = NULL;
+}
+
+static struct rules_file file_at(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 ? (struct rules_file){status.st_dev, status.st_ino} : (struct rules_file){0, 0};
+}
+
+/* Makes sure that what is open is what has the paths now. */
+static bool is_open(struct rules *rules) {
+    const struct rules_file now[2] = {file_at(rules->config->database), file_at(rules->config->users_database)};
+    struct buffer error;
+    bool same = now[0].inode == rules->opened[0].inode && now[0].device == rules->opened[0].device &&
+                now[1].inode == rules->opened[1].inode && now[1].device == rules->opened[1].device;
+    if (rules->engine != NULL && same) {
+        return true;
+    }
+    rules_close(rules);
+    buffer_init(&error, ERROR_MAXIMUM);
+    rules->engine = sql_engine_open(rules->config->database, rules->config->users_database, rules->rules, &error);
+    if (rules->engine == NULL && !rules->complained) {
+        log_error("the operator's rules cannot be asked: %s", buffer_string(&error));
+    }
+    rules->complained = rules->engine == NULL;
+    rules->opened[0] = now[0];
+    rules->opened[1] = now[1];
+    buffer_free(&error);
+    return rules->engine != NULL;
+}
+
+static bool take_facts(struct text list, struct text values[SQL_FACTS]) {
+    struct fact_item item;
+    bool bad = false;
+    for (size_t i = 0; i < SQL_FACTS; i++) {
+        values[i] = (struct text){NULL, 0};
+    }
+    while (list_next_fact(&list, &item, &bad)) {
+        values[item.fact] = item.value;
+    }
+    return !bad;
+}
+
+bool rules_answer(struct rules *rules, const struct lookup_rule *question, enum rule_answer *outcome,
+                  struct reply *reply, char rule[SQL_RULE_NAME_SIZE]) {
+    static const enum rule_answer answers[] = {
+        [SQL_SILENT] = RULE_ANSWER_NONE, [SQL_SPOKE] = RULE_ANSWER_REPLY, [SQL_FAILED] = RULE_ANSWER_FAILED};
+    struct sql_question asked = {.stage = (enum rule_stage)question->stage,
+                                 .milliseconds = rules->config->rules_timeout_ms};
+    struct buffer error;
+    *outcome = RULE_ANSWER_FAILED;
+    (void)text_copy(rule, SQL_RULE_NAME_SIZE, TEXT("sql"));
+    if (!take_facts(question->facts, asked.values)) {
+        return false;
+    }
+    if (rules->rules == NULL || !is_open(rules)) {
+        return true;
+    }
+    buffer_init(&error, ERROR_MAXIMUM);
+    *outcome = answers[sql_engine_ask(rules->engine, &asked, reply, rule, &error)];
+    if (*outcome == RULE_ANSWER_FAILED) {
+        log_error("rule %s failed: %s", rule, buffer_string(&error));
+    }
+    buffer_free(&error);
+    return true;
+}

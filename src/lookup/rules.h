@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * The operator's rules as a lookup worker asks them. Private to this folder. */
+#ifndef LOOKUP_RULES_H
+#define LOOKUP_RULES_H
+#include "config/config.h"
+#include "ipc/list.h"
+#include "mail/reply.h"
+#include "store/sql_rules.h"
+#include <sys/types.h>
+
+struct rules_file { /* which file was opened */
+    dev_t device;
+    ino_t inode;
+};
+struct rules { /* zero it, then set config and rules */
+    const struct config *config;
+    const struct sql_rules *rules; /* NULL: none */
+    struct sql_engine *engine;     /* NULL: not open */
+    struct rules_file opened[2];
+    bool complained;
+};
+/* LOOKUP_RULE: false for a malformed list of facts. rule: of the statement that spoke or failed. */
+bool rules_answer(struct rules *rules, const struct lookup_rule *question, enum rule_answer *outcome,
+                  struct reply *reply, char rule[SQL_RULE_NAME_SIZE]);
+void rules_close(struct rules *rules);
+#endif

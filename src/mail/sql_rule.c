@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ * The tables of stages and facts, see sql_rule.h. A new fact is a row here and its getter in receiver/sql_rule.c; a
+ * test compares this table with man/parcelpost-rules.5. */
+#include "mail/sql_rule.h"
+#include <stdlib.h>
+
+#define AT(stage) (1u << (stage))
+#define ANY ((1u << RULE_STAGES) - 1)
+#define LATER (ANY & ~AT(RULE_CONNECT))
+#define IN_MAIL (AT(RULE_MAIL) | AT(RULE_RCPT) | AT(RULE_DATA) | AT(RULE_MESSAGE))
+
+const char *const rule_stage_names[RULE_STAGES] = {
+    [RULE_CONNECT] = "connect", [RULE_EHLO] = "ehlo", [RULE_AUTH] = "auth",       [RULE_MAIL] = "mail_from",
+    [RULE_RCPT] = "rcpt_to",    [RULE_DATA] = "data", [RULE_MESSAGE] = "message", [RULE_RSET] = "rset",
+    [RULE_VRFY] = "vrfy",       [RULE_EXPN] = "expn", [RULE_HELP] = "help",       [RULE_NOOP] = "noop",
+    [RULE_QUIT] = "quit",
+};
+
+/* clang-format off */
+const struct sql_fact_row sql_facts[SQL_FACTS] = {
+    [SQL_FACT_REMOTE_IP] = {"remote_ip", false, ANY, "The client's address; unix for a program of this host."},
+    [SQL_FACT_REMOTE_NAME] = {"remote_name", false, ANY,
+        "The client's name by reverse look-up, confirmed by its address; empty without one."},
+    [SQL_FACT_CONTACT] = {"contact", false, ANY,
+        "What the client counts under, contacts.remote_ip: its address, or for IPv6 its network."},
+    [SQL_FACT_LOCAL_IP] = {"local_ip", false, ANY, "The address it came to."},
+    [SQL_FACT_PORT] = {"port", true, ANY, "The port it came to."},
+    [SQL_FACT_ROLE] = {"role", false, ANY, "The port's role: mx, internal, submission or sendmail."},
+    [SQL_FACT_SERVER_NAME] = {"server_name", false, ANY, "This server's name."},
+    [SQL_FACT_LISTED_IN] = {"listed_in", false, ANY,
+        "The first DNS block list that names the client (dnsbl blocks, on the mx port); empty for none."},
+    [SQL_FACT_TRUSTED] = {"trusted", true, ANY,
+        "1 on the internal port within trusted_networks, and for programs of this host; else 0."},
+    [SQL_FACT_HITS] = {"hits", true, ANY, "Connections of this contact."},
+    [SQL_FACT_LOCKS] = {"locks", true, ANY, "Times this contact was locked out."},
+    [SQL_FACT_VIOLATIONS] = {"violations", true, ANY, "Violations that count against this contact now."},
+    [SQL_FACT_ACCEPTED_AT] = {"accepted_at", false, ANY,
+        "When a message of this contact was last accepted, UTC; NULL for never."},
+    [SQL_FACT_EHLO] = {"ehlo", false, LATER, "What the client calls itself; empty before its EHLO."},
+    [SQL_FACT_TLS] = {"tls", false, LATER, "The TLS version, such as TLSv1.3; empty in plain text."},
+    [SQL_FACT_TLS_CIPHER] = {"tls_cipher", false, LATER, "The cipher suite; empty in plain text."},
+    [SQL_FACT_AUTHENTICATED] = {"authenticated", true, LATER, "1 after a login, else 0."},
+    [SQL_FACT_ACCOUNT] = {"account", false, LATER, "The login; empty without one."},
+    [SQL_FACT_ARGUMENT] = {"argument", false, AT(RULE_VRFY) | AT(RULE_EXPN) | AT(RULE_HELP) | AT(RULE_NOOP),
+        "What stands behind the verb."},
+    [SQL_FACT_MAIL_ID] = {"mail_id", false, IN_MAIL, "The id that the message has, or will have."},
+    [SQL_FACT_FROM] = {"from", false, IN_MAIL, "The envelope sender; empty for <>."},
+    [SQL_FACT_FROM_DOMAIN] = {"from_domain", false, IN_MAIL, "Its domain in lower case."},
+    [SQL_FACT_SIZE] = {"size", true, IN_MAIL,
+        "Bytes: at message what came, before that what the client declared (SIZE=), 0 when it did not."},
+    [SQL_FACT_RCPT] = {"rcpt", false, AT(RULE_RCPT), "The recipient."},
+    [SQL_FACT_RCPT_DOMAIN] = {"rcpt_domain", false, AT(RULE_RCPT), "Its domain in lower case."},
+    [SQL_FACT_RCPT_COUNT] = {"rcpt_count", true, AT(RULE_RCPT) | AT(RULE_DATA) | AT(RULE_MESSAGE),
+        "Recipients accepted so far."},
+    [SQL_FACT_SUBJECT] = {"subject", false, AT(RULE_MESSAGE), "The Subject field, unfolded; empty without one."},
+    [SQL_FACT_MESSAGE_ID] = {"message_id", false, AT(RULE_MESSAGE), "The Message-ID field; empty without one."},
+    [SQL_FACT_HEADER_FROM] = {"header_from", false, AT(RULE_MESSAGE), "The From field, unfolded; empty without one."},
+    [SQL_FACT_DKIM] = {"dkim", false, AT(RULE_MESSAGE),
+        "The DKIM verdicts as in Authentication-Results, such as dkim=pass header.d=example.net; empty for members."},
+};
+/* clang-format on */
+
+enum sql_fact sql_fact_find(struct text name) {
+    size_t fact = 0;
+    while (fact < SQL_FACTS && !text_equal(name, text_of(sql_facts[fact].name)))
+        fact++;
+    return (enum sql_fact)fact;
+}
+
+enum rule_stage rule_stage_find(struct text name) {
+    size_t stage = 0;
+    while (stage < RULE_STAGES && !text_equal(name, text_of(rule_stage_names[stage])))
+        stage++;
+    return (enum rule_stage)stage;
+}
+
+void sql_rules_free(struct sql_rules *rules) {
+    for (size_t i = 0; i < RULE_STAGES; i++) {
+        free(rules->files[i].path);
+        free(rules->files[i].text);
+    }
+    *rules = (struct sql_rules){0};
+}

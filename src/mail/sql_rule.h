@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ * The operator's rules (DESIGN: SQL is the policy language), as values: the stages of a session at which rules are
+ * asked, and the table of facts that a statement may name. No I/O; the database part is in store/sql_rules.h. */
+#ifndef MAIL_SQL_RULE_H
+#define MAIL_SQL_RULE_H
+#include "base/text.h"
+#include <stdint.h>
+
+/* In the order of a session; the name of each is the name of its file, NAME.sql. */
+enum rule_stage {
+    RULE_CONNECT, /* before the greeting */
+    RULE_EHLO,
+    RULE_AUTH, /* after a right password */
+    RULE_MAIL,
+    RULE_RCPT,
+    RULE_DATA,    /* before the message */
+    RULE_MESSAGE, /* after it, before it is stored */
+    RULE_RSET,
+    RULE_VRFY,
+    RULE_EXPN,
+    RULE_HELP,
+    RULE_NOOP,
+    RULE_QUIT,
+    RULE_STAGES
+};
+enum sql_fact {
+    SQL_FACT_REMOTE_IP,
+    SQL_FACT_REMOTE_NAME,
+    SQL_FACT_CONTACT,
+    SQL_FACT_LOCAL_IP,
+    SQL_FACT_PORT,
+    SQL_FACT_ROLE,
+    SQL_FACT_SERVER_NAME,
+    SQL_FACT_LISTED_IN,
+    SQL_FACT_TRUSTED,
+    SQL_FACT_HITS,
+    SQL_FACT_LOCKS,
+    SQL_FACT_VIOLATIONS,
+    SQL_FACT_ACCEPTED_AT,
+    SQL_FACT_EHLO,
+    SQL_FACT_TLS,
+    SQL_FACT_TLS_CIPHER,
+    SQL_FACT_AUTHENTICATED,
+    SQL_FACT_ACCOUNT,
+    SQL_FACT_ARGUMENT,
+    SQL_FACT_MAIL_ID,
+    SQL_FACT_FROM,
+    SQL_FACT_FROM_DOMAIN,
+    SQL_FACT_SIZE,
+    SQL_FACT_RCPT,
+    SQL_FACT_RCPT_DOMAIN,
+    SQL_FACT_RCPT_COUNT,
+    SQL_FACT_SUBJECT,
+    SQL_FACT_MESSAGE_ID,
+    SQL_FACT_HEADER_FROM,
+    SQL_FACT_DKIM,
+    SQL_FACTS
+};
+struct sql_fact_row {
+    const char *name; /* a statement says :name */
+    bool number;      /* bound as an integer, else as text */
+    unsigned stages;  /* bits of 1 << enum rule_stage at which it is known */
+    const char *help; /* one sentence */
+};
+extern const struct sql_fact_row sql_facts[SQL_FACTS];
+extern const char *const rule_stage_names[RULE_STAGES];
+
+#define SQL_RULE_PRESENT (UINT64_C(1) << 63)
+#define SQL_RULE_NAME_SIZE 32 /* "sql:mail_from:12" */
+/* The rules as they were read when the server started or reloaded; every process inherits them. */
+struct sql_rules {
+    struct sql_rule_file {
+        char *path, *text; /* NULL: no such file */
+        uint64_t facts;    /* bits of 1 << enum sql_fact that it names, and SQL_RULE_PRESENT when it has a statement */
+    } files[RULE_STAGES];
+};
+/* SQL_FACTS or RULE_STAGES when there is none of this name. */
+enum sql_fact sql_fact_find(struct text name);
+enum rule_stage rule_stage_find(struct text name);
+/* Releases the texts; the struct is then as if nothing had been read. */
+void sql_rules_free(struct sql_rules *rules);
+#endif

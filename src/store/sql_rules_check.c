@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ * Checking the operator's rules before they are used: every statement is prepared against empty tables in memory, which
+ * are this program's and those that the operator has added to the database. So a check needs no running server, writes
+ * nothing, and holds for a database that does not exist yet or is still of an older version. */
+#include "sql_embedded.h"
+#include "store/sql_rules_private.h"
+#include "store/statements.h"
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool run(struct sqlite3 *handle, const char *sql) {
+    sqlite3_stmt *statement = NULL;
+    bool good = true;
+    while (good && *sql != '\0') {
+        good = sqlite3_prepare_v2(handle, sql, -1, &statement, &sql) == SQLITE_OK;
+        int result = good && statement != NULL ? sqlite3_step(statement) : SQLITE_DONE;
+        good = good && (result == SQLITE_DONE || result == SQLITE_ROW);
+        (void)sqlite3_finalize(statement);
+        statement = NULL;
+    }
+    return good;
+}
+
+/* sql/users.sql, made in the attached database "users". */
+static bool make_users(struct sqlite3 *handle) {
+    static const char create[] = "CREATE TABLE ";
+    const char *at = strstr(sql_users, create);
+    struct buffer sql;
+    buffer_init(&sql, 16384);
+    bool good = at != NULL && buffer_append_string(&sql, create) && buffer_append_string(&sql, "users.") &&
+                buffer_append_string(&sql, at + strlen(create)) && run(handle, "ATTACH ':memory:' AS users") &&
+                run(handle, buffer_string(&sql));
+    buffer_free(&sql);
+    return good;
+}
+
+/* Copies what the operator has made; what is there already cannot be made again, and stays. */
+static bool copy_tables(struct sqlite3 *from, struct sqlite3 *handle) {
+    sqlite3_stmt *tables = NULL;
+    bool good = sqlite3_prepare_v2(from, statement_text(STATEMENT_SCHEMA), -1, &tables, NULL) == SQLITE_OK;
+    int result = SQLITE_ERROR;
+    while (good && (result = sqlite3_step(tables)) == SQLITE_ROW) {
+        (void)run(handle, column_string(tables, 0));
+    }
+    (void)sqlite3_finalize(tables);
+    return result == SQLITE_DONE;
+}
+
+/* A database whose ledger runs is read as everybody reads it. Without a ledger nobody but its owner can, for the log
+ * beside it is missing: then it is read as a file that nobody writes, which is so. */
+static bool add_tables(struct sqlite3 *handle, const char *path, struct buffer *error) {
+    static const char *const modes[] = {"ro", "ro&immutable=1"};
+    bool good = false;
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0] && !good; i++) {
+        sqlite3 *from = NULL;
+        char *uri = sqlite3_mprintf("file:%s?mode=%s", path, modes[i]);
+        good = uri != NULL && sqlite3_open_v2(uri, &from, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) == SQLITE_OK &&
+               copy_tables(from, handle);
+        if (!good && i + 1 == sizeof modes / sizeof modes[0]) {
+            (void)buffer_format(error, "%s: cannot be read: %s", path, sqlite3_errmsg(from));
+        }
+        (void)sqlite3_close(from);
+        sqlite3_free(uri);
+    }
+    return good;
+}
+
+static bool check_file(struct sqlite3 *handle, struct sql_lock *lock, struct sql_rule_file *source,
+                       enum rule_stage stage, struct buffer *error) {
+    struct sql_file file = {NULL, 0};
+    bool good = true;
+    sql_file_prepare(handle, lock, source, stage, &file);
+    for (size_t i = 0; i < file.count && good; i++) {
+        const struct sql_statement *statement = &file.statements[i];
+        good = statement->problem == NULL;
+        if (!good) {
+            (void)buffer_format(error, "%s:%u: %s", source->path, statement->line, statement->problem);
+        }
+    }
+    source->facts = sql_file_facts(&file);
+    sql_file_free(&file);
+    return good;
+}
+
+static bool has_rules(const struct sql_rules *rules) {
+    for (size_t i = 0; i < RULE_STAGES; i++) {
+        if (rules->files[i].text != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool sql_rules_check(struct sql_rules *rules, const char *database, struct buffer *error) {
+    struct sql_lock lock = {""};
+    sqlite3 *handle = NULL;
+    if (!has_rules(rules)) {
+        return true;
+    }
+    bool good = sqlite3_open_v2(":memory:", &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK &&
+                run(handle, sql_schema) && make_users(handle);
+    if (!good) {
+        (void)buffer_format(error, "rules cannot be checked: %s", sqlite3_errmsg(handle));
+    }
+    good = good && add_tables(handle, database, error);
+    if (good) {
+        sql_lock_down(handle, &lock);
+    }
+    for (size_t i = 0; i < RULE_STAGES && good; i++) {
+        good = check_file(handle, &lock, &rules->files[i], (enum rule_stage)i, error);
+    }
+    (void)sqlite3_close(handle);
+    return good;
+}
