@@ -50,6 +50,8 @@ static const struct config_key route_keys[] = {
      .help = "The pauses before each new attempt."},
     {IN(config_route, queue_lifetime), .type = KEY_SECONDS, .standard = "0", .maximum = 31536000,
      .derived = "the key outside of blocks", .help = "How long delivery is tried."},
+    {IN(config_route, delay_warning), .type = KEY_SECONDS, .standard = "0", .maximum = 31536000,
+     .derived = "the key outside of blocks", .help = "When senders are told that it takes long; 0 for never."},
     {IN(config_route, limit), .type = KEY_NUMBER, .standard = "0", .maximum = 1000,
      .derived = "destination_limit", .help = "Delivery agents at one time."},
     {IN(config_route, rate), .type = KEY_NUMBER, .standard = "0", .maximum = 1000000,

@@ -267,6 +267,8 @@ static void complete_route(struct reading *reading, size_t index) {
         route->queue_lifetime = config->queue_lifetime;
     if (route->limit == 0)
         route->limit = config->destination_limit;
+    if (reading_line(reading, "route", index, "delay_warning") == 0)
+        route->delay_warning = config->delay_warning;
     if (reading_line(reading, "route", index, "rate") == 0)
         route->rate = config->destination_rate;
 }

@@ -46,7 +46,7 @@ struct config_route {                     /* route "domain|.domain|*" { host = "
     struct config_strings retry_schedule; /* what is not written is as outside the block */
     long *retry_seconds;
     size_t retry_count;
-    long queue_lifetime, limit, rate;
+    long queue_lifetime, delay_warning, limit, rate;
     bool lmtp;
     int tls;                                /* enum route_tls */
     char *user, *password_file;             /* both or neither; then tls is not opportunistic */
@@ -161,7 +161,7 @@ bool config_print(const struct config *config, FILE *out);
 struct config_pace {
     const long *retry_seconds;
     size_t retry_count;
-    long queue_lifetime, limit, rate;
+    long queue_lifetime, delay_warning, limit, rate;
 };
 struct config_pace config_pace_for(const struct config *config, struct text domain, bool remote);
 /* The mdoc list of keys for man/parcelpost.conf.5, from the table. */

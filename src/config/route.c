@@ -36,11 +36,13 @@ struct config_pace config_pace_for(const struct config *config, struct text doma
         return (struct config_pace){.retry_seconds = route->retry_seconds,
                                     .retry_count = route->retry_count,
                                     .queue_lifetime = route->queue_lifetime,
+                                    .delay_warning = route->delay_warning,
                                     .limit = route->limit,
                                     .rate = route->rate};
     return (struct config_pace){.retry_seconds = config->retry_seconds,
                                 .retry_count = config->retry_count,
                                 .queue_lifetime = config->queue_lifetime,
+                                .delay_warning = config->delay_warning,
                                 .limit = config->destination_limit,
                                 .rate = remote ? config->destination_rate : 0};
 }

@@ -207,7 +207,12 @@ static enum spool_outcome record(struct ledger *ledger, const struct mail_result
                                     .started_at = request->started_at,
                                     .milliseconds = request->milliseconds,
                                     .tried = request->untried == 0,
-                                    .notices = notices};
+                                    .notices = notices,
+                                    .destination = {.answered = request->standing == DESTINATION_ANSWERED,
+                                                    .failed = request->standing == DESTINATION_UNREACHABLE,
+                                                    .name = request->destination,
+                                                    .rests_until = request->rests_until,
+                                                    .tls = request->tls_memory}};
     bool good = text_copy(id, sizeof id, request->mail_id) && mail_id_is_valid(text_of(id)) &&
                 read_endings(request->results, &endings, &attempt.count) &&
                 read_notices(request->notices, notices, &attempt.notice_count);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The agents the runner knows: wanted from the listener, busy, idle, ending. An agent works for one destination; idle
- * ones are kept a few seconds for its next mail. An agent that dies with a job in hand defers everybody in it. */
+ * The agents the runner knows: wanted from the listener, busy, idle, ending, each in the list of its state. An agent
+ * works for one destination; idle ones are kept a few seconds for its next mail. An agent that dies with a job in hand
+ * defers everybody in it. Those that wait for a server get a share of the agents only. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -9,20 +10,85 @@
 #include <sys/socket.h>
 
 #define IDLE_MILLISECONDS 3000
+#define SLOW_MILLISECONDS 2000   /* a job that takes longer waits for its server */
+#define TURN_MILLISECONDS 5000   /* an agent that others wait for goes on so long */
 #define WANTED_MILLISECONDS 5000 /* then the listener's answer is taken for lost */
 #define TIDY_MILLISECONDS 1000
 #define PAUSE_MILLISECONDS 1000
 #define REFUSALS_MAXIMUM 3
 
-static void set_state(struct runner *runner, struct agent *agent, enum agent_state state) {
-    if (agent->state == AGENT_IDLE) {
-        runner->idle_count--;
-        agent->destination->idle--;
+/* ---- lists ---- */
+
+static void list_add(struct agent_list *list, struct agent *agent) {
+    agent->previous = list->last;
+    agent->next = NULL;
+    *(list->last != NULL ? &list->last->next : &list->first) = agent;
+    list->last = agent;
+    list->count++;
+}
+
+static void list_remove(struct agent_list *list, struct agent *agent) {
+    *(agent->previous != NULL ? &agent->previous->next : &list->first) = agent->next;
+    *(agent->next != NULL ? &agent->next->previous : &list->last) = agent->previous;
+    agent->next = agent->previous = NULL;
+    list->count--;
+}
+
+static void idle_add(struct agent *agent) {
+    struct agent **first = &agent->destination->idle;
+    agent->next_idle = *first;
+    agent->previous_idle = NULL;
+    if (*first != NULL) {
+        (*first)->previous_idle = agent;
     }
+    *first = agent;
+}
+
+static void idle_remove(struct agent *agent) {
+    *(agent->previous_idle != NULL ? &agent->previous_idle->next_idle : &agent->destination->idle) = agent->next_idle;
+    if (agent->next_idle != NULL) {
+        agent->next_idle->previous_idle = agent->previous_idle;
+    }
+}
+
+static void set_waits(struct runner *runner, struct agent *agent, bool waits) {
+    if (agent->waits != waits) {
+        agent->waits = waits;
+        runner->waiting_agent_count += waits ? 1 : (size_t)-1;
+    }
+}
+
+static void set_slow(struct agent *agent, bool slow) {
+    if (agent->slow != slow) {
+        agent->slow = slow;
+        agent->destination->slow += slow ? 1 : (size_t)-1;
+    }
+}
+
+static void leave_state(struct runner *runner, struct agent *agent) {
+    if (runner->first_quick == agent) {
+        runner->first_quick = agent->next;
+    }
+    if (agent->state == AGENT_IDLE) {
+        idle_remove(agent);
+    }
+    list_remove(&runner->agents[agent->state], agent);
+}
+
+static void set_state(struct runner *runner, struct agent *agent, enum agent_state state) {
+    leave_state(runner, agent);
     agent->state = state;
+    agent->since = clock_now_ms();
+    list_add(&runner->agents[state], agent);
     if (state == AGENT_IDLE) {
-        runner->idle_count++;
-        agent->destination->idle++;
+        idle_add(agent);
+    }
+    if (state == AGENT_BUSY && runner->first_quick == NULL) {
+        runner->first_quick = agent;
+    }
+    if (state == AGENT_IDLE || state == AGENT_ENDING) {
+        set_waits(runner, agent, false);
+        set_slow(agent, false);
     }
 }
 
@@ -31,90 +97,110 @@ static struct agent *add_agent(struct runner *runner, struct destination *destin
     agent->token = ++runner->last_token;
     agent->state = AGENT_WANTED;
     agent->destination = destination;
-    agent->since = clock_now_ms();
-    agent->next = runner->agents;
-    runner->agents = agent;
+    agent->since = agent->born = clock_now_ms();
+    list_add(&runner->agents[AGENT_WANTED], agent);
     runner->agent_count++;
-    runner->remote_agent_count += destination_is_remote(destination);
+    runner->remote_agent_count += destination->remote;
     destination->agents++;
+    set_waits(runner, agent, destination_is_doubtful(destination));
     agent_tidy_schedule(runner);
     return agent;
 }
 
 /* Takes it off the list; the destination may go with it. */
 static void remove_agent(struct runner *runner, struct agent *agent) {
-    struct agent **place = &runner->agents;
-    while (*place != agent) {
-        place = &(*place)->next;
-    }
-    *place = agent->next;
-    set_state(runner, agent, AGENT_ENDING);
+    struct destination *destination = agent->destination;
+    set_waits(runner, agent, false);
+    set_slow(agent, false);
+    leave_state(runner, agent);
     runner->agent_count--;
-    runner->remote_agent_count -= destination_is_remote(agent->destination);
-    agent->destination->agents--;
-    destination_release(runner, agent->destination);
+    runner->remote_agent_count -= destination->remote;
+    destination->agents--;
+    destination_settle(runner, destination);
+    destination_release(runner, destination);
     free(agent);
 }
 
-static struct agent *idle_agent(struct runner *runner, const struct destination *destination) {
-    struct agent *agent = runner->agents;
-    while (agent != NULL && (agent->state != AGENT_IDLE || agent->destination != destination)) {
-        agent = agent->next;
-    }
-    return agent;
+void agent_begins(struct runner *runner, struct agent *agent) {
+    set_state(runner, agent, AGENT_BUSY);
+    set_waits(runner, agent, destination_is_doubtful(agent->destination));
 }
 
-static struct agent *longest_idle(struct runner *runner, bool only_remote) {
-    struct agent *longest = NULL;
-    for (struct agent *agent = runner->agents; agent != NULL; agent = agent->next) {
-        if (agent->state == AGENT_IDLE && (!only_remote || destination_is_remote(agent->destination)) &&
-            (longest == NULL || agent->since < longest->since)) {
-            longest = agent;
+void agent_note_slow(struct runner *runner) {
+    int64_t before = clock_now_ms() - SLOW_MILLISECONDS;
+    while (runner->first_quick != NULL && runner->first_quick->since <= before) {
+        struct agent *agent = runner->first_quick;
+        runner->first_quick = agent->next;
+        if (agent->destination->remote) {
+            set_waits(runner, agent, true);
+            set_slow(agent, true);
+            destination_settle(runner, agent->destination);
         }
     }
-    return longest;
 }
 
-static bool any_ending(const struct runner *runner, bool only_remote) {
-    const struct agent *agent = runner->agents;
-    while (agent != NULL &&
-           (agent->state != AGENT_ENDING || (only_remote && !destination_is_remote(agent->destination)))) {
-        agent = agent->next;
-    }
-    return agent != NULL;
-}
+/* ---- room ---- */
 
 /* Slow servers elsewhere must not keep mail from our own mailboxes: what goes out leaves room for these. */
-static bool remote_agents_are_used_up(const struct runner *runner) {
+static size_t remote_limit(const struct runner *runner) {
     size_t limit = (size_t)runner->config->agent_limit, room = (size_t)runner->config->destination_limit;
-    return runner->remote_agent_count >= limit - (room < limit / 2 ? room : limit / 2);
+    return limit - (room < limit / 2 ? room : limit / 2);
 }
 
-/* An idle agent of somebody else ends; its place becomes free when it is gone. */
-static void make_place(struct runner *runner, bool only_remote) {
-    struct agent *other =
-        runner->idle_count == 0 || any_ending(runner, only_remote) ? NULL : longest_idle(runner, only_remote);
-    if (other != NULL) {
-        agent_end(runner, other);
+/* Nor from servers that answer: of the agents, three quarters may wait for those of which nothing is known. */
+static size_t waiting_limit(const struct runner *runner) {
+    size_t share = (size_t)runner->config->agent_limit * 3 / 4;
+    return share > 0 ? share : 1;
+}
+
+bool agent_has_room(const struct runner *runner, enum destination_place place) {
+    return runner->agent_count < (size_t)runner->config->agent_limit &&
+           (place == PLACE_LOCAL || runner->remote_agent_count < remote_limit(runner)) &&
+           (place != PLACE_NEW || runner->waiting_agent_count < waiting_limit(runner));
+}
+
+static bool has_work(const struct destination *destination) {
+    return destination->place == PLACE_LOCAL || destination->place == PLACE_PROVEN || destination->place == PLACE_NEW;
+}
+
+void agent_make_place(struct runner *runner, enum destination_place place) {
+    bool only_remote = place != PLACE_LOCAL && runner->agent_count < (size_t)runner->config->agent_limit;
+    int64_t now = clock_now_ms();
+    struct agent *had_its_time = NULL;
+    if (runner->agents[AGENT_ENDING].count > 0 ||
+        (place == PLACE_NEW && runner->waiting_agent_count >= waiting_limit(runner))) {
+        return;
+    }
+    for (struct agent *agent = runner->agents[AGENT_IDLE].first; agent != NULL; agent = agent->next) {
+        if (only_remote && !agent->destination->remote) {
+            continue;
+        }
+        if (!has_work(agent->destination)) {
+            agent_end(runner, agent);
+            return;
+        }
+        if (had_its_time == NULL && now - agent->born >= TURN_MILLISECONDS) {
+            had_its_time = agent;
+        }
+    }
+    if (had_its_time != NULL) {
+        agent_end(runner, had_its_time);
     }
 }
 
 struct agent *agent_for(struct runner *runner, struct destination *destination) {
-    struct agent *agent = destination->idle > 0 ? idle_agent(runner, destination) : NULL;
+    struct agent *agent = destination->idle;
     if (agent != NULL) {
-        set_state(runner, agent, AGENT_BUSY);
+        agent_begins(runner, agent);
         return agent;
     }
-    bool only_remote = destination_is_remote(destination) && remote_agents_are_used_up(runner);
-    if (only_remote || runner->agent_count >= (size_t)runner->config->agent_limit) {
-        make_place(runner, only_remote);
+    if (!agent_has_room(runner, destination->place)) {
         return NULL;
     }
     agent = add_agent(runner, destination);
     struct hub_agent wanted = {.transport = text_of(destination->transport), .token = agent->token};
     if (service_send(service_hub(runner->service), HUB_AGENT_WANTED, 0, &wanted, -1) != CHANNEL_OK) {
-        destination->paused_until = clock_deadline(PAUSE_MILLISECONDS);
-        runner_soon(runner, PAUSE_MILLISECONDS);
+        destination_pause(runner, destination, clock_deadline(PAUSE_MILLISECONDS), false);
         remove_agent(runner, agent);
         return NULL;
     }
@@ -129,8 +215,7 @@ static void agent_refused(struct runner *runner, struct agent *agent) {
     if (job != NULL) {
         job->agent = NULL;
         agent->job = NULL;
-        destination->paused_until = clock_deadline(PAUSE_MILLISECONDS);
-        runner_soon(runner, PAUSE_MILLISECONDS);
+        destination_pause(runner, destination, clock_deadline(PAUSE_MILLISECONDS), false);
         if (++destination->refusals < REFUSALS_MAXIMUM) {
             job_abandon(runner, job);
         } else {
@@ -140,12 +225,14 @@ static void agent_refused(struct runner *runner, struct agent *agent) {
     remove_agent(runner, agent);
 }
 
+/* ---- their lives ---- */
+
 bool agent_on_hub_agent(void *context, struct service_peer *peer, struct channel_message *message) {
     struct runner *runner = context;
     uint32_t token = message->values->hub_agent.token;
-    struct agent *agent = runner->agents;
+    struct agent *agent = runner->agents[AGENT_WANTED].first; /* the listener answers in order */
     (void)peer;
-    while (agent != NULL && (agent->state != AGENT_WANTED || agent->token != token)) {
+    while (agent != NULL && agent->token != token) {
         agent = agent->next;
     }
     if (agent == NULL) {
@@ -163,7 +250,7 @@ bool agent_on_hub_agent(void *context, struct service_peer *peer, struct channel
         agent_becomes_idle(runner, agent);
         return true;
     }
-    set_state(runner, agent, AGENT_BUSY);
+    agent_begins(runner, agent);
     job_deliver(runner, agent->job);
     return true;
 }
@@ -198,46 +285,26 @@ void agent_becomes_idle(struct runner *runner, struct agent *agent) {
         return; /* one that is still wanted becomes idle when it comes */
     }
     set_state(runner, agent, AGENT_IDLE);
-    agent->since = clock_now_ms();
     agent_tidy_schedule(runner);
-}
-
-static struct agent *overdue_agent(const struct runner *runner) {
-    int64_t before = clock_now_ms() - WANTED_MILLISECONDS;
-    struct agent *agent = runner->agents;
-    while (agent != NULL && (agent->state != AGENT_WANTED || agent->since > before)) {
-        agent = agent->next;
-    }
-    return agent;
 }
 
 static void tidy(void *context) {
     struct runner *runner = context;
-    struct agent *overdue;
-    int64_t before = clock_now_ms() - IDLE_MILLISECONDS;
+    struct agent *agent;
+    int64_t now = clock_now_ms();
     runner->tidy = NULL;
-    for (struct agent *agent = runner->agents; agent != NULL; agent = agent->next) {
-        if (agent->state == AGENT_IDLE && agent->since <= before) {
-            agent_end(runner, agent);
-        }
+    while ((agent = runner->agents[AGENT_IDLE].first) != NULL && agent->since <= now - IDLE_MILLISECONDS) {
+        agent_end(runner, agent);
     }
-    while ((overdue = overdue_agent(runner)) != NULL) {
-        log_warn("no agent for %s %s came", overdue->destination->transport, overdue->destination->domain);
-        agent_refused(runner, overdue);
+    while ((agent = runner->agents[AGENT_WANTED].first) != NULL && agent->since <= now - WANTED_MILLISECONDS) {
+        log_warn("no agent for %s %s came", agent->destination->transport, agent->destination->domain);
+        agent_refused(runner, agent);
     }
     agent_tidy_schedule(runner);
 }
 
-static bool any_wanted_or_idle(const struct runner *runner) {
-    const struct agent *agent = runner->agents;
-    while (agent != NULL && agent->state != AGENT_WANTED && agent->state != AGENT_IDLE) {
-        agent = agent->next;
-    }
-    return agent != NULL;
-}
-
 void agent_tidy_schedule(struct runner *runner) {
-    if (runner->tidy == NULL && any_wanted_or_idle(runner)) {
+    if (runner->tidy == NULL && runner->agents[AGENT_WANTED].count + runner->agents[AGENT_IDLE].count > 0) {
         runner->tidy = loop_after(service_loop(runner->service), TIDY_MILLISECONDS, tidy, runner);
     }
 }

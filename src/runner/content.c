@@ -94,7 +94,7 @@ static void content_missing(struct runner *runner, struct job *job) {
     size_t count = job->count;
     memcpy(mail_id, job->mail_id, sizeof mail_id);
     for (size_t i = 0; i < count; i++) {
-        destination_queue(destination, job->parcels[i]);
+        destination_queue(runner, destination, job->parcels[i], true);
     }
     due_confirm(runner, destination, mail_id);
     size_t kept = 0;
@@ -102,7 +102,7 @@ static void content_missing(struct runner *runner, struct job *job) {
     for (struct parcel *parcel = destination->first; parcel != NULL && kept < count; parcel = next) {
         next = parcel->next;
         if (strcmp(parcel->mail_id, mail_id) == 0) {
-            destination_unqueue(parcel);
+            destination_unqueue(runner, parcel);
             parcel->job = job;
             job->parcels[kept++] = parcel;
         }

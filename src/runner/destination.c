@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * Destinations: where parcels wait, grouped by transport and domain, and the choice of what is started next. Called at
- * the end of each round. Everybody gets a turn: a destination that started a job goes to the end of the list. */
+ * Destinations: where parcels wait, grouped by transport and domain, each in the list of where it stands, so that the
+ * choice of what is started next need not look at the others. Called by the runner's loop. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "runner/runner_private.h"
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define BUCKETS 1024
-#define AHEAD_MAXIMUM 32   /* jobs whose content is fetched before there is an agent for them */
-#define RECORDING_FACTOR 4 /* unrecorded results, in agent_limits, before nothing new is started */
-
-/* Local mail goes by local_transport, which is lmtp by default where the key lmtp names a server. */
-static const char *transport_for(const struct config *config, enum envelope_delivery delivery) {
-    return delivery == DELIVERY_LOCAL ? config->local_transport : "smtp";
-}
+#define BUCKETS 4096
+#define SEEN_MILLISECONDS 60000 /* a server that answered so lately is there */
 
 static struct destination **bucket_of(struct runner *runner, const char *domain) {
     uint32_t hash = 2166136261u; /* FNV-1a over lower case */
@@ -29,154 +24,227 @@ static struct destination **bucket_of(struct runner *runner, const char *domain)
     return &runner->destination_buckets[hash % BUCKETS];
 }
 
-static void link_last(struct runner *runner, struct destination *destination) {
-    destination->previous = runner->last_destination;
-    destination->next = NULL;
-    if (runner->last_destination != NULL) {
-        runner->last_destination->next = destination;
-    } else {
-        runner->destinations = destination;
+/* ---- which ---- */
+
+struct destination_key {
+    const char *transport, *domain;
+};
+
+/* Mail to elsewhere is told apart by its domain. So is local mail of a domain with a route block, which may have a
+ * transport, patience and pace of its own; the rest of it goes through local_transport together. */
+static struct destination_key key_of(const struct config *config, enum envelope_delivery delivery, const char *domain,
+                                     const char *target) {
+    bool remote = delivery == DELIVERY_REMOTE;
+    if (target[0] == '|') {
+        return (struct destination_key){target + 1, ""};
     }
-    runner->last_destination = destination;
+    const struct config_route *route = config_route_of(config, text_of(domain), remote);
+    const char *usual = remote ? "smtp" : config->local_transport;
+    return (struct destination_key){route != NULL && route->transport[0] != '\0' ? route->transport : usual,
+                                    remote || route != NULL ? domain : ""};
 }
 
-static void unlink_destination(struct runner *runner, struct destination *destination) {
-    if (destination->previous != NULL) {
-        destination->previous->next = destination->next;
-    } else {
-        runner->destinations = destination->next;
-    }
-    if (destination->next != NULL) {
-        destination->next->previous = destination->previous;
-    } else {
-        runner->last_destination = destination->previous;
-    }
+void destination_configure(struct runner *runner, struct destination *destination) {
+    const struct config_pace pace = config_pace_for(runner->config, text_of(destination->domain), destination->remote);
+    destination->limit = pace.limit;
+    destination->rate = pace.rate;
 }
 
-struct destination *destination_find(struct runner *runner, enum envelope_delivery delivery, const char *domain) {
-    const char *transport = transport_for(runner->config, delivery);
-    const char *name = delivery == DELIVERY_LOCAL ? "" : domain;
-    struct destination **bucket = bucket_of(runner, name);
-    for (struct destination *found = *bucket; found != NULL; found = found->next_same_hash) {
-        if (strcasecmp(found->domain, name) == 0 && strcmp(found->transport, transport) == 0) {
-            return found;
-        }
-    }
+static struct destination *make(struct runner *runner, struct destination_key key, struct destination **bucket) {
     struct destination *destination = memory_new(1, sizeof *destination);
-    destination->transport = memory_string(text_of(transport));
-    destination->domain = memory_string(text_of(name));
+    destination->transport = memory_string(text_of(key.transport));
+    destination->domain = memory_string(text_of(key.domain));
+    destination->remote = strcmp(key.transport, "smtp") == 0;
+    destination_configure(runner, destination);
+    destination->left_from = CLOCK_NEVER;
+    destination->window = destination->remote ? 1 : SIZE_MAX; /* our own server has nothing to fear from us */
+    destination->grows_fast = true;
     destination->next_same_hash = *bucket;
     *bucket = destination;
-    link_last(runner, destination);
+    destination->next_all = runner->destinations;
+    if (destination->next_all != NULL) {
+        destination->next_all->previous_all = destination;
+    }
+    runner->destinations = destination;
+    standing_read(runner, destination);
     return destination;
 }
 
-bool destination_is_remote(const struct destination *destination) {
-    return destination->domain[0] != '\0';
+struct destination *destination_find(struct runner *runner, enum envelope_delivery delivery, const char *domain,
+                                     const char *target) {
+    const struct destination_key key = key_of(runner->config, delivery, domain, target);
+    struct destination **bucket = bucket_of(runner, key.domain);
+    for (struct destination *found = *bucket; found != NULL; found = found->next_same_hash) {
+        if (strcasecmp(found->domain, key.domain) == 0 && strcmp(found->transport, key.transport) == 0) {
+            return found;
+        }
+    }
+    return make(runner, key, bucket);
 }
 
-void destination_queue(struct destination *destination, struct parcel *parcel) {
-    parcel->destination = destination;
-    parcel->job = NULL;
-    parcel->next = NULL;
-    parcel->previous = destination->last;
-    if (destination->last != NULL) {
-        destination->last->next = parcel;
-    } else {
-        destination->first = parcel;
+struct text destination_name(const struct runner *runner, const struct destination *destination, char name[320]) {
+    if (destination->domain[0] != '\0' || strcmp(destination->transport, runner->config->local_transport) == 0) {
+        return text_of(destination->domain);
     }
-    destination->last = parcel;
-    destination->waiting++;
-}
-
-void destination_unqueue(struct parcel *parcel) {
-    struct destination *destination = parcel->destination;
-    if (parcel->previous != NULL) {
-        parcel->previous->next = parcel->next;
-    } else {
-        destination->first = parcel->next;
-    }
-    if (parcel->next != NULL) {
-        parcel->next->previous = parcel->previous;
-    } else {
-        destination->last = parcel->previous;
-    }
-    parcel->next = parcel->previous = NULL;
-    destination->waiting--;
+    snprintf(name, 320, "|%s", destination->transport);
+    return text_of(name);
 }
 
 void destination_release(struct runner *runner, struct destination *destination) {
     struct destination **place = bucket_of(runner, destination->domain);
-    if (destination->waiting > 0 || destination->jobs > 0 || destination->recording > 0 || destination->agents > 0) {
+    if (destination->waiting > 0 || destination->jobs > 0 || destination->recording > 0 || destination->agents > 0 ||
+        destination->left_from != CLOCK_NEVER) {
         return;
     }
     while (*place != destination) {
         place = &(*place)->next_same_hash;
     }
     *place = destination->next_same_hash;
-    unlink_destination(runner, destination);
+    destination_settle(runner, destination); /* nothing waits: it is in no list */
+    if (destination->previous_all != NULL) {
+        destination->previous_all->next_all = destination->next_all;
+    } else {
+        runner->destinations = destination->next_all;
+    }
+    if (destination->next_all != NULL) {
+        destination->next_all->previous_all = destination->previous_all;
+    }
     free(destination->transport);
     free(destination->domain);
+    free(destination->reason);
     free(destination);
 }
 
-static bool is_paused(struct runner *runner, const struct destination *destination) {
-    int64_t pause = destination->paused_until > 0 ? destination->paused_until - clock_now_ms() : 0;
-    if (pause > 0) {
-        runner_soon(runner, pause);
+/* ---- its parcels ---- */
+
+void destination_want_refill(struct runner *runner, struct destination *destination) {
+    if (destination->left_from != CLOCK_NEVER && !destination->wants_refill &&
+        destination->waiting <= parcel_room(destination) / 2) {
+        destination->wants_refill = true;
+        destination->next_refill = runner->refills;
+        runner->refills = destination;
     }
-    return pause > 0;
 }
 
-static bool may_start(struct runner *runner, const struct destination *destination) {
-    return destination->waiting + destination->ahead > 0 &&
-           destination->jobs - destination->ahead < (size_t)runner->config->destination_limit &&
-           !is_paused(runner, destination);
+void destination_queue(struct runner *runner, struct destination *destination, struct parcel *parcel, bool first) {
+    struct parcel *before = first ? NULL : destination->last, *behind = first ? destination->first : NULL;
+    parcel->destination = destination;
+    parcel->job = NULL;
+    parcel->previous = before;
+    parcel->next = behind;
+    *(before != NULL ? &before->next : &destination->first) = parcel;
+    *(behind != NULL ? &behind->previous : &destination->last) = parcel;
+    destination->waiting++;
+    destination_settle(runner, destination);
 }
 
-static bool agents_are_used_up(const struct runner *runner) {
-    return runner->idle_count == 0 && runner->agent_count >= (size_t)runner->config->agent_limit;
+void destination_unqueue(struct runner *runner, struct parcel *parcel) {
+    struct destination *destination = parcel->destination;
+    *(parcel->previous != NULL ? &parcel->previous->next : &destination->first) = parcel->next;
+    *(parcel->next != NULL ? &parcel->next->previous : &destination->last) = parcel->previous;
+    parcel->next = parcel->previous = NULL;
+    destination->waiting--;
+    destination_want_refill(runner, destination);
 }
 
-/* One pass: at most one job for each destination. True when something was started. */
-static bool start_round(struct runner *runner) {
-    struct destination *next, *last = runner->last_destination;
-    bool started = false;
-    for (struct destination *destination = runner->destinations; destination != NULL; destination = next) {
-        next = destination == last ? NULL : destination->next;
-        if (agents_are_used_up(runner)) {
-            return false;
-        }
-        struct agent *agent = may_start(runner, destination) ? agent_for(runner, destination) : NULL;
-        if (agent == NULL) {
-            continue; /* another destination may have an idle agent of its own */
-        }
+/* ---- where it stands ---- */
+
+static void unlink_destination(struct runner *runner, struct destination *destination) {
+    struct destination_list *list = &runner->places[destination->place];
+    if (destination->place == PLACE_QUIET) {
+        return;
+    }
+    *(destination->previous != NULL ? &destination->previous->next : &list->first) = destination->next;
+    *(destination->next != NULL ? &destination->next->previous : &list->last) = destination->previous;
+    destination->next = destination->previous = NULL;
+}
+
+static void link_last(struct runner *runner, struct destination *destination, enum destination_place place) {
+    struct destination_list *list = &runner->places[place];
+    destination->place = place;
+    if (place == PLACE_QUIET) {
+        return;
+    }
+    destination->previous = list->last;
+    *(list->last != NULL ? &list->last->next : &list->first) = destination;
+    list->last = destination;
+}
+
+static size_t jobs_allowed(const struct destination *destination) {
+    size_t window = destination->failures > 0 ? 1 : destination->window;
+    return window < (size_t)destination->limit ? window : (size_t)destination->limit;
+}
+
+bool destination_is_doubtful(const struct destination *destination) {
+    return destination->remote && (!destination->answered || destination->failures > 0);
+}
+
+/* One that keeps every agent it has waiting gets no more meanwhile, unless it has just been seen to answer. */
+static bool hangs(const struct destination *destination, size_t active) {
+    bool seen = destination->answered_ms > 0 && clock_now_ms() - destination->answered_ms < SEEN_MILLISECONDS;
+    return destination->remote && active > 0 && destination->slow >= active && !seen;
+}
+
+static enum destination_place place_of(const struct destination *destination) {
+    size_t active = destination->jobs - destination->ahead;
+    if (destination->waiting + destination->ahead == 0) {
+        return PLACE_QUIET;
+    }
+    if (destination->waiting > 0 &&
+        (destination->first->bounce != NULL || standing_rests(destination, (int64_t)time(NULL)))) {
+        return PLACE_RESTS;
+    }
+    if (active >= jobs_allowed(destination) || hangs(destination, active)) {
+        return PLACE_QUIET;
+    }
+    if (destination->paused_until > clock_now_ms()) {
+        return PLACE_PAUSED;
+    }
+    return !destination->remote ? PLACE_LOCAL : destination_is_doubtful(destination) ? PLACE_NEW : PLACE_PROVEN;
+}
+
+void destination_settle(struct runner *runner, struct destination *destination) {
+    enum destination_place place = place_of(destination);
+    if (place != destination->place) {
         unlink_destination(runner, destination);
-        link_last(runner, destination);
-        if (!job_take_ahead(runner, destination, agent)) {
-            job_start(runner, destination, agent);
-        }
-        started = true;
+        link_last(runner, destination, place);
     }
-    return started;
-}
-
-/* The ledger answers between two flushes. An agent that asked only when it is idle would have one message a flush. */
-static void fetch_ahead(struct runner *runner) {
-    for (struct destination *destination = runner->destinations; destination != NULL; destination = destination->next) {
-        while (destination->quick && destination->agents > 0 && destination->waiting > 0 &&
-               runner->ahead_count < AHEAD_MAXIMUM && !is_paused(runner, destination)) {
-            job_start(runner, destination, NULL);
-        }
+    if (place == PLACE_PAUSED) {
+        runner_soon(runner, destination->paused_until - clock_now_ms());
     }
 }
 
-void destination_start_jobs(struct runner *runner) {
-    size_t unrecorded = RECORDING_FACTOR * (size_t)runner->config->agent_limit;
-    while (!runner->stopping && runner->parcel_count > 0 && runner->recording_count < unrecorded &&
-           start_round(runner)) {
+void destination_turn(struct runner *runner, struct destination *destination) {
+    unlink_destination(runner, destination);
+    link_last(runner, destination, place_of(destination));
+}
+
+void destination_pause(struct runner *runner, struct destination *destination, int64_t until, bool by_account) {
+    destination->paused_until = until;
+    destination->paused_by_account = by_account;
+    destination_settle(runner, destination);
+}
+
+void destination_wake_paused(struct runner *runner) {
+    struct destination *next;
+    int64_t now = clock_now_ms();
+    for (struct destination *one = runner->places[PLACE_PAUSED].first; one != NULL; one = next) {
+        next = one->next;
+        if (one->paused_until <= now) {
+            destination_settle(runner, one);
+        } else {
+            runner_soon(runner, one->paused_until - now);
+        }
     }
-    if (!runner->stopping && runner->recording_count < unrecorded) {
-        fetch_ahead(runner);
+}
+
+void destination_wake_accounts(struct runner *runner) {
+    struct destination *next;
+    for (struct destination *one = runner->places[PLACE_PAUSED].first; one != NULL; one = next) {
+        next = one->next;
+        if (one->paused_by_account) {
+            one->paused_until = 0;
+            destination_settle(runner, one);
+        }
     }
 }

@@ -1,37 +1,215 @@
 /* SPDX-License-Identifier: MIT
  * What is due: pushed by the ledger for new mail, read from the database at the start, when a timer says so, or when
- * the ledger says that something changed. Called by the runner's loop, read-only. A database error is logged and tried
- * again; nothing is lost by it. */
+ * the ledger says that something changed. The reading is a sweep in the order of retry_at, some rows a round; it stands
+ * still while memory is full and never begins anew for what it has seen. What a destination had no room for is read
+ * when it has. Called by the runner's loop, read-only. A database error is logged and tried again; nothing is lost by
+ * it. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "runner/runner_private.h"
 #include <string.h>
 
 #define WAKE_SHORTEST 1
-#define WAKE_LONGEST 60 /* look at least so often: somebody may have changed a row by hand */
-#define WAKE_ERROR 5    /* the database could not be read */
+#define WAKE_LONGEST 60   /* look at least so often */
+#define WAKE_ERROR 5      /* the database could not be read */
+#define SWEEP_ROWS 500    /* a round */
+#define SWEEP_ANEW 600000 /* from the beginning now and then: somebody may have changed a row by hand */
+#define SWEEP_OVERLAP 2   /* seconds that are read once more: rows are written while others are read */
+#define REFILLS_AT_ONCE 4 /* destinations a round */
+#define REFILL_ROWS 3000  /* more than a destination can have in memory */
+#define MAIL_PARCELS_MAXIMUM 50000
 
 static int64_t now_seconds(void) {
     return (int64_t)time(NULL);
 }
 
-static bool add_due(void *context, const struct schedule_parcel *due) {
-    struct runner *runner = context;
-    parcel_add(runner, due);
-    return !runner->overflow;
+static bool say_unreadable(struct runner *runner) {
+    log_error("the schedule cannot be read: %s", database_error(runner->database));
+    runner->failed = true;
+    return false;
 }
+
+/* Whatever is known to be in memory needs no look at its mail. */
+static void add(struct runner *runner, struct schedule_parcel *due, bool fresh) {
+    struct parcel *parcel = parcel_find(runner, due->parcel_id);
+    if (parcel != NULL && parcel->job == NULL && due->bounce[0] != '\0') {
+        parcel_end(runner, parcel, PARCEL_DROPPED); /* it comes in again, to be returned */
+        parcel = NULL;
+    }
+    if (parcel == NULL && schedule_facts(runner->database, due)) {
+        parcel_add(runner, due, fresh);
+    }
+}
+
+/* ---- a mail by its name ---- */
+
+static bool add_named(void *context, struct schedule_parcel *due) {
+    struct runner *runner = context;
+    add(runner, due, true);
+    struct parcel *parcel = parcel_find(runner, due->parcel_id);
+    if (parcel != NULL && parcel->job == NULL) { /* somebody waits for it */
+        struct destination *destination = parcel->destination;
+        destination_unqueue(runner, parcel);
+        destination_queue(runner, destination, parcel, true);
+        standing_allow(runner, destination);
+    }
+    return true;
+}
+
+/* ---- the sweep ---- */
 
 bool due_load(struct runner *runner, const char *mail_id) {
-    runner->overflow = mail_id == NULL ? false : runner->overflow;
-    bool good = schedule_due(runner->database, now_seconds(), mail_id, PARCELS_MAXIMUM + 1, add_due, runner);
-    if (!good) {
-        log_error("the schedule cannot be read: %s", database_error(runner->database));
-        runner->failed = true;
+    if (mail_id != NULL) {
+        return schedule_mail(runner->database, mail_id, MAIL_PARCELS_MAXIMUM, add_named, runner) ||
+               say_unreadable(runner);
     }
-    return good;
+    runner->sweep.wanted = true;
+    runner->sweep.retry_at = runner->sweep.last_id = 0;
+    runner->sweep.began = clock_now_ms();
+    runner->overflow = false;
+    return true;
 }
 
-static bool mark_confirmed(void *context, const struct schedule_parcel *due) {
+struct sweep {
+    struct runner *runner;
+    size_t rows;
+};
+
+static bool add_swept(void *context, struct schedule_parcel *due) {
+    struct sweep *sweep = context;
+    struct runner *runner = sweep->runner;
+    int64_t retry_at = due->retry_at, id = due->parcel_id;
+    add(runner, due, false);
+    if (runner->overflow) {
+        return false;
+    }
+    runner->sweep.retry_at = retry_at;
+    runner->sweep.last_id = id;
+    sweep->rows++;
+    return true;
+}
+
+static void sweep_ends(struct runner *runner) {
+    runner->sweep.wanted = false;
+    operator_all_read(runner);
+    if (runner->sweep.retry_at > SWEEP_OVERLAP) {
+        runner->sweep.retry_at -= SWEEP_OVERLAP;
+        runner->sweep.last_id = 0;
+    }
+    due_wake_next(runner);
+}
+
+void due_sweep(struct runner *runner) {
+    struct sweep sweep = {runner, 0};
+    if (runner->overflow) {
+        runner->overflow = runner->parcel_count >= PARCELS_MAXIMUM / 2;
+    }
+    if (!runner->sweep.wanted || runner->overflow) {
+        return;
+    }
+    const struct schedule_query query = {.choice = SCHEDULE_ALL,
+                                         .from = runner->sweep.retry_at,
+                                         .after_id = runner->sweep.last_id,
+                                         .until = now_seconds(),
+                                         .limit = SWEEP_ROWS};
+    if (!schedule_due(runner->database, &query, add_swept, &sweep)) {
+        say_unreadable(runner);
+        runner->sweep.wanted = false;
+        operator_all_read(runner);
+        due_wake_at(runner, now_seconds() + WAKE_ERROR);
+    } else if (sweep.rows == SWEEP_ROWS) {
+        runner_soon(runner, 0);
+    } else if (!runner->overflow) {
+        sweep_ends(runner);
+    }
+}
+
+/* ---- what a destination left ---- */
+
+struct refill {
+    struct runner *runner;
+    struct destination *destination;
+    int64_t left_from, last;
+    size_t rows;
+};
+
+static bool add_refilled(void *context, struct schedule_parcel *due) {
+    struct refill *refill = context;
+    int64_t retry_at = due->retry_at;
+    bool room = refill->destination->waiting < parcel_room(refill->destination);
+    if (room) {
+        add(refill->runner, due, false);
+    }
+    if (!room || refill->runner->overflow) {
+        refill->left_from = retry_at < refill->left_from ? retry_at : refill->left_from;
+        return false;
+    }
+    refill->last = retry_at;
+    refill->rows++;
+    return true;
+}
+
+/* False on an error; *left_from then, or where there is more than could be read, says where to go on. */
+static bool refill_by(struct refill *refill, enum schedule_choice choice, int64_t from, int64_t until) {
+    const struct schedule_query query = {.choice = choice,
+                                         .from = from,
+                                         .until = until,
+                                         .domain = text_of(refill->destination->domain),
+                                         .limit = REFILL_ROWS};
+    refill->rows = 0;
+    if (!schedule_due(refill->runner->database, &query, add_refilled, refill)) {
+        refill->left_from = from < refill->left_from ? from : refill->left_from;
+        return say_unreadable(refill->runner);
+    }
+    if (refill->rows == REFILL_ROWS && refill->last < refill->left_from) {
+        refill->left_from = refill->last;
+    }
+    return true;
+}
+
+static void refill(struct runner *runner, struct destination *destination) {
+    struct refill refill = {.runner = runner, .destination = destination, .left_from = CLOCK_NEVER};
+    int64_t from = destination->left_from, until = destination->left_until, now = now_seconds();
+    bool by_domain = destination->domain[0] != '\0';
+    destination->left_from = CLOCK_NEVER; /* what finds no room now sets it again */
+    destination->left_until = 0;
+    bool good = until <= now || refill_by(&refill, by_domain ? SCHEDULE_WAITING : SCHEDULE_LOCAL, from, until);
+    good = good && refill_by(&refill, by_domain ? SCHEDULE_DOMAIN : SCHEDULE_LOCAL, from, now);
+    if (refill.left_from < destination->left_from) {
+        destination->left_from = refill.left_from;
+    }
+    if (destination->left_from != CLOCK_NEVER) {
+        destination->left_until = until;
+    }
+    if (good && refill.rows < REFILL_ROWS) {
+        destination_want_refill(runner, destination); /* else when its next job ends */
+    }
+}
+
+void due_refill(struct runner *runner) {
+    for (int i = 0; i < REFILLS_AT_ONCE && runner->refills != NULL && !runner->overflow; i++) {
+        struct destination *destination = runner->refills;
+        runner->refills = destination->next_refill;
+        destination->wants_refill = false;
+        refill(runner, destination);
+        destination_release(runner, destination);
+    }
+    if (runner->refills != NULL && !runner->overflow) {
+        runner_soon(runner, 1);
+    }
+}
+
+void due_release(struct runner *runner, struct destination *destination, int64_t until) {
+    if (until > now_seconds()) {
+        destination->left_from = 1;
+        destination->left_until = until;
+        destination_want_refill(runner, destination);
+    }
+}
+
+/* ---- rows that somebody else ended ---- */
+
+static bool mark_confirmed(void *context, struct schedule_parcel *due) {
     struct parcel *parcel = parcel_find(context, due->parcel_id);
     if (parcel != NULL) {
         parcel->confirmed = true;
@@ -46,7 +224,7 @@ void due_confirm(struct runner *runner, struct destination *destination, const c
     for (struct parcel *parcel = destination->first; parcel != NULL; parcel = parcel->next) {
         parcel->confirmed = strcmp(parcel->mail_id, id) != 0;
     }
-    if (!schedule_due(runner->database, now_seconds(), id, PARCELS_MAXIMUM, mark_confirmed, runner)) {
+    if (!schedule_mail(runner->database, id, MAIL_PARCELS_MAXIMUM, mark_confirmed, runner)) {
         return;
     }
     for (struct parcel *parcel = destination->first; parcel != NULL; parcel = next) {
@@ -58,10 +236,15 @@ void due_confirm(struct runner *runner, struct destination *destination, const c
     }
 }
 
+/* ---- waking up ---- */
+
 static void woken(void *context) {
     struct runner *runner = context;
     runner->wake = NULL;
-    runner->reload_wanted = true;
+    runner->sweep.wanted = true;
+    if (clock_now_ms() - runner->sweep.began > SWEEP_ANEW) {
+        runner->reload_wanted = true;
+    }
 }
 
 void due_wake_at(struct runner *runner, int64_t when) {
@@ -88,14 +271,15 @@ void due_wake_next(struct runner *runner) {
 }
 
 static void take_pushed(struct runner *runner, const struct parcels_new *news, const struct parcel_item *item) {
-    char mail_id[MAIL_ID_SIZE], from[1024], target[1024], domain[300];
+    char mail_id[MAIL_ID_SIZE], from[1024], target[1024], domain[300], account[1024];
+    struct text sender = item->sender.length > 0 ? item->sender : news->from_url;
     if (item->retry_at > now_seconds()) {
         due_wake_at(runner, item->retry_at);
         return;
     }
     text_copy(mail_id, sizeof mail_id, news->mail_id);
-    if (!text_copy(from, sizeof from, news->from_url) || !text_copy(target, sizeof target, item->target) ||
-        !text_copy(domain, sizeof domain, item->domain)) {
+    if (!text_copy(from, sizeof from, sender) || !text_copy(target, sizeof target, item->target) ||
+        !text_copy(domain, sizeof domain, item->domain) || !text_copy(account, sizeof account, news->account)) {
         log_error("%s: a new parcel with an address that is too long", mail_id);
         return;
     }
@@ -107,17 +291,18 @@ static void take_pushed(struct runner *runner, const struct parcels_new *news, c
         .expires_at = news->expires_at,
         .mail_id = mail_id,
         .from_url = from,
-        .account = "",
+        .account = account,
         .target = target,
         .to_url = target,
         .domain = domain,
+        .bounce = "",
         .recipient = item->recipient,
         .attempts = item->attempts,
         .delivery = item->delivery,
         .auto_generated = news->auto_generated,
     };
     parcel_revive(runner, item->parcel_id);
-    parcel_add(runner, &due);
+    parcel_add(runner, &due, true);
 }
 
 bool due_on_parcels_new(void *context, struct service_peer *peer, struct channel_message *message) {

@@ -14,69 +14,50 @@
 #define TRUST_MILLISECONDS 3000 /* parcels longer in memory are looked up again before they are delivered */
 #define RECIPIENTS_BYTES (64u * 1024)
 #define FULL_MILLISECONDS 20 /* a channel without room */
-
-struct job *job_find(struct runner *runner, uint32_t serial) {
-    struct job *job = runner->jobs;
-    while (job != NULL && job->serial != serial) {
-        job = job->next;
-    }
-    return job;
-}
+#define LONG_QUEUE 100       /* of one destination */
+#define NEWEST_EVERY 4       /* then one job in so many is the newest's */
 
 static size_t recipients_a_job(const struct runner *runner) {
     size_t configured = (size_t)runner->config->agent_recipients;
     return configured > 0 && configured < JOB_RECIPIENTS_MAXIMUM ? configured : JOB_RECIPIENTS_MAXIMUM;
 }
 
-/* Moves parcels of the first one's mail from the queue into the job. */
+/* Moves parcels of the first one's mail and sender from the queue into the job. */
 static void take_parcels(struct runner *runner, struct job *job) {
     size_t most = recipients_a_job(runner), looked = 0;
+    const struct parcel *model = job->destination->first;
+    const char *sender = model->from_url;
+    bool returned = model->bounce != NULL;
     struct parcel *next;
     job->parcels = memory_new(most, sizeof *job->parcels);
     for (struct parcel *parcel = job->destination->first; parcel != NULL && job->count < most && looked < LOOK_AHEAD;
          parcel = next, looked++) {
         next = parcel->next;
-        if (strcmp(parcel->mail_id, job->mail_id) == 0) {
-            destination_unqueue(parcel);
+        if (strcmp(parcel->mail_id, job->mail_id) == 0 && strcmp(parcel->from_url, sender) == 0 &&
+            (parcel->bounce != NULL) == returned) {
+            destination_unqueue(runner, parcel);
             parcel->job = job;
             job->parcels[job->count++] = parcel;
         }
     }
 }
 
-static void set_ahead(struct runner *runner, struct job *job, bool ahead) {
-    if (job->ahead != ahead) {
-        job->ahead = ahead;
-        job->destination->ahead += ahead ? 1 : (size_t)-1;
-        runner->ahead_count += ahead ? 1 : (size_t)-1;
-    }
-}
-
 /* NULL: it is ahead of the agents. */
 static void set_agent(struct runner *runner, struct job *job, struct agent *agent) {
-    set_ahead(runner, job, agent == NULL);
+    job_set_ahead(runner, job, agent == NULL);
     job->agent = agent;
     if (agent != NULL) {
         agent->job = job;
     }
 }
 
-static struct job *oldest_ahead(struct runner *runner, const struct destination *destination) {
-    struct job *oldest = NULL;
-    for (struct job *job = runner->jobs; destination->ahead > 0 && job != NULL; job = job->next) {
-        if (job->destination == destination && job->ahead) {
-            oldest = job; /* new ones are put in front */
-        }
-    }
-    return oldest;
-}
-
 bool job_take_ahead(struct runner *runner, struct destination *destination, struct agent *agent) {
     struct job *job;
-    while ((job = oldest_ahead(runner, destination)) != NULL) {
+    while ((job = destination->first_ahead) != NULL) {
         if (clock_now_ms() - job->begun_ms <= TRUST_MILLISECONDS) {
             set_agent(runner, job, agent);
             job_deliver(runner, job);
+            destination_settle(runner, destination);
             return true;
         }
         job_abandon(runner, job); /* it may have been held or removed meanwhile */
@@ -84,49 +65,110 @@ bool job_take_ahead(struct runner *runner, struct destination *destination, stru
     return false;
 }
 
-void job_start(struct runner *runner, struct destination *destination, struct agent *agent) {
-    if (clock_now_ms() - destination->first->added_ms > TRUST_MILLISECONDS) {
-        due_confirm(runner, destination, destination->first->mail_id);
-    }
-    if (destination->first == NULL) {
-        if (agent != NULL) {
-            agent_becomes_idle(runner, agent);
-        }
-        return;
-    }
+/* A job of the first waiting mail; there is one. */
+static struct job *new_job(struct runner *runner, struct destination *destination) {
     struct job *job = memory_new(1, sizeof *job);
     job->serial = ++runner->last_serial;
     job->state = JOB_FETCHING;
     job->fd = -1;
     job->destination = destination;
     job->begun_ms = clock_now_ms();
-    set_agent(runner, job, agent);
     text_copy(job->mail_id, sizeof job->mail_id, text_of(destination->first->mail_id));
     envelope_init(&job->envelope);
     buffer_init(&job->cargo, CARGO_INLINE_MAXIMUM);
     buffer_init(&job->results, CHANNEL_MESSAGE_MAXIMUM);
     buffer_init(&job->notices, NOTICES_MAXIMUM);
     destination->jobs++;
+    job->account = destination->first->account;
+    account_job_begins(runner, job->account);
     take_parcels(runner, job);
-    job->next = runner->jobs;
-    runner->jobs = job;
-    runner->job_count++;
+    job_list_add(runner, job);
+    return job;
+}
+
+/* Brings a parcel to the front whose login may send now; false when there is none within sight: then it is paused. */
+static bool find_allowed(struct runner *runner, struct destination *destination) {
+    int64_t until, earliest = CLOCK_NEVER;
+    size_t looked = 0;
+    for (struct parcel *parcel = destination->first; parcel != NULL && looked < LOOK_AHEAD;
+         parcel = parcel->next, looked++) {
+        if (account_may_start(runner, parcel->account, &until)) {
+            if (parcel != destination->first) {
+                destination_unqueue(runner, parcel);
+                destination_queue(runner, destination, parcel, true);
+            }
+            return true;
+        }
+        earliest = until < earliest ? until : earliest;
+    }
+    if (earliest != CLOCK_NEVER) {
+        destination_pause(runner, destination, earliest, true);
+    }
+    return false;
+}
+
+/* New mail behind a long queue of others: every so often the newest goes first. */
+static void prefer_newest(struct runner *runner, struct destination *destination) {
+    struct parcel *newest = destination->last;
+    if (destination->waiting >= LONG_QUEUE && ++destination->turns % NEWEST_EVERY == 0 &&
+        newest->added_ms > destination->first->added_ms) {
+        destination_unqueue(runner, newest);
+        destination_queue(runner, destination, newest, true);
+    }
+}
+
+bool job_start(struct runner *runner, struct destination *destination, struct agent *agent) {
+    if (destination->first != NULL) {
+        prefer_newest(runner, destination);
+    }
+    bool allowed = find_allowed(runner, destination);
+    if (allowed && clock_now_ms() - destination->first->added_ms > TRUST_MILLISECONDS) {
+        due_confirm(runner, destination, destination->first->mail_id);
+        allowed = find_allowed(runner, destination);
+    }
+    if (!allowed) {
+        if (agent != NULL) {
+            agent_becomes_idle(runner, agent);
+        }
+        destination_settle(runner, destination);
+        return false;
+    }
+    struct job *job = new_job(runner, destination);
+    set_agent(runner, job, agent);
+    destination_settle(runner, destination);
+    return true;
+}
+
+void job_put_off(struct runner *runner, struct destination *destination) {
+    bool tell = destination->first->bounce != NULL;
+    char words[JOB_TEXT_MAXIMUM];
+    struct job *job = new_job(runner, destination);
+    job->untried = true;
+    for (size_t i = 0; i < job->count; i++) {
+        tell = tell || record_has_news(runner, job->parcels[i]);
+    }
+    if (!tell) { /* the content is not needed */
+        standing_words(destination, words, sizeof words);
+        job_fail(runner, job, RESULT_DEFERRED, words);
+    }
+}
+
+/* Its destination and its login no longer count it as one that delivers. */
+void job_leaves(struct runner *runner, struct job *job) {
+    job_set_ahead(runner, job, false);
+    job->destination->jobs--;
+    account_job_ends(runner, job->account);
+    job->account = NULL;
 }
 
 void job_free(struct runner *runner, struct job *job) {
-    struct job **place = &runner->jobs;
     struct destination *destination = job->destination;
-    while (*place != job) {
-        place = &(*place)->next;
-    }
-    *place = job->next;
-    runner->job_count--;
+    job_list_remove(runner, job);
     if (job->state == JOB_RECORDING) {
         runner->recording_count--;
         destination->recording--;
     } else {
-        set_ahead(runner, job, false);
-        destination->jobs--;
+        job_leaves(runner, job);
     }
     if (job->agent != NULL) {
         agent_becomes_idle(runner, job->agent);
@@ -141,14 +183,15 @@ void job_free(struct runner *runner, struct job *job) {
     free(job->parcels);
     free(job->ends);
     free(job);
+    destination_settle(runner, destination);
+    destination_want_refill(runner, destination);
     destination_release(runner, destination);
 }
 
 void job_abandon(struct runner *runner, struct job *job) {
-    for (size_t i = 0; i < job->count; i++) {
-        destination_queue(job->destination, job->parcels[i]);
+    while (job->count > 0) {
+        destination_queue(runner, job->destination, job->parcels[--job->count], true);
     }
-    job->count = 0;
     job_free(runner, job);
 }
 
@@ -168,7 +211,6 @@ void job_fail(struct runner *runner, struct job *job, enum result_kind kind, con
         .tls = TEXT_NONE,
         .started_at = (int64_t)time(NULL),
     };
-    set_ahead(runner, job, false);
     if (job->agent != NULL) {
         agent_becomes_idle(runner, job->agent);
         job->agent = NULL;
@@ -178,7 +220,7 @@ void job_fail(struct runner *runner, struct job *job, enum result_kind kind, con
 }
 
 /* The list of recipients for the agent; those that do not fit go back into the queue. */
-static void pack_recipients(struct job *job, struct buffer *list) {
+static void pack_recipients(struct runner *runner, struct job *job, struct buffer *list) {
     size_t packed = 0;
     for (; packed < job->count; packed++) {
         char orcpt[DSN_ORCPT_MAXIMUM + 1];
@@ -196,7 +238,7 @@ static void pack_recipients(struct job *job, struct buffer *list) {
         }
     }
     for (size_t i = packed; i < job->count && packed > 0; i++) {
-        destination_queue(job->destination, job->parcels[i]);
+        destination_queue(runner, job->destination, job->parcels[i], true);
     }
     job->count = packed > 0 ? packed : job->count;
 }
@@ -204,16 +246,26 @@ static void pack_recipients(struct job *job, struct buffer *list) {
 void job_deliver(struct runner *runner, struct job *job) {
     struct buffer list;
     bool is_list;
+    char words[JOB_TEXT_MAXIMUM];
+    if (job->untried && job->state == JOB_FETCHING && job->has_content && job->parcels[0]->bounce != NULL) {
+        job_fail(runner, job, RESULT_FAILED, job->parcels[0]->bounce);
+        return;
+    }
+    if (job->untried && job->state == JOB_FETCHING && job->has_content) {
+        standing_words(job->destination, words, sizeof words);
+        job_fail(runner, job, RESULT_DEFERRED, words);
+        return;
+    }
     if (job->state != JOB_FETCHING || !job->has_content || job->agent == NULL || job->agent->peer == NULL) {
         return;
     }
     buffer_init(&list, RECIPIENTS_BYTES);
-    pack_recipients(job, &list);
+    pack_recipients(runner, job, &list);
     is_list = asked_is_list(&job->envelope.recipients[job->parcels[0]->recipient]); /* as are all others of the job */
     struct agent_job order = {
         .mail_id = text_of(job->mail_id),
-        .from_url = text_of(job->envelope.from_url),
-        .destination = text_of(job->destination->domain),
+        .from_url = text_of(job->parcels[0]->from_url),
+        .destination = job->destination->remote ? text_of(job->destination->domain) : TEXT_NONE,
         .recipients = buffer_text(&list),
         .cargo = job->fd < 0 ? buffer_text(&job->cargo) : TEXT_NONE,
         .place = job->fd < 0 ? CARGO_INLINE : CARGO_MEMFD,
@@ -223,6 +275,7 @@ void job_deliver(struct runner *runner, struct job *job) {
         .headers_length = job->headers_length,
         .ret = is_list ? TEXT_NONE : text_of(job->envelope.ret),
         .envid = is_list ? TEXT_NONE : text_of(job->envelope.envid),
+        .tls_memory = standing_tls(runner, job->destination),
     };
     struct agent *agent = job->agent;
     enum channel_result sent = service_send(agent->peer, AGENT_JOB, job->serial, &order, job->fd);
@@ -238,19 +291,15 @@ void job_deliver(struct runner *runner, struct job *job) {
 
 static bool send_fetch(struct runner *runner, struct job *job) {
     struct mail_fetch fetch = {.mail_id = text_of(job->mail_id)};
-    job->fetch_sent = service_send(runner->ledger, MAIL_FETCH, job->serial, &fetch, -1) == CHANNEL_OK;
-    return job->fetch_sent;
+    if (service_send(runner->ledger, MAIL_FETCH, job->serial, &fetch, -1) != CHANNEL_OK) {
+        return false;
+    }
+    job_set_place(runner, job, JOB_IN_HAND);
+    return true;
 }
 
-/* One job's message to the ledger, if one is due; false when the channel has no room. */
-static bool pump(struct runner *runner, struct job *job) {
+static bool send_result(struct runner *runner, struct job *job) {
     int64_t now = clock_now_ms();
-    if (job->state == JOB_FETCHING && !job->fetch_sent) {
-        return send_fetch(runner, job);
-    }
-    if (job->state != JOB_RECORDING || job->record_sent) {
-        return true;
-    }
     if (job->record_after > now) {
         runner_soon(runner, job->record_after - now);
         return true;
@@ -260,12 +309,17 @@ static bool pump(struct runner *runner, struct job *job) {
 
 /* Results first: the sooner they are recorded, the less could be delivered twice. */
 void job_pump(struct runner *runner) {
-    for (int pass = 0; pass < 2; pass++) {
-        for (struct job *job = runner->jobs; job != NULL; job = job->next) {
-            if ((job->state == JOB_RECORDING) == (pass == 0) && !pump(runner, job)) {
-                runner_soon(runner, FULL_MILLISECONDS);
-                return;
-            }
-        }
+    bool room = true;
+    struct job *next;
+    for (struct job *job = runner->jobs[JOB_TO_RECORD].first; room && job != NULL; job = next) {
+        next = job->next;
+        room = send_result(runner, job);
+    }
+    for (struct job *job = runner->jobs[JOB_TO_FETCH].first; room && job != NULL; job = next) {
+        next = job->next;
+        room = send_fetch(runner, job);
+    }
+    if (!room) {
+        runner_soon(runner, FULL_MILLISECONDS);
     }
 }

@@ -82,9 +82,36 @@ void operator_parcel_ended(struct runner *runner, const struct parcel *parcel, e
             continue;
         }
         run->deferred |= end == PARCEL_DEFERRED;
-        if (--run->pending == 0) {
+        if (--run->pending == 0 && !run->reads) {
             finish_run(run);
         }
+    }
+}
+
+void operator_parcel_added(struct runner *runner, struct parcel *parcel) {
+    for (size_t i = 0; i < RUNS_MAXIMUM; i++) {
+        if (runner->runs[i].reads) {
+            parcel->runs |= 1u << i;
+            runner->runs[i].pending++;
+        }
+    }
+}
+
+void operator_all_read(struct runner *runner) {
+    for (size_t i = 0; i < RUNS_MAXIMUM; i++) {
+        struct run *run = &runner->runs[i];
+        bool through = run->reads && run->pending == 0;
+        run->failed |= run->reads && runner->failed;
+        run->reads = false;
+        if (through) {
+            finish_run(run);
+        }
+    }
+}
+
+void operator_left_some(struct runner *runner) {
+    for (size_t i = 0; i < RUNS_MAXIMUM; i++) {
+        runner->runs[i].deferred |= runner->runs[i].reads;
     }
 }
 
@@ -140,11 +167,11 @@ static void start_run(struct runner *runner, size_t number, struct service_peer 
         return;
     }
     if (ids.length == 0) {
-        run->failed |= !due_load(runner, NULL);
-        run->deferred |= runner->overflow; /* more than can be held: some of it is left */
+        due_load(runner, NULL);
         parcel_each(runner, join_run, &choice);
+        run->reads = true;
     }
-    if (run->pending == 0) {
+    if (run->pending == 0 && !run->reads) {
         finish_run(run);
     }
 }

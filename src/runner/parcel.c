@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * The parcels in memory: a bounded table by id. Called by all of the runner. A parcel leaves it only when its result is
- * recorded, or when the database says that it is no longer waiting. */
+ * recorded, when the database says that it is no longer waiting, or to make room: then the database has it still. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "runner/runner_private.h"
 #include <stdlib.h>
+#include <string.h>
 
 #define BUCKETS 8192
 #define FINISHED_SIZE 32768
+#define ROOM_FOR_FRESH (PARCELS_MAXIMUM / 4) /* that what is read from the database leaves */
+#define ROOM_A_DESTINATION 1000
+#define ROOM_WHILE_IT_FAILS 100
 
 static struct parcel **bucket_of(struct runner *runner, int64_t id) {
     if (runner->buckets == NULL) {
@@ -25,19 +29,103 @@ struct parcel *parcel_find(struct runner *runner, int64_t id) {
     return parcel;
 }
 
-struct parcel *parcel_add(struct runner *runner, const struct schedule_parcel *due) {
-    if (parcel_find(runner, due->parcel_id) != NULL ||
-        runner->finished[(uint64_t)due->parcel_id % FINISHED_SIZE] == due->parcel_id) {
-        return NULL;
+static struct text domain_of(const char *target) {
+    const char *at = strrchr(target, '@');
+    return at != NULL ? text_of(at + 1) : TEXT_NONE;
+}
+
+struct config_pace parcel_pace(const struct runner *runner, const struct parcel *parcel) {
+    return config_pace_for(runner->config, domain_of(parcel->target), parcel->destination->remote);
+}
+
+int64_t parcel_expiry(const struct runner *runner, const struct parcel *parcel) {
+    const struct config_pace pace = parcel_pace(runner, parcel);
+    return pace.queue_lifetime != runner->config->queue_lifetime && parcel->received_at > 0
+               ? parcel->received_at + pace.queue_lifetime
+               : parcel->expires_at;
+}
+
+/* ---- room ---- */
+
+size_t parcel_room(const struct destination *destination) {
+    return destination->failures > 0 ? ROOM_WHILE_IT_FAILS : ROOM_A_DESTINATION;
+}
+
+static void leave(struct runner *runner, struct destination *destination, int64_t retry_at) {
+    if (retry_at < destination->left_from) {
+        destination->left_from = retry_at;
     }
-    if (runner->parcel_count >= PARCELS_MAXIMUM) {
+    operator_left_some(runner);
+    destination_want_refill(runner, destination);
+}
+
+static void forget(struct runner *runner, struct parcel *parcel) {
+    struct parcel **place = bucket_of(runner, parcel->id);
+    while (*place != parcel) {
+        place = &(*place)->next_same_hash;
+    }
+    *place = parcel->next_same_hash;
+    runner->parcel_count--;
+    account_release(runner, parcel->account);
+    free(parcel->from_url);
+    free(parcel->target);
+    free(parcel->bounce);
+    free(parcel);
+}
+
+static struct destination *largest(const struct runner *runner) {
+    struct destination *found = NULL;
+    for (struct destination *one = runner->destinations; one != NULL; one = one->next_all) {
+        if (found == NULL || one->waiting > found->waiting) {
+            found = one;
+        }
+        if (found->waiting >= ROOM_WHILE_IT_FAILS) {
+            break; /* large enough; looking on costs time */
+        }
+    }
+    return found;
+}
+
+/* The parcel that has waited the least in a large destination goes back to the database, unless an operator waits for
+ * it. */
+static bool make_room(struct runner *runner) {
+    struct destination *destination = largest(runner);
+    struct parcel *parcel = destination != NULL ? destination->last : NULL;
+    while (parcel != NULL && parcel->runs != 0) {
+        parcel = parcel->previous;
+    }
+    if (parcel == NULL) {
+        return false;
+    }
+    destination_unqueue(runner, parcel);
+    leave(runner, destination, parcel->retry_at);
+    forget(runner, parcel);
+    destination_settle(runner, destination);
+    return true;
+}
+
+/* What is read from the database stops where memory is full; what is pushed does not. */
+static bool has_room(struct runner *runner, struct destination *destination, const struct schedule_parcel *due,
+                     bool fresh) {
+    if (!fresh && runner->parcel_count >= PARCELS_MAXIMUM - ROOM_FOR_FRESH) {
         runner->overflow = true;
-        return NULL;
+        return false;
     }
+    if (destination->waiting >= parcel_room(destination) ||
+        (runner->parcel_count >= PARCELS_MAXIMUM && !make_room(runner))) {
+        leave(runner, destination, due->retry_at);
+        return false;
+    }
+    return true;
+}
+
+/* ---- in and out ---- */
+
+static struct parcel *copy(struct runner *runner, const struct schedule_parcel *due) {
     struct parcel *parcel = memory_new(1, sizeof *parcel);
-    struct parcel **bucket = bucket_of(runner, due->parcel_id);
     parcel->id = due->parcel_id;
     parcel->received_at = due->received_at;
+    parcel->retry_at = due->retry_at;
     parcel->expires_at = due->expires_at;
     parcel->delayed_at = due->delayed_at;
     if (parcel->expires_at <= 0 && due->received_at > 0) {
@@ -47,13 +135,32 @@ struct parcel *parcel_add(struct runner *runner, const struct schedule_parcel *d
     text_copy(parcel->mail_id, sizeof parcel->mail_id, text_of(due->mail_id));
     parcel->from_url = memory_string(text_of(due->from_url));
     parcel->target = memory_string(text_of(due->target));
+    parcel->bounce = due->bounce[0] != '\0' ? memory_string(text_of(due->bounce)) : NULL;
+    parcel->account = account_use(runner, due->account);
     parcel->recipient = due->recipient;
     parcel->attempts = due->attempts;
     parcel->auto_generated = due->auto_generated;
+    return parcel;
+}
+
+struct parcel *parcel_add(struct runner *runner, const struct schedule_parcel *due, bool fresh) {
+    if (parcel_find(runner, due->parcel_id) != NULL ||
+        runner->finished[(uint64_t)due->parcel_id % FINISHED_SIZE] == due->parcel_id) {
+        return NULL;
+    }
+    struct destination *destination =
+        destination_find(runner, (enum envelope_delivery)due->delivery, due->domain, due->target);
+    if (!has_room(runner, destination, due, fresh)) {
+        destination_release(runner, destination);
+        return NULL;
+    }
+    struct parcel *parcel = copy(runner, due);
+    struct parcel **bucket = bucket_of(runner, due->parcel_id);
     parcel->next_same_hash = *bucket;
     *bucket = parcel;
     runner->parcel_count++;
-    destination_queue(destination_find(runner, (enum envelope_delivery)due->delivery, due->domain), parcel);
+    operator_parcel_added(runner, parcel);
+    destination_queue(runner, destination, parcel, parcel->bounce != NULL);
     return parcel;
 }
 
@@ -65,7 +172,6 @@ void parcel_revive(struct runner *runner, int64_t id) {
 }
 
 void parcel_end(struct runner *runner, struct parcel *parcel, enum parcel_end end) {
-    struct parcel **place = bucket_of(runner, parcel->id);
     struct destination *destination = parcel->destination;
     if (end == PARCEL_FINISHED) {
         runner->finished[(uint64_t)parcel->id % FINISHED_SIZE] = parcel->id;
@@ -73,17 +179,25 @@ void parcel_end(struct runner *runner, struct parcel *parcel, enum parcel_end en
     runner->deferred |= end == PARCEL_DEFERRED;
     operator_parcel_ended(runner, parcel, end);
     if (parcel->job == NULL) {
-        destination_unqueue(parcel);
+        destination_unqueue(runner, parcel);
     }
-    while (*place != parcel) {
-        place = &(*place)->next_same_hash;
-    }
-    *place = parcel->next_same_hash;
-    runner->parcel_count--;
-    free(parcel->from_url);
-    free(parcel->target);
-    free(parcel);
+    forget(runner, parcel);
     destination_release(runner, destination);
+}
+
+static void forget_waiting(struct runner *runner, struct parcel *parcel, void *context) {
+    struct destination *destination = parcel->destination;
+    (void)context;
+    if (parcel->job == NULL && parcel->runs == 0) {
+        destination_unqueue(runner, parcel);
+        forget(runner, parcel);
+        destination_settle(runner, destination);
+        destination_release(runner, destination);
+    }
+}
+
+void parcel_forget_waiting(struct runner *runner) {
+    parcel_each(runner, forget_waiting, NULL);
 }
 
 void parcel_each(struct runner *runner, parcel_visit *visit, void *context) {

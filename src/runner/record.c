@@ -31,21 +31,35 @@ static struct result_item find_item(struct text list, uint32_t recipient) {
     return (struct result_item){.recipient = recipient, .kind = RESULT_DEFERRED, .reply = TEXT(NO_RESULT)};
 }
 
+/* Its destination's time, where that rests; else its own. */
+static int64_t next_time(const struct runner *runner, const struct job *job, const struct parcel *parcel,
+                         int64_t expires_at) {
+    int64_t now = (int64_t)time(NULL), rests = job->untried ? job->destination->rests_until : job->rests_until;
+    if (rests == 0) {
+        const struct config_pace pace = parcel_pace(runner, parcel);
+        return retry_next(pace.retry_seconds, pace.retry_count, parcel->attempts, now, expires_at);
+    }
+    rests = rests > now ? rests : now + 1;
+    return expires_at > 0 && rests > expires_at ? expires_at : rests;
+}
+
+bool record_has_news(const struct runner *runner, const struct parcel *parcel) {
+    return retry_is_over((int64_t)time(NULL), parcel_expiry(runner, parcel)) || record_is_late(runner, parcel);
+}
+
 /* A deferral past the end of the queue's patience is a failure, RFC 3463 X.4.7. */
-static void decide(const struct runner *runner, const struct parcel *parcel, struct result_item item,
-                   struct record_outcome *outcome) {
-    int64_t now = (int64_t)time(NULL);
+static void decide(const struct runner *runner, const struct job *job, const struct parcel *parcel,
+                   struct result_item item, struct record_outcome *outcome) {
+    int64_t now = (int64_t)time(NULL), expires_at = parcel_expiry(runner, parcel);
     *outcome = (struct record_outcome){.parcel = parcel, .item = item, .said = item.reply};
     text_copy(outcome->reply, JOB_TEXT_MAXIMUM, item.reply);
-    if (item.kind == RESULT_DEFERRED && retry_is_over(now, parcel->expires_at)) {
+    if (item.kind == RESULT_DEFERRED && retry_is_over(now, expires_at)) {
         outcome->item.kind = RESULT_FAILED;
         outcome->expired = true;
         snprintf(outcome->reply, sizeof outcome->reply, "554 4.4.7 delivery time expired; last: %.*s",
                  TEXT_ARGS(text_first(item.reply, JOB_TEXT_MAXIMUM - 1)));
     } else if (item.kind == RESULT_DEFERRED) {
-        const struct config *config = runner->config;
-        outcome->item.retry_at =
-            retry_next(config->retry_seconds, config->retry_count, parcel->attempts, now, parcel->expires_at);
+        outcome->item.retry_at = next_time(runner, job, parcel, expires_at);
     }
     outcome->item.reply = text_of(outcome->reply);
 }
@@ -58,9 +72,13 @@ static void log_item(const struct job *job, const struct parcel *parcel, const s
     }
     text_printable(to, sizeof to, text_of(parcel->target));
     log_set_tag(job->mail_id);
-    log_info("to <%s> %s%s, %s, host %s %s, %lld ms: %.*s", to, kind_names[item->kind], retry, job->route,
-             job->host[0] != '\0' ? job->host : "none", job->address, (long long)job->milliseconds,
-             TEXT_ARGS(item->reply));
+    if (job->untried) {
+        log_debug("to <%s> %s%s: %.*s", to, kind_names[item->kind], retry, TEXT_ARGS(item->reply));
+    } else {
+        log_info("to <%s> %s%s, %s, host %s %s, %lld ms: %.*s", to, kind_names[item->kind], retry, job->route,
+                 job->host[0] != '\0' ? job->host : "none", job->address, (long long)job->milliseconds,
+                 TEXT_ARGS(item->reply));
+    }
     log_set_tag("");
 }
 
@@ -94,7 +112,7 @@ void record_result(struct runner *runner, struct job *job, const struct agent_re
     take_facts(job, result);
     job->ends = memory_new(job->count, sizeof *job->ends);
     for (size_t i = 0; i < job->count; i++) {
-        decide(runner, job->parcels[i], find_item(result->results, job->parcels[i]->recipient), &outcomes[i]);
+        decide(runner, job, job->parcels[i], find_item(result->results, job->parcels[i]->recipient), &outcomes[i]);
     }
     record_notices(runner, job, outcomes);
     take_outcomes(job, outcomes);
@@ -102,12 +120,15 @@ void record_result(struct runner *runner, struct job *job, const struct agent_re
     buffer_free(&job->cargo);
     buffer_init(&job->cargo, CARGO_INLINE_MAXIMUM);
     job->state = JOB_RECORDING;
-    job->destination->jobs--;
+    job_set_place(runner, job, JOB_TO_RECORD);
+    job_leaves(runner, job);
     job->destination->recording++;
     runner->recording_count++;
+    destination_settle(runner, job->destination);
 }
 
 bool record_send(struct runner *runner, struct job *job) {
+    char name[320];
     struct mail_result message = {
         .mail_id = text_of(job->mail_id),
         .results = buffer_text(&job->results),
@@ -118,14 +139,20 @@ bool record_send(struct runner *runner, struct job *job) {
         .started_at = job->started_at,
         .milliseconds = job->milliseconds,
         .notices = buffer_text(&job->notices),
-        .destination = text_of(job->destination->domain),
+        .untried = job->untried,
+        .destination = destination_name(runner, job->destination, name),
+        .standing = job->standing,
+        .rests_until = job->rests_until,
+        .tls_memory = job->tls_memory,
     };
     enum channel_result sent = service_send(runner->ledger, MAIL_RESULT, job->serial, &message, -1);
     if (sent == CHANNEL_BAD) {
         log_error("%s: a result passes the bounds of a message", job->mail_id);
     }
-    job->record_sent = sent == CHANNEL_OK;
-    return job->record_sent;
+    if (sent == CHANNEL_OK) {
+        job_set_place(runner, job, JOB_IN_HAND);
+    }
+    return sent == CHANNEL_OK;
 }
 
 bool record_on_agent_result(void *context, struct service_peer *peer, struct channel_message *message) {
@@ -143,6 +170,7 @@ bool record_on_agent_result(void *context, struct service_peer *peer, struct cha
     if (result->reusable == 0 || runner->stopping) {
         agent_end(runner, agent);
     }
+    standing_take(runner, job, result);
     record_result(runner, job, result);
     return true;
 }
@@ -160,7 +188,7 @@ static void record_again(struct runner *runner, struct job *job, uint32_t outcom
                   : outcome == COMMIT_INVALID ? "refused"
                                               : "failed");
     }
-    job->record_sent = false;
+    job_set_place(runner, job, JOB_TO_RECORD);
     job->record_after = clock_deadline(pause);
     runner_soon(runner, pause);
 }
@@ -170,7 +198,7 @@ bool record_on_mail_recorded(void *context, struct service_peer *peer, struct ch
     struct job *job = job_find(runner, message->serial);
     uint32_t outcome = message->values->mail_recorded.outcome;
     (void)peer;
-    if (job == NULL || job->state != JOB_RECORDING || !job->record_sent) {
+    if (job == NULL || job->state != JOB_RECORDING || job->place != JOB_IN_HAND) {
         log_error("the ledger recorded a result that was not sent");
         return true;
     }

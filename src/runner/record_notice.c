@@ -42,8 +42,8 @@ static const char *const kind_names[NOTICE_KINDS] = {
 
 /* ---- who is told what ---- */
 
-static bool is_late(const struct plan *plan, const struct parcel *parcel) {
-    long warning = plan->runner->config->delay_warning;
+bool record_is_late(const struct runner *runner, const struct parcel *parcel) {
+    long warning = parcel_pace(runner, parcel).delay_warning;
     return warning > 0 && parcel->delayed_at == 0 && parcel->auto_generated == 0 &&
            (int64_t)time(NULL) - parcel->received_at >= warning;
 }
@@ -55,7 +55,8 @@ static bool is_asked(const struct job *job, const struct parcel *parcel, enum ds
 
 /* Told once, with the first attempt for the first of the recipients that one RCPT became. */
 static bool is_expansion(const struct job *job, const struct parcel *parcel) {
-    return job->has_content && parcel->attempts == 0 && asked_wants_expansion(&job->envelope, parcel->recipient);
+    return job->has_content && !job->untried && parcel->attempts == 0 &&
+           asked_wants_expansion(&job->envelope, parcel->recipient);
 }
 
 static bool is_list(const struct job *job, const struct parcel *parcel) {
@@ -70,7 +71,8 @@ static bool is_wanted(const struct plan *plan, const struct record_outcome *outc
     case NOTICE_FAILED:
         return outcome->item.kind == RESULT_FAILED && is_asked(job, parcel, DSN_FAILURE);
     case NOTICE_DELAYED:
-        return outcome->item.kind == RESULT_DEFERRED && is_late(plan, parcel) && is_asked(job, parcel, DSN_DELAY);
+        return outcome->item.kind == RESULT_DEFERRED && record_is_late(plan->runner, parcel) &&
+               is_asked(job, parcel, DSN_DELAY);
     case NOTICE_EXPANDED:
         return is_expansion(job, parcel) && !is_list(job, parcel);
     case NOTICE_DELIVERED: /* a list is where a message to it is delivered (RFC 3464 2.3.3) */

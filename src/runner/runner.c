@@ -45,7 +45,8 @@ void runner_soon(struct runner *runner, int64_t milliseconds) {
 }
 
 static bool is_idle(const struct runner *runner) {
-    return runner->parcel_count == 0 && runner->job_count == 0 && !runner->overflow && !runner->reload_wanted;
+    return runner->parcel_count == 0 && runner->job_count == 0 && !runner->sweep.wanted && runner->refills == NULL &&
+           !runner->reload_wanted;
 }
 
 /* Whoever connected and so had this run started is still to say what for; looks again when that is overdue. */
@@ -57,15 +58,28 @@ static bool expects_request(struct runner *runner) {
     return left > 0;
 }
 
+/* Somebody changed rows: perhaps a destination may be tried again. */
+static void read_anew(struct runner *runner) {
+    runner->reload_wanted = false;
+    for (struct destination *one = runner->destinations; one != NULL; one = one->next_all) {
+        if (one->failures > 0 || one->tls != TLS_MEMORY_NONE) {
+            standing_read(runner, one);
+            destination_settle(runner, one);
+        }
+    }
+    due_load(runner, NULL);
+}
+
 static void end_of_round(void *context) {
     struct runner *runner = context;
-    bool room = runner->overflow && runner->parcel_count < PARCELS_MAXIMUM / 2;
-    if (!runner->stopping && (runner->reload_wanted || room)) {
-        runner->reload_wanted = false;
-        due_load(runner, NULL);
-        due_wake_next(runner);
+    if (!runner->stopping) {
+        if (runner->reload_wanted) {
+            read_anew(runner);
+        }
+        due_sweep(runner);
+        due_refill(runner);
     }
-    destination_start_jobs(runner);
+    turn_start_jobs(runner);
     job_pump(runner);
     if (runner->stopping && runner->job_count == 0) {
         end_runner(runner, runner->start->cron ? run_status(runner) : EXIT_STATUS_OK);
@@ -92,12 +106,14 @@ static void peer_gone(void *context, struct service_peer *peer) {
 /* Jobs that no agent has begun go back; the others are finished and recorded. */
 static void hub_gone(void *context) {
     struct runner *runner = context;
-    struct job *next;
     runner->stopping = true;
-    for (struct job *job = runner->jobs; job != NULL; job = next) {
-        next = job->next;
-        if (job->state == JOB_FETCHING) {
-            job_abandon(runner, job);
+    for (enum job_place place = JOB_IN_HAND; place <= JOB_TO_FETCH; place++) {
+        struct job *next;
+        for (struct job *job = runner->jobs[place].first; job != NULL; job = next) {
+            next = job->next;
+            if (job->state == JOB_FETCHING) {
+                job_abandon(runner, job);
+            }
         }
     }
     runner_soon(runner, 0);
@@ -121,6 +137,11 @@ static bool on_reload(void *context, struct service_peer *peer, struct channel_m
         config_free(runner->config);
         runner->config = config;
         log_info("new configuration");
+        parcel_forget_waiting(runner); /* it may lead them elsewhere */
+        for (struct destination *one = runner->destinations; one != NULL; one = one->next_all) {
+            destination_configure(runner, one);
+        }
+        runner->reload_wanted = true;
     }
     buffer_free(&errors);
     fclose(file);

@@ -141,6 +141,7 @@ void spool_piece_free(struct piece *piece) {
     free(piece->parcel_ids);
     free(piece->recipients);
     free(piece->words);
+    free((char *)piece->destination.name.data);
     free((char *)piece->attempt.route);
     free((char *)piece->attempt.host);
     free((char *)piece->attempt.address);

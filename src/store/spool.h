@@ -71,6 +71,12 @@ struct spool_attempt {
     bool tried;                        /* false: an operator's change, or put off without an attempt */
     const struct spool_cargo *notices; /* mail that is stored in one batch with the results */
     size_t notice_count;
+    struct spool_destination { /* what it says of the destination as a whole */
+        bool answered, failed; /* neither: nothing */
+        struct text name;
+        int64_t rests_until; /* failed */
+        uint32_t tls;        /* answered: enum destinations_tls it has shown */
+    } destination;
 };
 enum spool_change_kind {
     SPOOL_HOLD,

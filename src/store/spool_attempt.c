@@ -167,6 +167,8 @@ static enum spool_outcome append_group(struct spool *spool, const struct spool_a
 
 static void copy_attempt(const struct spool_attempt *attempt, struct piece *piece) {
     piece->tried = attempt->tried;
+    piece->destination = attempt->destination;
+    piece->destination.name.data = memory_string(attempt->destination.name);
     piece->attempt = (struct parcels_attempt){.route = memory_string(attempt->route),
                                               .host = memory_string(attempt->host),
                                               .address = memory_string(attempt->address),
@@ -184,8 +186,9 @@ static enum spool_outcome take_attempt(struct spool *spool, const struct spool_a
     }
     size_t ended = count_ended(piece);
     piece->ended = ended > 0 && nobody_waits(spool, piece);
-    /* the first deferral: to rest, flushed, before it is recorded */
-    if (ended < piece->ending_count && piece->place_kind == PLACE_JOURNAL) {
+    /* the first deferral: to rest, flushed, before it is recorded; what is put off untried stays where it is, since the
+     * journal has it all, and ten thousand for a dead server would be ten thousand flushes */
+    if (piece->tried && ended < piece->ending_count && piece->place_kind == PLACE_JOURNAL) {
         piece->to_file = spool_file_from_journal(spool, piece);
     }
     piece->in_journal = ended > 0 || piece->to_file || attempt->notice_count > 0;

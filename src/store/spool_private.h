@@ -36,10 +36,11 @@ struct piece { /* of a batch */
     size_t ending_count;
     struct parcels_attempt attempt; /* strings owned */
     bool tried;
-    bool to_file;               /* a file was written: the mail leaves the journal */
-    bool mark_file;             /* the mail has a file: its status bytes follow after the flush */
-    bool ended;                 /* no recipient waits any more: the mail leaves the spool */
-    enum place_kind place_kind; /* where the mail lies (PIECE_MAIL), or lay */
+    struct spool_destination destination; /* its name is owned */
+    bool to_file;                         /* a file was written: the mail leaves the journal */
+    bool mark_file;                       /* the mail has a file: its status bytes follow after the flush */
+    bool ended;                           /* no recipient waits any more: the mail leaves the spool */
+    enum place_kind place_kind;           /* where the mail lies (PIECE_MAIL), or lay */
     struct journal_place place;
     int64_t at;
 };

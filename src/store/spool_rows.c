@@ -3,6 +3,7 @@
  * database as it was, so that it can be tried again. */
 #include "base/log.h"
 #include "store/contacts.h"
+#include "store/destinations.h"
 #include "store/spool_private.h"
 
 static bool write_mail(struct spool *spool, struct piece *piece) {
@@ -39,13 +40,24 @@ static bool write_ending(struct spool *spool, struct piece *piece, const struct 
     return attempts_add(database, ending->parcel_id, &piece->attempt);
 }
 
+static bool write_destination(struct database *database, const struct piece *piece) {
+    const struct spool_destination *destination = &piece->destination;
+    struct text reason = piece->ending_count > 0 ? text_of(piece->endings[0].reply) : TEXT_NONE;
+    return (!destination->failed ||
+            destinations_failed(database, destination->name, destination->rests_until, reason, piece->at)) &&
+           (!destination->answered || destinations_answered(database, destination->name, destination->tls, piece->at));
+}
+
 static bool write_change(struct spool *spool, struct piece *piece) {
     bool good = true;
     for (size_t i = 0; good && i < piece->recipient_count; i++) {
         good = parcels_change(spool->database, piece->mail_id, piece->recipients[i], piece->change, piece->at,
                               text_of(piece->words));
     }
-    return good;
+    /* who asks for it by name wants it tried even where no server was found the last time */
+    bool tries = piece->change == SPOOL_RETRY || piece->change == SPOOL_RELEASE;
+    return good &&
+           (piece->recipient_count == 0 || !tries || destinations_allow(spool->database, piece->mail_id, piece->at));
 }
 
 static bool write_piece(struct spool *spool, struct piece *piece) {
@@ -56,6 +68,7 @@ static bool write_piece(struct spool *spool, struct piece *piece) {
     for (size_t i = 0; good && i < piece->ending_count; i++) {
         good = write_ending(spool, piece, &piece->endings[i]);
     }
+    good = good && write_destination(spool->database, piece);
     if (good && (piece->ended || piece->to_file)) {
         enum place_kind kind = piece->ended ? PLACE_GONE : PLACE_FILE;
         good = mails_set_place(spool->database, piece->mail_id, kind, (struct journal_place){0, 0});

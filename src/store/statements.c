@@ -21,9 +21,11 @@
 #define LIST_LIMIT " LIMIT ?11"
 #define CONTACT_COLUMNS "id, remote_ip, hits, locks, violations, expires_at, locked_at, accepted_at"
 #define SCHEDULE_COLUMNS                                                                                               \
-    "p.id, m.size, m.received_at, p.retry_at, p.expires_at, p.mail_id, p.from_url, m.account, p.target, p.to_url,"     \
-    " p.domain, p.recipient, p.attempts, p.delivery, m.auto_generated, p.delayed_at"                                   \
-    " FROM parcels p JOIN mails m USING (mail_id)"
+    "p.id, p.retry_at, p.expires_at, p.mail_id, p.from_url, p.target, p.to_url, p.domain, p.recipient, p.attempts,"    \
+    " p.delivery, p.bounce, p.delayed_at FROM parcels p"
+#define SCHEDULE_DUE                                                                                                   \
+    " INDEXED BY parcels_due WHERE p.state IN ('queued','deferred') AND p.retry_at >= ?2 AND p.retry_at <= ?1"
+#define SCHEDULE_ORDER " ORDER BY p.retry_at, p.id LIMIT ?3"
 
 static const char *const statements[STATEMENTS] = {
     [STATEMENT_CONTACT_BY_IP] = "SELECT " CONTACT_COLUMNS " FROM contacts WHERE remote_ip = ?1",
@@ -105,12 +107,32 @@ static const char *const statements[STATEMENTS] = {
                              " ON CONFLICT (domain) DO UPDATE SET configured = 1 WHERE configured = 0",
     [STATEMENT_DOMAINS_CONFIGURED] = "SELECT domain FROM domains WHERE configured = 1",
     [STATEMENT_DOMAIN_REMOVE] = "DELETE FROM domains WHERE domain = ?1 AND configured = 1",
-    [STATEMENT_SCHEDULE_DUE] = "SELECT " SCHEDULE_COLUMNS " WHERE p.state IN ('queued','deferred')"
-                               " AND p.retry_at <= ?1 ORDER BY p.retry_at, p.id LIMIT ?2",
+    [STATEMENT_SCHEDULE_DUE] =
+        "SELECT " SCHEDULE_COLUMNS SCHEDULE_DUE " AND (p.retry_at > ?2 OR p.id > ?4)" SCHEDULE_ORDER,
+    [STATEMENT_SCHEDULE_DOMAIN] = "SELECT " SCHEDULE_COLUMNS SCHEDULE_DUE " AND p.domain = ?4" SCHEDULE_ORDER,
+    [STATEMENT_SCHEDULE_LOCAL] = "SELECT " SCHEDULE_COLUMNS SCHEDULE_DUE " AND p.delivery = 'local'" SCHEDULE_ORDER,
+    [STATEMENT_SCHEDULE_WAITING] = "SELECT " SCHEDULE_COLUMNS " INDEXED BY parcels_waiting"
+                                   " WHERE p.state IN ('deferred','held') AND p.state = 'deferred' AND p.domain = ?4"
+                                   " AND p.retry_at >= ?2 AND p.retry_at <= ?1" SCHEDULE_ORDER,
     [STATEMENT_SCHEDULE_MAIL] = "SELECT " SCHEDULE_COLUMNS " WHERE p.state IN ('queued','deferred')"
                                 " AND p.mail_id = ?1 ORDER BY p.id LIMIT ?2",
+    [STATEMENT_SCHEDULE_FACTS] = "SELECT size, received_at, account, auto_generated FROM mails WHERE mail_id = ?1",
     [STATEMENT_SCHEDULE_NEXT] = "SELECT min(retry_at) FROM parcels WHERE state IN ('queued','deferred')"
                                 " AND retry_at > ?1",
+    [STATEMENT_DESTINATION_FIND] = "SELECT failures, retry_at, reason, tls, tls_at FROM destinations"
+                                   " WHERE destination = ?1",
+    [STATEMENT_DESTINATION_FAILED] = "INSERT INTO destinations (destination, failures, retry_at, reason, updated_at)"
+                                     " VALUES (?1, 1, ?2, ?3, ?4) ON CONFLICT (destination) DO UPDATE SET"
+                                     " failures = failures + 1, retry_at = ?2, reason = ?3, updated_at = ?4",
+    [STATEMENT_DESTINATION_ANSWERED] = "UPDATE destinations SET failures = 0, retry_at = NULL, reason = '',"
+                                       " updated_at = ?2 WHERE destination = ?1",
+    [STATEMENT_DESTINATION_SHOWED] = "INSERT INTO destinations (destination, tls, tls_at, updated_at)"
+                                     " VALUES (?1, ?2, ?3, ?3) ON CONFLICT (destination) DO UPDATE SET failures = 0,"
+                                     " retry_at = NULL, reason = '', tls = ?2, tls_at = ?3, updated_at = ?3",
+    [STATEMENT_DESTINATIONS_ALLOW] = "UPDATE destinations SET retry_at = NULL, updated_at = ?2 WHERE retry_at IS NOT"
+                                     " NULL AND destination IN (SELECT domain FROM parcels WHERE mail_id = ?1 UNION ALL"
+                                     " SELECT CASE substr(target, 1, 1) WHEN '|' THEN target ELSE '' END FROM parcels"
+                                     " WHERE mail_id = ?1 AND delivery = 'local')",
     [STATEMENT_PURGE_VIOLATIONS] = "DELETE FROM violations WHERE id IN (SELECT id FROM violations"
                                    " WHERE created_at < ?1 LIMIT ?2)",
     [STATEMENT_PURGE_ATTEMPTS] = "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts"

@@ -22,9 +22,10 @@ static int end(void **state) {
 
 static char due[512];
 
-static bool note(void *context, const struct schedule_parcel *parcel) {
+static bool note(void *context, struct schedule_parcel *parcel) {
     size_t length = strlen(due);
     (void)context;
+    assert_true(schedule_facts(fixture.spool->database, parcel));
     assert_true(parcel->parcel_id > 0 && parcel->size > 0 && parcel->expires_at > parcel->received_at);
     assert_string_equal(parcel->domain, "example.test");
     assert_int_equal(parcel->delivery, DELIVERY_LOCAL);
@@ -34,8 +35,10 @@ static bool note(void *context, const struct schedule_parcel *parcel) {
 
 /* What is due at this time, "id-end:recipient …". */
 static const char *due_at(int64_t now, const char *mail_id) {
+    const struct schedule_query query = {.choice = SCHEDULE_ALL, .until = now, .limit = 100};
     due[0] = '\0';
-    assert_true(schedule_due(fixture.spool->database, now, mail_id, 100, note, NULL));
+    assert_true(mail_id != NULL ? schedule_mail(fixture.spool->database, mail_id, 100, note, NULL)
+                                : schedule_due(fixture.spool->database, &query, note, NULL));
     return due;
 }
 
