@@ -57,7 +57,9 @@ enum exit_status startup_pid_file(const struct config *config, struct buffer *er
     }
     char text[32];
     int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    mode_t former = umask(0022);
     int fd = open(config->pid_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    umask(former);
     if (fd < 0 || !file_write_all(fd, text, (size_t)length) || close(fd) != 0) {
         buffer_format(error, "pid_path \"%s\" cannot be written: %s", config->pid_path, strerror(errno));
         return EXIT_STATUS_CANT_CREATE;

@@ -144,6 +144,7 @@ enum exit_status startup_directories(const struct config *config, const struct s
         {"pid_path", parent_of(config->pid_path, pid), 0755, NULL, false},
         {"lock_file_path", parent_of(config->lock_file_path, lock), 0755, NULL, false},
     };
+    mode_t former = umask(0022); /* the modes above are meant: any user's sendmail looks for its socket here */
     enum exit_status result = prepare_spool(config, users, error);
     for (size_t i = 0; result == EXIT_STATUS_OK && i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         result = prepare(&wanted[i], error);
@@ -152,5 +153,7 @@ enum exit_status startup_directories(const struct config *config, const struct s
         result =
             prepare(&(struct wanted_directory){"chroot_directory", config->chroot_directory, 0755, NULL, false}, error);
     }
-    return result == EXIT_STATUS_OK ? prepare_maildir(config, error) : result;
+    result = result == EXIT_STATUS_OK ? prepare_maildir(config, error) : result;
+    umask(former);
+    return result;
 }

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lib.place import program
+from lib.place import ROOT, program
 
 CONFIG, CANT_CREATE, UNAVAILABLE, USAGE = 78, 73, 69, 64
 
@@ -108,3 +108,23 @@ def test_a_second_server_on_the_same_spool_does_not_start(make_instance):
     first = make_instance()
     status, output = start_fails(first)
     assert status == UNAVAILABLE and "already runs" in output and str(first.pid) in output, output
+
+
+def test_directories_that_are_made_let_any_user_reach_sendmail_and_the_pid(make_instance):
+    server = make_instance(start=False)
+    server.extra = f'listen "{server.path("run", "sendmail")}" {{ role = sendmail\n mode = 0666 }}'
+    server.start()
+    reach = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({server.path('run', 'sendmail')!r}); assert s.recv(3) == b'220'; " \
+            f"assert int(open({server.path('run', 'pid')!r}).read()) == {server.pid}"
+    os.chmod(server.directory, 0o755)
+    anybody = {"user": 65533, "group": 65533, "extra_groups": []} if os.geteuid() == 0 else {}
+    subprocess.run(["/usr/bin/python3", "-c", reach], check=True, timeout=60, **anybody)
+
+
+def test_an_installed_unit_starts_what_was_installed_and_lets_nft_run(tmp_path):
+    subprocess.run(["make", "-s", "-C", ROOT, "install", f"DESTDIR={tmp_path}", "PREFIX=/opt/mail"], check=True, timeout=600)
+    unit = (tmp_path / "opt/mail/lib/systemd/system/parcelpost.service").read_text()
+    started = re.findall("^ExecStart(?:Pre)?=([^ ]+)", unit, re.M)
+    assert started and all(os.access(f"{tmp_path}{path}", os.X_OK) for path in started), started
+    assert "CAP_NET_ADMIN" in re.search("^CapabilityBoundingSet=(.*)", unit, re.M)[1].split()
+    assert "AF_NETLINK" in re.search("^RestrictAddressFamilies=(.*)", unit, re.M)[1].split()
