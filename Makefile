@@ -130,7 +130,7 @@ install: all
 	install -m 755 $(BUILD)/bin/parcelpostd $(BUILD)/bin/parcelpost-queue $(BUILD)/bin/sendmail $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(BUILD)/bin/parcelpost $(DESTDIR)$(PREFIX)/bin
 	install -m 644 etc/sysusers.d/parcelpost.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d
-	install -m 644 etc/systemd/parcelpost.service $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' etc/systemd/parcelpost.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/parcelpost.service
 	test -e $(CONFIGURATION)/parcelpost.conf || tools/installed-conf etc/parcelpost.conf > $(CONFIGURATION)/parcelpost.conf
 	for f in etc/rules/*; do test ! -f "$$f" || install -m 644 "$$f" $(CONFIGURATION)/rules; done
 	for f in man/*.[1-9]; do test ! -f "$$f" || \
