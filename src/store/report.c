@@ -44,6 +44,12 @@ bool report_run(struct database *database, enum report_kind kind, const char *ke
         [REPORT_VACATIONS] = STATEMENT_REPORT_VACATIONS,
         [REPORT_HOLD_RULES] = STATEMENT_REPORT_HOLD_RULES,
         [REPORT_CHANGES] = STATEMENT_REPORT_CHANGES,
+        [REPORT_PARCEL_ATTEMPTS] = STATEMENT_REPORT_PARCEL_ATTEMPTS,
+        [REPORT_MAIL_VIOLATIONS] = STATEMENT_REPORT_MAIL_VIOLATIONS,
+        [REPORT_DESTINATION] = STATEMENT_REPORT_DESTINATION,
+        [REPORT_DOMAIN_WAITING] = STATEMENT_REPORT_DOMAIN_WAITING,
+        [REPORT_DOMAIN_REASONS] = STATEMENT_REPORT_DOMAIN_REASONS,
+        [REPORT_DOMAIN] = STATEMENT_REPORT_DOMAIN,
     };
     struct sqlite3_stmt *statement = key != NULL ? statement_query(database, names[kind], BINDS(bind_string(key)))
                                                  : statement_query(database, names[kind], BINDS_NONE);

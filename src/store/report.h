@@ -6,21 +6,27 @@
 #include <stddef.h>
 #define REPORT_COLUMNS_MAXIMUM 32
 enum report_kind {
-    REPORT_MAIL,          /* key: mail id */
-    REPORT_MAIL_PARCELS,  /* key: mail id */
-    REPORT_MAIL_ATTEMPTS, /* key: mail id */
-    REPORT_CONTACTS,      /* no key */
-    REPORT_CONTACT,       /* key: remote_ip */
-    REPORT_VIOLATIONS,    /* key: remote_ip */
-    REPORT_ADDRESS,       /* key: an address, as sender or recipient */
-    REPORT_FROM_CONTACT,  /* key: remote_ip */
-    REPORT_STATES,        /* how many parcels in which state; no key */
-    REPORT_TLS,           /* what destinations have shown of TLS; no key */
-    REPORT_ALIASES,       /* no key */
-    REPORT_ALIAS,         /* key: its address */
-    REPORT_VACATIONS,     /* no key */
-    REPORT_HOLD_RULES,    /* no key */
-    REPORT_CHANGES,       /* of operators, the latest first; no key */
+    REPORT_MAIL,            /* key: mail id */
+    REPORT_MAIL_PARCELS,    /* key: mail id */
+    REPORT_MAIL_ATTEMPTS,   /* key: mail id */
+    REPORT_CONTACTS,        /* no key */
+    REPORT_CONTACT,         /* key: remote_ip */
+    REPORT_VIOLATIONS,      /* key: remote_ip */
+    REPORT_ADDRESS,         /* key: an address, as sender or recipient */
+    REPORT_FROM_CONTACT,    /* key: remote_ip */
+    REPORT_STATES,          /* how many parcels in which state; no key */
+    REPORT_TLS,             /* what destinations have shown of TLS; no key */
+    REPORT_ALIASES,         /* no key */
+    REPORT_ALIAS,           /* key: its address */
+    REPORT_VACATIONS,       /* no key */
+    REPORT_HOLD_RULES,      /* no key */
+    REPORT_CHANGES,         /* of operators, the latest first; no key */
+    REPORT_PARCEL_ATTEMPTS, /* key: a parcel's id */
+    REPORT_MAIL_VIOLATIONS, /* of its session; key: mail id */
+    REPORT_DESTINATION,     /* what is remembered of it; key: a domain, "" for local mail */
+    REPORT_DOMAIN_WAITING,  /* how many are deferred and held; key: a domain in lower case, as the next two */
+    REPORT_DOMAIN_REASONS,  /* the answers that most of them got last */
+    REPORT_DOMAIN,          /* its newest parcels */
     REPORT_KINDS
 };
 enum report_value { REPORT_TEXT, REPORT_NUMBER, REPORT_NULL };

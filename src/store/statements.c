@@ -19,6 +19,8 @@
     " AND (?6 IS NULL OR instr(lower(p.delivery_msg), lower(?6)) > 0)"                                                 \
     " AND (?7 IS NULL OR p.domain LIKE ?7 ESCAPE '\\') AND instr(?8, ',' || p.state || ',') > 0"
 #define LIST_LIMIT " LIMIT ?11"
+/* What is looked through where no index helps. */
+#define NEWEST "(SELECT * FROM parcels ORDER BY id DESC LIMIT 100000)"
 #define CONTACT_COLUMNS "id, remote_ip, hits, locks, violations, expires_at, locked_at, accepted_at"
 #define SCHEDULE_COLUMNS                                                                                               \
     "p.id, p.retry_at, p.expires_at, p.mail_id, p.from_url, p.target, p.to_url, p.domain, p.recipient, p.attempts,"    \
@@ -183,7 +185,8 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_VACATION_REMOVE] = "DELETE FROM vacations WHERE address = ?1",
     [STATEMENT_REPORT_MAIL] = "SELECT * FROM mails WHERE mail_id = ?1",
     [STATEMENT_REPORT_MAIL_PARCELS] = "SELECT id, to_url, target, delivery, state, attempts, delivery_at, retry_at,"
-                                      " expires_at, delivery_msg FROM parcels WHERE mail_id = ?1 ORDER BY id",
+                                      " expires_at, delivery_msg, recipient, domain, from_url, bounce, delayed_at,"
+                                      " notify, created_at FROM parcels WHERE mail_id = ?1 ORDER BY id",
     [STATEMENT_REPORT_MAIL_ATTEMPTS] = "SELECT a.started_at, p.to_url, a.route, a.host, a.address, a.tls, a.reply,"
                                        " a.milliseconds FROM attempts a JOIN parcels p ON p.id = a.parcel_id"
                                        " WHERE p.mail_id = ?1 ORDER BY a.id",
@@ -196,11 +199,27 @@ static const char *const statements[STATEMENTS] = {
                                     " v.counted FROM violations v JOIN contacts c ON c.id = v.contact_id"
                                     " WHERE c.remote_ip = ?1 ORDER BY v.id DESC LIMIT 200",
     [STATEMENT_REPORT_ADDRESS] = "SELECT created_at, mail_id, from_url, to_url, state, attempts, delivery_msg"
-                                 " FROM parcels WHERE to_url = ?1 OR target = ?1 OR from_url = ?1"
-                                 " ORDER BY id DESC LIMIT 200",
+                                 " FROM " NEWEST " WHERE to_url = ?1 COLLATE NOCASE OR target = ?1 COLLATE NOCASE"
+                                 " OR from_url = ?1 COLLATE NOCASE ORDER BY id DESC LIMIT 20",
     [STATEMENT_REPORT_FROM_CONTACT] = "SELECT p.created_at, p.mail_id, p.from_url, p.to_url, p.state, p.delivery_msg"
-                                      " FROM parcels p JOIN contacts c ON c.id = p.contact_id WHERE c.remote_ip = ?1"
-                                      " ORDER BY p.id DESC LIMIT 200",
+                                      " FROM contacts c JOIN " NEWEST " p ON c.id = p.contact_id"
+                                      " WHERE c.remote_ip = ?1 ORDER BY p.id DESC LIMIT 200",
+    [STATEMENT_REPORT_PARCEL_ATTEMPTS] = "SELECT started_at, route, host, address, tls, reply, milliseconds"
+                                         " FROM attempts WHERE parcel_id = ?1 ORDER BY id",
+    [STATEMENT_REPORT_MAIL_VIOLATIONS] =
+        "SELECT v.created_at, v.verb, v.rule, v.reply, v.counted FROM mails m JOIN violations v"
+        " ON v.contact_id = m.contact_id AND v.created_at >= datetime(m.received_at, '-1 day')"
+        " AND v.created_at <= datetime(m.received_at, '+1 day') WHERE m.mail_id = ?1 AND v.mail_id = ?1 ORDER BY v.id",
+    [STATEMENT_REPORT_DESTINATION] = "SELECT destination, failures, retry_at, reason, tls, tls_at FROM destinations"
+                                     " WHERE destination = ?1",
+    [STATEMENT_REPORT_DOMAIN_WAITING] =
+        "SELECT state, count(*) AS parcels, min(created_at) AS oldest, min(retry_at) AS next FROM parcels"
+        " WHERE domain = ?1 AND state IN ('deferred','held') GROUP BY state",
+    [STATEMENT_REPORT_DOMAIN_REASONS] =
+        "SELECT substr(delivery_msg, 1, 200) AS reason, count(*) AS parcels FROM parcels"
+        " WHERE domain = ?1 AND state IN ('deferred','held') AND delivery_msg <> '' GROUP BY 1 ORDER BY 2 DESC LIMIT 5",
+    [STATEMENT_REPORT_DOMAIN] = "SELECT created_at, mail_id, from_url, to_url, state, attempts, delivery_msg"
+                                " FROM " NEWEST " WHERE domain = ?1 ORDER BY id DESC LIMIT 10",
     [STATEMENT_REPORT_HOLD_RULES] = "SELECT kind, pattern, reason, created_at FROM hold_rules ORDER BY id",
     [STATEMENT_REPORT_CHANGES] = "SELECT created_at, name, uid, what, affected FROM operator_changes"
                                  " ORDER BY id DESC LIMIT 1000",

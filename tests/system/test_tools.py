@@ -261,3 +261,70 @@ def test_every_change_is_recorded_with_who_when_what_and_how_many(place, domain,
         (f"queue hold {mail_id}", 2), (f"hold-rule add domain {domain}", 1), (f"hold-rule remove domain {domain}", 1), (f"queue remove {mail_id}", 2)]
     assert all(row["uid"] == uid and row["name"] == pwd.getpwuid(uid).pw_name and row["created_at"] for row in rows)
     assert f"queue hold {mail_id}" in place.server.command("changes")
+
+
+# why.
+
+
+def test_why_tells_the_story_of_a_message_with_every_attempt_what_happens_next_and_what_to_do(place, domain, marker, source):
+    place.replies[f"later@{domain}"] = "451 4.7.1 greylisted"
+    place.replies[f"never@{domain}"] = "550 5.1.1 no such user here"
+    with place.server.talk("internal", source) as client:
+        client.ehlo("client.example.net")
+        client.expect(250, "MAIL FROM:<coco@example.test>")
+        client.expect(550, "RCPT TO:<nobody@example.test>")
+        for name in ("later", "never"):
+            client.expect(250, f"RCPT TO:<{name}@{domain}>")
+        mail_id = id_of(client.data(message(marker)))
+    place.server.wait_parcels(mail_id, "deferred", "failed", "refused")
+    story = place.server.command("why", mail_id)
+    for words in (f"{mail_id}: a message from <coco@example.test>", f"from {source}", 'called itself "client.example.net"', "(internal) over ESMTP, without TLS, not logged in",
+                  "RCPT, rule recipient-unknown: 550 5.1.1", "To <nobody@example.test>: refused: 550 5.1.1",
+                  f"To <later@{domain}>: deferred: 451 4.7.1 greylisted", f", smtp route *: {place.sink.host}", "ms:\n      451 4.7.1 greylisted", "It is tried again ",
+                  "(in ", "and given up ", f"You can: parcelpost queue retry {mail_id}", f"parcelpost queue remove {mail_id}",
+                  f"To <never@{domain}>: failed: 550 5.1.1 no such user here", "nothing more happens"):
+        assert words in story, (words, story)
+    place.server.command("queue", "hold", mail_id)
+    story = place.server.command("why", mail_id)
+    assert "waits until an operator releases it" in story and f"You can: parcelpost queue release {mail_id}" in story
+
+
+def test_why_of_an_address_and_a_domain_says_what_waits_and_what_stands_in_the_way(place, domain, marker):
+    mail_id = place.deferred(f"friend@{domain}", marker)
+    place.server.edit("insert or replace into destinations (destination, failures, retry_at, reason, tls, tls_at, updated_at)"
+                      " values (?, 3, datetime('now', '+1 hour'), 'connection refused', 'verified', datetime(), datetime())", domain)
+    place.server.command("hold-rule", "add", "domain", domain, "spam run")
+    try:
+        for asked in (f"friend@{domain}", domain):
+            story = place.server.command("why", asked)
+            for words in ("What waits, the next first:", mail_id, f"to <friend@{domain}>, deferred since", "450 4.2.1 later", f"held by rule domain {domain}: spam run",
+                          f"You can: parcelpost hold-rule remove domain '{domain}'"):
+                assert words in story, (words, story)
+        for words in (f"Its destination {domain} rests until ", " min): 3 attempts in a row found no server there; the last said: connection refused",
+                      "1 deferred, the oldest since", "1 times: 450 4.2.1 later", "It has shown verified TLS", f"parcelpost tls forgive {domain}"):
+            assert words in story, (words, story)
+        assert f"Its destination {domain} rests until " in place.server.command("why", mail_id)
+    finally:
+        place.server.command("hold-rule", "remove", "domain", domain)
+        place.server.edit("delete from destinations where destination = ?", domain)
+    place.server.command("queue", "remove", mail_id)
+    story = place.server.command("why", f"friend@{domain}")
+    assert "Nothing waits for it." in story and f"{mail_id} from <coco@example.test> to <friend@{domain}>: removed" in story
+    for unknown in (f"stranger@never-{domain}", f"never-{domain}", "203.0.113.200", "000000-000000-00"):
+        status, output = place.server.command("why", unknown, check=False)
+        assert status == NO_USER and "nothing is known" in output or "never connected" in output, output
+
+
+def test_why_of_a_contact_tells_its_lockout_the_rules_that_spoke_and_its_mail(place, domain, marker, source):
+    with place.server.talk(source=source) as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        client.expect(550, "RCPT TO:<friend@elsewhere.example>")
+        client.quit()
+    place.server.command("contacts", "lock", source, "600")
+    story = place.server.command("why", source)
+    for words in (f"{source} has connected 1 times", "It is locked out until ", "(in ", f"You can: parcelpost contacts forgive {source}",
+                  "rule relay: 550 5.7.1", "It is in trusted_networks"):
+        assert words in story, (words, story)
+    place.server.command("contacts", "forgive", source)
+    assert "It is not locked out." in place.server.command("why", source)
