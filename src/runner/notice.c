@@ -83,19 +83,16 @@ static void add_recipient(struct envelope *envelope, const char *addressee, stru
 /* "local:TARGET remote:TARGET …"; of a sender that stands for very many, the first ones. */
 static void add_recipients(const struct notice *notice, struct envelope *envelope) {
     const struct text local = TEXT("local:"), remote = TEXT("remote:");
+    const char *addressee = notice->copy ? notice->postmaster : notice->addressee;
     struct text rest = notice->targets, one;
     size_t used = 0;
-    while (!notice->copy && used < TARGETS_BYTES && text_split(&rest, ' ', &one)) {
-        used += one.length + strlen(notice->addressee);
+    while (used < TARGETS_BYTES && text_split(&rest, ' ', &one)) {
+        used += one.length + strlen(addressee);
         if (text_starts_nocase(one, local)) {
-            add_recipient(envelope, notice->addressee, text_from(one, local.length), DELIVERY_LOCAL);
+            add_recipient(envelope, addressee, text_from(one, local.length), DELIVERY_LOCAL);
         } else if (text_starts_nocase(one, remote)) {
-            add_recipient(envelope, notice->addressee, text_from(one, remote.length), DELIVERY_REMOTE);
+            add_recipient(envelope, addressee, text_from(one, remote.length), DELIVERY_REMOTE);
         }
-    }
-    if (envelope->recipient_count == 0) {
-        const char *addressee = notice->copy ? notice->postmaster : notice->addressee;
-        add_recipient(envelope, addressee, text_of(addressee), notice->delivery);
     }
 }
 

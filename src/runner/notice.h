@@ -31,11 +31,10 @@ struct notice { /* borrowed */
     enum notice_kind kind;
     bool copy; /* for the postmaster, of what its addressee gets */
     const char *server_name, *server_title, *postmaster;
-    char id[MAIL_ID_SIZE];           /* of the notice */
-    const char *mail_id;             /* of what it is about */
-    const char *addressee;           /* who is told */
-    struct text targets;             /* where that is delivered, as envelope->sender_targets; "": to addressee itself */
-    enum envelope_delivery delivery; /* of addressee, without targets */
+    char id[MAIL_ID_SIZE]; /* of the notice */
+    const char *mail_id;   /* of what it is about */
+    const char *addressee; /* who is told */
+    struct text targets;   /* where that is delivered, as envelope->sender_targets has it; not empty */
     const char *envid, *message_id;
     const char *host; /* the server that was talked to, "" for none */
     int64_t arrived_at, attempted_at, expires_at, now;

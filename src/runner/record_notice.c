@@ -9,16 +9,15 @@
 #include "mail/header.h"
 #include "runner/asked.h"
 #include "runner/notice.h"
+#include "runner/notice_route.h"
 #include "runner/runner_private.h"
-#include "store/users.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define GROUPS_MAXIMUM 8     /* notices of one result */
-#define COPY_RECIPIENTS 20u  /* that the postmaster's copy tells of */
-#define ITEM_OVERHEAD 64     /* of a notice in the list */
-#define ACCOUNT_MAXIMUM 1024 /* of an address with "local:" in front */
+#define GROUPS_MAXIMUM 8    /* notices of one result */
+#define COPY_RECIPIENTS 20u /* that the postmaster's copy tells of */
+#define ITEM_OVERHEAD 64    /* of a notice in the list */
 
 struct group { /* outcomes that make one notice */
     enum notice_kind kind;
@@ -165,38 +164,24 @@ static void add_copies(struct plan *plan) {
 
 /* ---- where it goes ---- */
 
-/* The address's domain is one of ours: by the configuration, or by a row somebody added to the table. */
-static enum envelope_delivery delivery_to(struct runner *runner, const char *address) {
-    const char *at = strrchr(address, '@');
-    struct text domain = at != NULL ? text_of(at + 1) : TEXT_NONE;
-    if (at == NULL) {
-        return DELIVERY_LOCAL; /* <postmaster> */
-    }
-    for (size_t i = 0; i < runner->config->local_domains.count; i++) {
-        if (text_equal_nocase(domain, text_of(runner->config->local_domains.items[i]))) {
-            return DELIVERY_LOCAL;
-        }
-    }
-    return users_local_domain(runner->database, domain) == USERS_YES ? DELIVERY_LOCAL : DELIVERY_REMOTE;
-}
-
-/* What the receiver found out about the sender. Without that: who has logged in sends as himself (rule sender-login),
+/* What the receiver found out about the sender. Without that, who has logged in sends as himself (rule sender-login),
  * perhaps in other letters than his mailbox is named with. */
-static struct text targets_of(struct runner *runner, const struct job *job, const struct group *group,
-                              enum envelope_delivery delivery, char room[ACCOUNT_MAXIMUM]) {
-    bool is_sender = strcmp(group->addressee, job->envelope.from_url) == 0;
-    const char *account = is_sender ? job->envelope.account : "";
-    if (is_sender && job->envelope.sender_targets[0] != '\0') {
-        return text_of(job->envelope.sender_targets);
+static void find_targets(struct runner *runner, const struct job *job, const struct group *group,
+                         struct buffer *targets) {
+    const struct envelope *envelope = &job->envelope;
+    bool is_sender = !group->copy && strcmp(group->addressee, envelope->from_url) == 0;
+    if (is_sender && envelope->sender_targets[0] != '\0') {
+        (void)buffer_append_string(targets, envelope->sender_targets);
+        return;
     }
-    if (strchr(group->addressee, '@') == NULL) {
-        account = runner->config->postmaster; /* <postmaster> */
+    notice_route(runner->config, runner->database, group->copy ? runner->config->postmaster : group->addressee,
+                 targets);
+    const char *only = buffer_string(targets);
+    if (is_sender && envelope->account[0] != '\0' && strncmp(only, "local:", 6) == 0 &&
+        text_equal_nocase(text_of(only + 6), text_of(group->addressee))) {
+        buffer_clear(targets);
+        (void)buffer_format(targets, "local:%s", envelope->account);
     }
-    if (delivery != DELIVERY_LOCAL || account[0] == '\0') {
-        return TEXT_NONE;
-    }
-    snprintf(room, ACCOUNT_MAXIMUM, "local:%s", account);
-    return text_of(room);
 }
 
 /* ---- what it returns ---- */
@@ -268,8 +253,7 @@ static bool add_notice(struct job *job, const struct notice *notice, size_t room
 static void build(struct plan *plan, const struct group *group, size_t room) {
     struct runner *runner = plan->runner;
     struct job *job = plan->job;
-    char account[ACCOUNT_MAXIMUM];
-    struct buffer original;
+    struct buffer original, targets;
     struct notice notice = {
         .kind = group->kind,
         .copy = group->copy,
@@ -278,7 +262,6 @@ static void build(struct plan *plan, const struct group *group, size_t room) {
         .postmaster = runner->config->postmaster,
         .mail_id = job->mail_id,
         .addressee = group->addressee,
-        .delivery = delivery_to(runner, group->copy ? runner->config->postmaster : group->addressee),
         .envid = strcmp(group->addressee, job->envelope.from_url) == 0 ? job->envelope.envid : "",
         .message_id = job->envelope.message_id,
         .host = job->host,
@@ -289,7 +272,9 @@ static void build(struct plan *plan, const struct group *group, size_t room) {
         .recipients = group->recipients,
         .count = group->count,
     };
-    notice.targets = targets_of(runner, job, group, notice.delivery, account);
+    buffer_init(&targets, NOTICE_ROUTE_MAXIMUM);
+    find_targets(runner, job, group, &targets);
+    notice.targets = buffer_text(&targets);
     make_id(plan, group, notice.id);
     buffer_init(&original, 2 * NOTICE_HEADERS_MAXIMUM);
     read_original(plan, group, &notice, &original);
@@ -300,6 +285,7 @@ static void build(struct plan *plan, const struct group *group, size_t room) {
         log_error("%s: the notice to <%s> could not be built", job->mail_id, notice.addressee);
     }
     buffer_free(&original);
+    buffer_free(&targets);
 }
 
 /* They share one message to the ledger: each leaves those behind it what they need at least. */

@@ -294,6 +294,75 @@ def test_a_notice_is_made_once_whatever_dies(marker):
         assert len(home.messages) == 1 and len(world.server.sql("select * from parcels where to_url = ?", sender)) == 1
 
 
+# ---- names ----
+
+
+def alias(world, name, *targets, owner=""):
+    for target in targets:
+        world.server.edit("insert into aliases (address, target, owner, created_at) values (?, ?, ?, '2026-01-01 00:00:00')", name, target, owner)
+
+
+def test_an_alias_for_several_is_reported_as_expanded_and_nothing_more(world, marker):
+    """RFC 3461 5.2.7: SUCCESS ends there; failures are still told, by the address that the sender knows."""
+    sink = world.exchanger(ehlo=DSN)
+    domain = world.domain([10, sink])
+    name = f"all-{domain.split('.')[0]}@example.test"
+    alias(world, name, "mike@example.test", f"friend@{domain}")
+    mail_id = send(world, {name: "NOTIFY=SUCCESS,FAILURE"}, message(marker), "ENVID=x")
+    notice, = wait_notices(world, mail_id)
+    row, = [row for row in world.server.wait_parcels(mail_id, "delivered") if row["delivery"] == "remote"]
+    recipient = notice.status[1]
+    assert (recipient["Final-Recipient"], recipient["Action"]) == (f"rfc822; {name}", "expanded")
+    assert told(world, mail_id) == ["expanded"] and len(notice.status) == 2
+    assert sink.messages[0].recipient_parameters == {f"friend@{domain}": f"NOTIFY=FAILURE ORCPT=rfc822;{name}"}
+    assert bounce_parser(notice.raw)["bounce"] == 0
+
+
+def test_a_list_is_where_a_message_arrives_and_its_owner_hears_of_its_members(world, marker):
+    """The owner is an alias, too. Members' servers are asked for nothing in the sender's name."""
+    good, bad = world.exchanger(ehlo=DSN), world.exchanger(on={"RCPT": "550 5.1.1 gone"})
+    here, gone = f"a@{world.domain([10, good])}", f"b@{world.domain([10, bad])}"
+    name, owner = f"list-{here[2:].split('.')[0]}@example.test", f"owner-{here[2:].split('.')[0]}@example.test"
+    alias(world, name, here, gone, owner=owner)
+    alias(world, owner, "mike@example.test")
+    mail_id = send(world, {name: "NOTIFY=SUCCESS,FAILURE"}, message(marker, body="For the list.\r\n"), "RET=FULL ENVID=x")
+    arrived, = wait_notices(world, mail_id)
+    failed, = wait_notices(world, mail_id, address="mike@example.test")
+    assert (arrived.status[1]["Final-Recipient"], arrived.status[1]["Action"]) == (f"rfc822; {name}", "delivered")
+    assert (failed.status[1]["Final-Recipient"], failed.status[1]["Action"]) == (f"rfc822; {gone}", "failed")
+    assert "Original-Envelope-Id" not in failed.status[0] and b"For the list." not in failed.raw
+    wait_for(lambda: good.messages, "the list's mail", explain=world.server.log_tail)
+    assert good.messages[0].recipient_parameters == {here: ""} and "ENVID" not in good.messages[0].parameters
+    assert sorted(told(world, mail_id)) == ["delivered", "failed"]
+
+
+def test_a_notice_goes_where_mail_to_the_sender_goes(world, marker):
+    domain = world.domain([10, world.exchanger(on={"RCPT": "550 5.1.1 gone"})])
+    sender = f"shop-{domain.split('.')[0]}@example.test"
+    alias(world, sender, "mike@example.test")
+    mail_id = send(world, {f"gone@{domain}": ""}, message(marker), sender=sender)
+    notice, = wait_notices(world, mail_id, address="mike@example.test")
+    assert sender in notice["To"]
+
+
+def test_a_forwarded_message_that_fails_comes_back_to_who_wrote_it(marker, folder):
+    """Its next server knew a reverse-path of ours (SRS); the first sender is told, by the name that he knows."""
+    secret = os.path.join(folder, "srs")
+    with open(secret, "w", encoding="utf-8") as stream:
+        stream.write("a secret for this test\n")
+    with World(settings={"srs_domain": "example.test", "srs_secret_file": secret}) as world:
+        home, away = world.exchanger(), world.exchanger(on={"RCPT": "550 5.1.1 gone"})
+        sender, friend = f"me@{world.domain([10, home])}", f"friend@{world.domain([10, away])}"
+        alias(world, "forwarded@example.test", friend)
+        mail_id = world.receive("forwarded@example.test", message(marker), sender=sender)
+        row, = world.parcels(mail_id, "failed").values()
+        assert row["from_url"].startswith("SRS0=")
+        wait_for(lambda: home.messages, "the notice", explain=world.server.log_tail)
+        notice = home.messages[0]
+        assert (notice.sender, notice.recipients) == ("", [sender])
+        assert b"<forwarded@example.test>, which stands for <" + friend.encode() + b">" in notice.data
+
+
 # ---- real servers of other makes ----
 
 

@@ -30,11 +30,10 @@ static struct notice sample(void) {
         .id = "1AbCdE-FgHiJk-Lm",
         .mail_id = "1AbCdE-000000-00",
         .addressee = "me@example.test",
-        .targets = TEXT_NONE,
+        .targets = TEXT("local:me@example.test"),
         .envid = "QQ+20314159",
         .message_id = "<1@example.test>",
         .host = "mx.far.test",
-        .delivery = DELIVERY_LOCAL,
         .arrived_at = 1000000000,
         .attempted_at = 1000000300,
         .expires_at = 1000432000,
@@ -346,7 +345,7 @@ static void the_postmasters_copy_goes_to_the_postmaster(void **state) {
     struct buffer cargo;
     (void)state;
     notice.copy = true;
-    notice.targets = TEXT("remote:me@far.test");
+    notice.targets = TEXT("local:postmaster@example.test");
     buffer_init(&cargo, MAXIMUM);
     assert_true(notice_build(&notice, &cargo, &lengths));
     assert_true(holds(&cargo, lengths.message, "To: <postmaster@example.test>\r\nSubject: Postmaster Copy: "));

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ * Following the aliases of those who get notices; see notice_route.h. Called by the runner with addresses from the
+ * configuration, the table of aliases and envelopes. Simpler than lookup's way: no files, tags and catch-alls; what it
+ * cannot follow stays the address it is, and the transport has the last word. A database error is the same. */
+#include "runner/notice_route.h"
+#include "mail/address.h"
+#include "store/aliases.h"
+#include "store/users.h"
+#include <string.h>
+
+#define DEPTH_MAXIMUM 5
+#define ROWS_MAXIMUM 16u /* targets of one alias */
+#define ROWS_BYTES (16u * 1024)
+
+struct following {
+    const struct config *config;
+    struct database *database;
+    struct buffer *targets;
+    unsigned depth;
+};
+
+static void follow(struct following *following, struct text address);
+
+static bool is_ours(const struct following *following, struct text address) {
+    size_t at = address.length;
+    while (at > 0 && address.data[at - 1] != '@') {
+        at--;
+    }
+    if (at == 0) {
+        return true; /* <postmaster> */
+    }
+    struct text domain = text_from(address, at);
+    for (size_t i = 0; i < following->config->local_domains.count; i++) {
+        if (text_equal_nocase(domain, text_of(following->config->local_domains.items[i]))) {
+            return true;
+        }
+    }
+    return users_local_domain(following->database, domain) == USERS_YES;
+}
+
+static void add(struct following *following, const char *kind, struct text target) {
+    if (text_find(target, ' ') == target.length) {
+        (void)buffer_format(following->targets, "%s%s:%.*s", following->targets->length > 0 ? " " : "", kind,
+                            TEXT_ARGS(target));
+    }
+}
+
+/* False when there are none. */
+static bool follow_rows(struct following *following, struct text address) {
+    struct buffer rows;
+    struct text rest, row, target;
+    buffer_init(&rows, ROWS_BYTES);
+    bool found = following->depth < DEPTH_MAXIMUM &&
+                 aliases_targets(following->database, address, ROWS_MAXIMUM, &rows) == ALIASES_YES;
+    rest = found ? buffer_text(&rows) : TEXT_NONE;
+    following->depth++;
+    while (text_split(&rest, '\n', &row)) {
+        (void)text_split(&row, '\t', &target);
+        if (text_equal_nocase(target, address) || (target.length > 0 && target.data[0] == '|')) {
+            add(following, "local", target);
+        } else if (target.length > 0 && target.data[0] != '/' && target.data[0] != '@') {
+            follow(following, target);
+        }
+    }
+    following->depth--;
+    buffer_free(&rows);
+    return found;
+}
+
+/* RFC 5321 4.5.1: of every domain of ours. */
+static bool is_postmaster(const struct following *following, struct text address) {
+    struct text local = text_first(address, text_find(address, '@'));
+    return text_equal_nocase(local, TEXT("postmaster")) &&
+           !text_equal_nocase(address, text_of(following->config->postmaster));
+}
+
+static void follow(struct following *following, struct text address) {
+    if (!is_ours(following, address)) {
+        add(following, "remote", address);
+    } else if (follow_rows(following, address)) {
+        return;
+    } else if (is_postmaster(following, address)) {
+        follow(following, text_of(following->config->postmaster));
+    } else {
+        add(following, "local", address);
+    }
+}
+
+void notice_route(const struct config *config, struct database *database, const char *address, struct buffer *targets) {
+    struct following following = {.config = config, .database = database, .targets = targets};
+    size_t before = targets->length;
+    follow(&following, text_of(address));
+    if (targets->length == before) {
+        add(&following, is_ours(&following, text_of(address)) ? "local" : "remote", text_of(address));
+    }
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ * Where a notice goes: the receiver found out where mail to a sender leads, but not where mail to a list's owner or to
+ * the postmaster does, nor to the sender of mail from an older spool. */
+#ifndef RUNNER_NOTICE_ROUTE_H
+#define RUNNER_NOTICE_ROUTE_H
+#include "base/buffer.h"
+#include "config/config.h"
+#include "store/database.h"
+
+#define NOTICE_ROUTE_MAXIMUM 4096u /* bytes */
+
+/* Appends where mail to the address is delivered, as envelope->sender_targets has it: through aliases to addresses and
+ * transports, the first ones where they are many. Never empty: an address of ours that leads nowhere stays itself. */
+void notice_route(const struct config *config, struct database *database, const char *address, struct buffer *targets);
+#endif
