@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define NOTICE_HEADERS_MAXIMUM (32u * 1024) /* of the original that it quotes */
-#define NOTICE_LEAST (13u * 1024)           /* room for a notice without its recipients */
+#define NOTICE_LEAST (6u * 1024)            /* room that a notice usually needs beside its recipients */
 
 enum notice_kind {
     NOTICE_FAILED,
@@ -37,7 +37,7 @@ struct notice { /* borrowed */
     struct text targets;   /* where that is delivered, as envelope->sender_targets has it; not empty */
     const char *envid, *message_id;
     const char *host; /* the server that was talked to, "" for none */
-    int64_t arrived_at, attempted_at, expires_at, now;
+    int64_t arrived_at, attempted_at /* 0: nothing was tried just now */, expires_at, now;
     struct text original; /* what is returned: the header section, or the whole message; "" when it cannot be read */
     bool whole;
     const struct notice_recipient *recipients;
@@ -46,9 +46,10 @@ struct notice { /* borrowed */
 struct notice_lengths {
     size_t message, headers, envelope;
 };
-/* Appends the cargo: message, added headers, envelope. False when it does not fit into the buffer, which it always does
- * when notice_least bytes are there; with less than it could use it tells less of each recipient. */
+/* Appends the cargo: message, added headers, envelope. With less room than it could use it tells less of each recipient
+ * and returns fewer headers. False when it does not fit into the buffer. */
 bool notice_build(const struct notice *notice, struct buffer *cargo, struct notice_lengths *lengths);
+/* The bytes that do, with what RFC 3464 demands of each recipient. */
 size_t notice_least(const struct notice_recipient *recipients, size_t count);
 /* RFC 3463, of the right class for the kind: the enhanced code of a reply line, else "5.0.0" or the like. */
 void notice_status(enum notice_kind kind, const struct notice_recipient *recipient, char status[12]);

@@ -76,9 +76,11 @@ static bool put_diagnostic(const struct notice_recipient *recipient, struct buff
 
 static bool put_attempt(const struct notice *notice, const struct notice_recipient *recipient, struct buffer *out) {
     char date[CLOCK_MAIL_SIZE];
-    clock_mail_date((time_t)notice->attempted_at, date);
-    bool fits = (!recipient->from_server || put_remote(notice, out)) && put_diagnostic(recipient, out) &&
-                buffer_format(out, "Last-Attempt-Date: %s\r\n", date);
+    bool fits = (!recipient->from_server || put_remote(notice, out)) && put_diagnostic(recipient, out);
+    if (notice->attempted_at > 0) {
+        clock_mail_date((time_t)notice->attempted_at, date);
+        fits = fits && buffer_format(out, "Last-Attempt-Date: %s\r\n", date);
+    }
     if (notice->kind == NOTICE_DELAYED) {
         clock_mail_date((time_t)notice->expires_at, date);
         fits = fits && buffer_format(out, "Will-Retry-Until: %s\r\n", date);

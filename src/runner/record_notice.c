@@ -18,6 +18,7 @@
 #define GROUPS_MAXIMUM 8    /* notices of one result */
 #define COPY_RECIPIENTS 20u /* that the postmaster's copy tells of */
 #define ITEM_OVERHEAD 64    /* of a notice in the list */
+#define LONG_NAMES 7000     /* what the longest names, addresses and targets take more than usual ones */
 
 struct group { /* outcomes that make one notice */
     enum notice_kind kind;
@@ -266,8 +267,8 @@ static void build(struct plan *plan, const struct group *group, size_t room) {
         .message_id = job->envelope.message_id,
         .host = job->host,
         .arrived_at = group->first->received_at,
-        .attempted_at = job->started_at,
-        .expires_at = group->first->expires_at,
+        .attempted_at = job->untried ? 0 : job->started_at,
+        .expires_at = parcel_expiry(runner, group->first),
         .now = (int64_t)time(NULL),
         .recipients = group->recipients,
         .count = group->count,
@@ -288,14 +289,19 @@ static void build(struct plan *plan, const struct group *group, size_t room) {
     buffer_free(&targets);
 }
 
-/* They share one message to the ledger: each leaves those behind it what they need at least. */
+/* They share one message to the ledger: each leaves those behind it what they usually need, unless its own addresses
+ * and names are so long that it cannot. */
 static void build_all(struct plan *plan) {
     for (size_t i = 0; i < plan->count; i++) {
-        size_t used = plan->job->notices.length + ITEM_OVERHEAD;
+        const struct group *group = &plan->groups[i];
+        size_t taken = plan->job->notices.length + ITEM_OVERHEAD, kept = 0;
+        size_t left = taken < NOTICES_MAXIMUM ? NOTICES_MAXIMUM - taken : 0;
+        size_t own = notice_least(group->recipients, group->count) + LONG_NAMES;
         for (size_t j = i + 1; j < plan->count; j++) {
-            used += notice_least(plan->groups[j].recipients, plan->groups[j].count) + ITEM_OVERHEAD;
+            kept += notice_least(plan->groups[j].recipients, plan->groups[j].count) + ITEM_OVERHEAD;
         }
-        build(plan, &plan->groups[i], used < NOTICES_MAXIMUM ? NOTICES_MAXIMUM - used : 0);
+        size_t fair = left > kept && left - kept > own ? left - kept : own;
+        build(plan, group, fair < left ? fair : left);
     }
 }
 
