@@ -47,6 +47,17 @@ static const struct subcommand subcommands[] = {
      "a user may no longer log in or get mail; delivered mail stays"},
     {"why", "", "MAIL_ID|ADDRESS|DOMAIN|IP", 1, 1, control_why,
      "the story of a message, of somebody's mail, of a domain, of a contact; what you can do"},
+    {"alias", "add", "ADDRESS|@DOMAIN TARGET... [owner=ADDRESS]", 2, ANY, control_alias_add,
+     "mail for it goes to these: addresses, @DOMAIN, /FILE of addresses, |TRANSPORT; owner: of a list"},
+    {"alias", "remove", "ADDRESS|@DOMAIN [TARGET...]", 1, ANY, control_alias_remove, "no longer, or not to these"},
+    {"alias", "list", "[ADDRESS]", 0, 1, control_alias_list, "all aliases, or one"},
+    {"alias", "test", "ADDRESS [SENDER]", 1, 2, control_alias_test, "where mail to an address goes in the end"},
+    {"vacation", "set", "ADDRESS SUBJECT [TEXT] [days=7] [from=DATE] [until=DATE]", 2, 6, control_vacation_set,
+     "answer whoever writes to a user, once in so many days; the text may come from standard input"},
+    {"vacation", "off", "ADDRESS", 1, 1, control_vacation_off, "no more answers"},
+    {"vacation", "list", "", 0, 0, control_vacation_list, "who is away"},
+    {"why", "", "MAIL_ID|ADDRESS|IP", 1, 1, control_why,
+     "what happened to a message, to somebody's mail, to a contact"},
     {"check", "", "", 0, 0, control_check, "is everything around the server as it should be?"},
     {"stats", "", "", 0, 0, control_stats, "how many parcels are in which state"},
     {"send", "", "ADDRESS SUBJECT [TEXT]", 2, 3, control_send,
@@ -76,6 +87,7 @@ static const char help_tail[] =
     "\n"
     "Examples:\n"
     "  parcelpost user add coco@example.org     then coco can log in on port 587 and get mail\n"
+    "  parcelpost alias add info@example.org coco@example.org\n"
     "  parcelpost why coco@example.org          where is that message?\n"
     "  parcelpost contacts forgive 192.0.2.7    let a locked-out contact in again\n"
     "  parcelpost dkim make /etc/parcelpost/dkim.pem ed25519\n"

@@ -23,6 +23,8 @@ control_command control_tls_list, control_tls_forgive;
 control_command control_hold_rule_add, control_hold_rule_list, control_hold_rule_remove, control_changes;
 control_command control_contacts_list, control_contacts_show, control_contacts_lock, control_contacts_forgive;
 control_command control_user_add, control_user_passwd, control_user_list, control_user_remove;
+control_command control_alias_add, control_alias_remove, control_alias_list, control_alias_test;
+control_command control_vacation_set, control_vacation_off, control_vacation_list;
 control_command control_check, control_why, control_stats, control_send;
 control_command control_dkim_make, control_dkim_show;
 control_command control_dns_query;

@@ -6,10 +6,23 @@
 #include "base/log.h"
 #include "lookup/alias.h"
 #include "lookup/password.h"
+#include "lookup/srs_secret.h"
 #include "store/users.h"
 #include <string.h>
 
 #define CANDIDATES_MAXIMUM 64u /* users with one local part that are looked at */
+
+void lookup_take_settings(struct lookup *lookup, const struct config *config) {
+    lookup->postmaster = config->postmaster != NULL ? config->postmaster : "";
+    lookup->delimiter = config->recipient_delimiter;
+    lookup->tag_goes_on = config->local_transport != NULL && strcmp(config->local_transport, "lmtp") == 0;
+    lookup->transports = config->transports;
+    lookup->transport_count = config->transport_count;
+    lookup->expansion_maximum = (size_t)config->expansion_maximum;
+    srs_secret_read(&lookup->srs, config->srs_domain, config->srs_secret_file);
+    source_init(&lookup->main, config->database, DATABASE_MAIN);
+    source_init(&lookup->users, config->users_database, DATABASE_USERS);
+}
 
 size_t address_at(struct text address) {
     size_t at = address.length;

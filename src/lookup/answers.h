@@ -18,6 +18,8 @@ struct lookup {
     struct srs srs;
     struct source main, users;
 };
+/* What the configuration says; the databases are opened when they are first asked. config stays the caller's. */
+void lookup_take_settings(struct lookup *lookup, const struct config *config);
 /* Where the '@' stands: the last one; the length when there is none. */
 size_t address_at(struct text address);
 /* Is this domain ours? An error is logged. */

@@ -15,7 +15,6 @@
 #include "lookup/alias.h"
 #include "lookup/answers.h"
 #include "lookup/rules.h"
-#include "lookup/srs_secret.h"
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,19 +112,7 @@ static void let_alarm_end_us(void) {
     (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
 
-static void take_settings(struct lookup *lookup, const struct config *config) {
-    lookup->postmaster = config->postmaster != NULL ? config->postmaster : "";
-    lookup->delimiter = config->recipient_delimiter;
-    lookup->tag_goes_on = config->local_transport != NULL && strcmp(config->local_transport, "lmtp") == 0;
-    lookup->transports = config->transports;
-    lookup->transport_count = config->transport_count;
-    lookup->expansion_maximum = (size_t)config->expansion_maximum;
-    srs_secret_read(&lookup->srs, config->srs_domain, config->srs_secret_file);
-}
-
 static void open_sources(struct lookup *lookup, const struct config *config) {
-    source_init(&lookup->main, config->database, DATABASE_MAIN);
-    source_init(&lookup->users, config->users_database, DATABASE_USERS);
     if (source_refresh(&lookup->main) == SOURCE_ABSENT) {
         log_error("%s is not there: until the ledger has made it, every address is a temporary failure",
                   config->database);
@@ -142,7 +129,7 @@ _Noreturn void lookup_main(const struct process_start *start) {
     struct service *service = service_new(&definition, start->hub, &worker);
     privilege_drop(&start->user, NULL);
     let_alarm_end_us();
-    take_settings(&worker.lookup, start->config);
+    lookup_take_settings(&worker.lookup, start->config);
     open_sources(&worker.lookup, start->config);
     service_run(service);
 }

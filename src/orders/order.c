@@ -30,6 +30,10 @@ static const struct {
     {"contacts lock", order_contacts_lock, true},
     {"contacts forgive", order_contacts_forgive, true},
     {"tls forgive", order_tls_forgive, true},
+    {"alias add", order_alias_add, true},
+    {"alias remove", order_alias_remove, true},
+    {"vacation set", order_vacation_set, true},
+    {"vacation off", order_vacation_off, true},
     {"ping", ping, false},
 };
 // clang-format on

@@ -44,4 +44,7 @@ order_verb order_contacts_lock, order_contacts_forgive;
 order_verb order_tls_forgive;
 /* hold_rules.c. argument: "KIND PATTERN"; detail: the reason. */
 order_verb order_hold_rule_add, order_hold_rule_remove;
+/* names.c. argument: an address, for aliases with a blank and a target behind it (all, when removing); detail: a list's
+ * owner, or the lines of a vacation: days, begin, end, subject, message. */
+order_verb order_alias_add, order_alias_remove, order_vacation_set, order_vacation_off;
 #endif
