@@ -11,6 +11,7 @@
 
 #define DELIVERY_REPLY_SIZE 512
 #define DELIVERY_PIECE (32u * 1024)
+#define DELIVERY_TRACE_SIZE 1024
 
 struct delivery_recipient { /* strings owned */
     uint32_t index;         /* in the envelope */
@@ -28,7 +29,9 @@ struct delivery_content {
     struct buffer cargo; /* owned copy when inline */
     uint64_t offset;     /* of the message in fd */
     uint64_t message_length, headers_length;
-    uint64_t position; /* 0 … headers_length + message_length, in delivery order */
+    char trace[DELIVERY_TRACE_SIZE]; /* a field on top of all others, for this delivery alone */
+    size_t trace_length;             /* 0: none */
+    uint64_t position;               /* 0 … all lengths, in delivery order */
     char piece[DELIVERY_PIECE];
 };
 struct delivery {
@@ -58,6 +61,8 @@ void delivery_set_remaining(struct delivery *delivery, enum result_kind kind, co
 /* Forgets all results, so that another exchanger can be tried. */
 void delivery_reset(struct delivery *delivery);
 
+/* Puts "NAME: ADDRESS" on top. False, and there is none, when it is too long or not in ASCII. */
+bool delivery_content_trace(struct delivery_content *content, const char *name, const char *address);
 uint64_t delivery_content_size(const struct delivery_content *content);
 void delivery_content_rewind(struct delivery_content *content);
 /* The next piece, borrowed until the next call; empty at the end. False when it cannot be read, and at the end when the

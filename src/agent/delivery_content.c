@@ -1,26 +1,35 @@
 /* SPDX-License-Identifier: MIT
- * Reading a job's content in the order it is delivered: the added headers stand behind the message in the cargo and go
- * out before it. Called by transports; a short or failing read is told, never papered over, and so is the runner's end
- * at the last moment where a delivery can still be left undone. */
+ * Reading a job's content in the order it is delivered: a trace field of this delivery, the added headers, which stand
+ * behind the message in the cargo, and the message. Called by transports; a short or failing read is told, never
+ * papered over, and so is the runner's end at the last moment where a delivery can still be left undone. */
 #include "agent/delivery.h"
 #include "base/file.h"
 #include <poll.h>
+#include <stdio.h>
 
 uint64_t delivery_content_size(const struct delivery_content *content) {
-    return content->headers_length + content->message_length;
+    return content->trace_length + content->headers_length + content->message_length;
 }
 
 void delivery_content_rewind(struct delivery_content *content) {
     content->position = 0;
 }
 
+bool delivery_content_trace(struct delivery_content *content, const char *name, const char *address) {
+    int length = snprintf(content->trace, sizeof content->trace, "%s: %s\r\n", name, address);
+    bool fits = length > 0 && (size_t)length < sizeof content->trace && !text_has_eight_bit(text_of(address));
+    content->trace_length = fits ? (size_t)length : 0;
+    return fits;
+}
+
 /* Where the byte at the delivery position lies in the cargo, and how many follow it there. */
 static uint64_t place_of(const struct delivery_content *content, uint64_t *left) {
-    if (content->position < content->headers_length) {
-        *left = content->headers_length - content->position;
-        return content->message_length + content->position;
+    uint64_t position = content->position - content->trace_length;
+    if (position < content->headers_length) {
+        *left = content->headers_length - position;
+        return content->message_length + position;
     }
-    uint64_t within = content->position - content->headers_length;
+    uint64_t within = position - content->headers_length;
     *left = content->message_length - within;
     return within;
 }
@@ -31,6 +40,11 @@ static bool runner_is_gone(const struct delivery_content *content) {
 }
 
 bool delivery_content_next(struct delivery_content *content, struct text *piece) {
+    if (content->position < content->trace_length) {
+        *piece = (struct text){content->trace, content->trace_length};
+        content->position = content->trace_length;
+        return true;
+    }
     uint64_t left, at = place_of(content, &left);
     size_t length = left < DELIVERY_PIECE ? (size_t)left : DELIVERY_PIECE;
     *piece = (struct text){content->piece, length};

@@ -17,7 +17,17 @@ static enum route_outcome smtp_route(struct transport_context *context, const st
                           route, reply);
 }
 
+/* RFC 9228: an alias of ours sends it on, and knows by this field what comes round again. All recipients of the job
+ * came by the same address (runner/job.c). */
+static void say_for_whom(struct delivery *delivery) {
+    const struct delivery_recipient *first = &delivery->recipients[0];
+    if (!text_equal_nocase(text_of(first->to_url), text_of(first->target))) {
+        (void)delivery_content_trace(&delivery->content, "Delivered-To", first->to_url);
+    }
+}
+
 static bool smtp_deliver(struct transport_context *context, struct delivery *delivery) {
+    say_for_whom(delivery);
     return session_deliver(context, delivery, smtp_route);
 }
 

@@ -219,9 +219,26 @@ void job_fail(struct runner *runner, struct job *job, enum result_kind kind, con
     buffer_free(&results);
 }
 
+/* What is forwarded says for whom (Delivered-To): nobody else's copy may say so too. */
+static void keep_one_kind(struct runner *runner, struct job *job) {
+    const struct envelope_recipient *first = &job->envelope.recipients[job->parcels[0]->recipient];
+    bool forwarded = envelope_is_forwarded(first);
+    size_t kept = 0, count = job->count;
+    for (size_t i = 0; i < count; i++) {
+        const struct envelope_recipient *one = &job->envelope.recipients[job->parcels[i]->recipient];
+        if (envelope_is_forwarded(one) == forwarded && (!forwarded || strcmp(one->to_url, first->to_url) == 0)) {
+            job->parcels[kept++] = job->parcels[i];
+        } else {
+            destination_queue(runner, job->destination, job->parcels[i], true);
+        }
+    }
+    job->count = kept;
+}
+
 /* The list of recipients for the agent; those that do not fit go back into the queue. */
 static void pack_recipients(struct runner *runner, struct job *job, struct buffer *list) {
     size_t packed = 0;
+    keep_one_kind(runner, job);
     for (; packed < job->count; packed++) {
         char orcpt[DSN_ORCPT_MAXIMUM + 1];
         const struct parcel *parcel = job->parcels[packed];
