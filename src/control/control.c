@@ -56,8 +56,6 @@ static const struct subcommand subcommands[] = {
      "answer whoever writes to a user, once in so many days; the text may come from standard input"},
     {"vacation", "off", "ADDRESS", 1, 1, control_vacation_off, "no more answers"},
     {"vacation", "list", "", 0, 0, control_vacation_list, "who is away"},
-    {"why", "", "MAIL_ID|ADDRESS|IP", 1, 1, control_why,
-     "what happened to a message, to somebody's mail, to a contact"},
     {"check", "", "", 0, 0, control_check, "is everything around the server as it should be?"},
     {"stats", "", "", 0, 0, control_stats, "how many parcels are in which state"},
     {"send", "", "ADDRESS SUBJECT [TEXT]", 2, 3, control_send,
