@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The delivery agent: forked by the listener when the runner wants one, works off AGENT_JOBs of one destination and
  * ends when its job channel closes. Drops to the network user in an empty directory (smtp, lmtp, null) or to the
- * transport's configured user (maildir) before it reads anything. Whatever goes wrong with a message is a result; only
- * a malformed job or a missing transport ends the agent with a status of its own. */
+ * transport's configured user (maildir, pipe) before it reads anything. Whatever goes wrong with a message is a result;
+ * only a malformed job or a missing transport ends the agent with a status of its own. */
 #include "agent/agent.h"
 #include "agent/filter.h"
 #include "agent/transport.h"
@@ -13,6 +13,7 @@
 #include "ipc/whitelist.h"
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +93,7 @@ static bool serve_job(const struct process_start *start, struct transport_contex
     }
     delivery.content.job = start->job;
     log_set_tag(delivery.mail_id);
-    if (context->filtered) {
+    if (context->filtered && delivery.destination[0] == '\0') {
         (void)filter_apply(context->config, &delivery.content);
     }
     bool reusable = context->transport->deliver(context, &delivery);
@@ -134,9 +135,16 @@ static void read_passwords(struct transport_context *context) {
     buffer_free(&error);
 }
 
-/* What the runner calls "smtp" is remote mail; every other transport is local delivery. */
+/* What the runner calls "smtp" is remote mail; every other transport may be local delivery. */
 static bool is_filtered(const struct config *config, const char *name) {
     return config->local_filter[0] != '\0' && strcmp(name, "smtp") != 0;
+}
+
+/* Asked before the file system could be out of reach; "/" where the user has none. */
+static char *home_of(const struct process_start *start) {
+    const struct passwd *entry = getpwuid(start->user.known && privilege_is_root() ? start->user.uid : geteuid());
+    return memory_string(
+        text_of(entry != NULL && entry->pw_dir != NULL && entry->pw_dir[0] == '/' ? entry->pw_dir : "/"));
 }
 
 _Noreturn void agent_main(const struct process_start *start) {
@@ -152,6 +160,7 @@ _Noreturn void agent_main(const struct process_start *start) {
         context.tls = tls_client_new();
     }
     read_passwords(&context);
+    context.home = context.transport->network ? "/" : home_of(start);
     drop_privileges(start, &context);
     char *storage = memory_new(1, CHANNEL_MESSAGE_MAXIMUM);
     while (wait_for_job(start, storage) && serve_job(start, &context, storage)) {

@@ -5,10 +5,7 @@
 #include <string.h>
 
 const struct transport *const transports[] = {
-    &transport_lmtp,
-    &transport_smtp,
-    &transport_maildir,
-    &transport_null,
+    &transport_lmtp, &transport_smtp, &transport_maildir, &transport_pipe, &transport_null,
 };
 const size_t transport_count = sizeof transports / sizeof transports[0];
 
@@ -34,11 +31,13 @@ bool transport_find(const struct config *config, const char *name, struct transp
         if (strcmp(config->transports[i].name, name) == 0) {
             kind = config->transports[i].kind;
             target = config->transports[i].target;
+            context->block = &config->transports[i];
         }
     }
     context->config = config;
+    context->name = name;
     context->transport = row_named(kind);
-    if (context->transport == NULL) {
+    if (context->transport == NULL || (context->transport == &transport_pipe && context->block == NULL)) {
         return false;
     }
     context->target = target != NULL && target[0] != '\0' ? target : default_target(config, context->transport);

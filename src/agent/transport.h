@@ -15,11 +15,14 @@ struct transport_context {
     const struct config *config;
     int resolver;
     const struct transport *transport;
-    const char *target;     /* of a transport block, lmtp's endpoint, the Maildir pattern; "" for none */
-    struct tls_client *tls; /* NULL: none wanted */
-    char **passwords;       /* one for each of config->routes, NULL in it where there is none; or NULL */
-    bool filtered;          /* local mail, and local_filter is set */
-    void *state;            /* the transport's own, between jobs */
+    const char *name;                     /* the configured one */
+    const struct config_transport *block; /* NULL for a row's own name */
+    const char *home;                     /* of the user who delivers into files or programs */
+    const char *target;                   /* of a transport block, lmtp's endpoint, the Maildir pattern; "" for none */
+    struct tls_client *tls;               /* NULL: none wanted */
+    char **passwords;                     /* one for each of config->routes, NULL in it where there is none; or NULL */
+    bool filtered;                        /* local mail, and local_filter is set */
+    void *state;                          /* the transport's own, between jobs */
 };
 struct transport {
     const char *name;
@@ -30,7 +33,7 @@ struct transport {
     /* NULL, or: the agent ends; say QUIT. */
     void (*close)(struct transport_context *context);
 };
-extern const struct transport transport_lmtp, transport_smtp, transport_maildir, transport_null;
+extern const struct transport transport_lmtp, transport_smtp, transport_maildir, transport_pipe, transport_null;
 extern const struct transport *const transports[];
 extern const size_t transport_count;
 /* Finds the row for a name: a row's own, or a configured transport block's, whose kind is a row's name. The block's

@@ -3,13 +3,12 @@
  * recipient at hand) on top. Runs as the transport's configured user, never one a message names. A full disk and every
  * other error that may pass defers; an address that cannot be a folder's name fails. */
 #include "agent/maildir.h"
+#include "agent/trace_fields.h"
 #include "agent/transport.h"
 #include "base/log.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#define TOP_MAXIMUM 4096
 
 static const struct {
     int problem;
@@ -36,12 +35,12 @@ static void deliver_one(struct transport_context *context, struct delivery *deli
                         struct delivery_recipient *recipient) {
     char path[PATH_MAX];
     struct buffer top;
-    if (!maildir_path(context->target, recipient->target, path)) {
+    if (!maildir_path(context->target, trace_fields_mailbox(recipient), path)) {
         delivery_set(recipient, RESULT_FAILED, "553 5.1.3 this address cannot be a mailbox here");
         return;
     }
-    buffer_init(&top, TOP_MAXIMUM);
-    bool fits = buffer_format(&top, "Return-Path: <%s>\r\nDelivered-To: %s\r\n", delivery->from_url, recipient->target);
+    buffer_init(&top, TRACE_FIELDS_MAXIMUM);
+    bool fits = trace_fields_write(delivery, recipient, &top);
     if (!fits || !maildir_make(path)) {
         set_problem(recipient, path, fits ? errno : EINVAL);
         buffer_free(&top);

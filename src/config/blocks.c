@@ -61,9 +61,13 @@ static const struct config_key transport_keys[] = {
     {IN(config_transport, kind), .type = KEY_WORDS, .standard = "maildir", .words = transport_kinds,
      .help = "The program code that delivers."},
     {IN(config_transport, target), .type = KEY_TEXT, .standard = "",
-     .help = "A Maildir pattern, a server's host:port or socket, or a command, as the kind wants it."},
+     .help = "A Maildir pattern, a server's host:port or socket, or a command with its arguments, as the kind wants it."},
     {IN(config_transport, user), .type = KEY_TEXT, .standard = "",
      .help = "The system user that a maildir or pipe transport delivers as; empty for maildir_user."},
+    {IN(config_transport, timeout), .type = KEY_SECONDS, .standard = "5m", .minimum = 1, .maximum = 86400,
+     .help = "How long a pipe's program may take for one recipient; then it is killed, and the mail tried again later."},
+    {IN(config_transport, memory_maximum), .type = KEY_SIZE, .standard = "1G", .minimum = 0, .maximum = INT64_C(1) << 50,
+     .help = "How much memory (address space) a pipe's program may have; 0 for no limit."},
 };
 static const struct config_key dnsbl_keys[] = {
     {IN(config_dnsbl, allow), .type = KEY_SWITCH, .standard = "no",

@@ -54,7 +54,8 @@ struct config_route {                     /* route "domain|.domain|*" { host = "
 };
 struct config_transport {
     char *name, *kind, *target, *user;
-}; /* transport "name" { kind = maildir, target = path or endpoint, user = … } */
+    long timeout, memory_maximum; /* of a pipe's program: seconds; bytes, 0: no limit */
+}; /* transport "name" { kind = maildir, target = path, endpoint or command, user = … } */
 struct config_dnsbl {
     char *zone;
     bool allow;

@@ -65,7 +65,7 @@ const struct config_key config_keys[] = {
     {ROW(maildir_user, KEY_TEXT, ""), .derived = "user_name",
      .help = "The system user that owns the Maildir folders and delivers into them."},
     {ROW(local_filter, KEY_TEXT, ""),
-     .help = "A program with its arguments, such as spamc, that mail is passed through before local delivery."},
+     .help = "A program with its arguments, such as \"/usr/bin/spamc -x\", that mail is passed through before local delivery."},
     {ROW(local_filter_timeout, KEY_SECONDS, "60"), BETWEEN(1, 3600),
      .help = "How long it may take; after that, as after any failure of it, the mail is delivered unchanged."},
 

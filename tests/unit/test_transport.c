@@ -26,7 +26,7 @@ static char endpoint[] = "127.0.0.1:24";
 
 static void the_table_is_complete_and_its_names_are_unique(void **state) {
     (void)state;
-    assert_int_equal(transport_count, 4);
+    assert_int_equal(transport_count, 5);
     for (size_t i = 0; i < transport_count; i++) {
         assert_non_null(transports[i]->name);
         assert_non_null(transports[i]->deliver);
@@ -39,8 +39,12 @@ static void the_table_is_complete_and_its_names_are_unique(void **state) {
 static void names_lead_to_rows_and_targets(void **state) {
     static char archive[] = "archive", maildir[] = "maildir", target[] = "/archive/%u", user[] = "archive";
     static char odd[] = "odd", kind[] = "pigeon";
-    struct config_transport blocks[] = {{archive, maildir, target, user}, {odd, kind, empty, empty}};
-    struct config config = {.lmtp = endpoint, .maildir = pattern, .transports = blocks, .transport_count = 2};
+    static char program[] = "procmail", pipe[] = "pipe", command[] = "/usr/bin/procmail -m /etc/rc";
+    struct config_transport blocks[] = {{.name = archive, .kind = maildir, .target = target, .user = user},
+                                        {.name = odd, .kind = kind, .target = empty, .user = empty},
+                                        {.name = program, .kind = pipe, .target = command, .user = user}};
+    struct config config = {
+        .lmtp = endpoint, .maildir = pattern, .transports = blocks, .transport_count = COUNT_OF(blocks)};
     static const struct {
         const char *name, *row, *target; /* row NULL: there is none */
     } rows[] = {
@@ -49,6 +53,7 @@ static void names_lead_to_rows_and_targets(void **state) {
         {"maildir", "maildir", "/mail/%d/%u"},
         {"null", "null", ""},
         {"archive", "maildir", "/archive/%u"},
+        {"procmail", "pipe", "/usr/bin/procmail -m /etc/rc"},
         {"odd", NULL, NULL},
         {"pipe", NULL, NULL},
         {"", NULL, NULL},
