@@ -86,7 +86,7 @@ const struct config_block config_blocks[] = {
      .help = "A DKIM key for what members in this domain send."},
     {BLOCK(route, config_route, routes, route_count, domain), .title_name = "DOMAIN",
      .help = "Where a domain's mail is sent instead of to its mail exchangers, and how; \".example.com\" for all domains below "
-             "one, \"*\" for all remote domains. The closest one counts."},
+             "one, \"*\" for all remote domains; the closest one counts."},
     {BLOCK(transport, config_transport, transports, transport_count, name), .title_name = "NAME",
      .help = "A way of delivering local mail, to be named in local_transport."},
     {BLOCK(dnsbl, config_dnsbl, dnsbls, dnsbl_count, zone), .title_name = "ZONE",

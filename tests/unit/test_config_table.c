@@ -264,7 +264,7 @@ static void the_example_is_read_with_its_comments_taken_away(void **state) {
     struct config *config = read_good(buffer_string(&text));
     assert_int_equal(config->dkim_count, 1);
     assert_int_equal(config->route_count, 2);
-    assert_int_equal(config->transport_count, 1);
+    assert_int_equal(config->transport_count, 2);
     assert_int_equal(config->dnsbl_count, 1);
     config_free(config);
     buffer_free(&text);
