@@ -25,6 +25,8 @@ static const struct subcommand subcommands[] = {
     {"queue", "retry", "WHICH", 1, ANY, control_queue_retry, "try to deliver now"},
     {"queue", "hold", "WHICH", 1, ANY, control_queue_hold, "do not deliver until released"},
     {"queue", "release", "WHICH", 1, ANY, control_queue_release, "deliver what is held"},
+    {"queue", "bounce", "WHICH [--message TEXT]", 1, ANY, control_queue_bounce,
+     "give mail up; its sender is told, with these words"},
     {"queue", "remove", "WHICH", 1, ANY, control_queue_remove, "give mail up; its sender is not told"},
     {"queue", "rebuild", "", 0, 0, control_queue_rebuild,
      "make the database anew from the spool (the server must be stopped)"},

@@ -6,6 +6,7 @@
  * it. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "runner/runner_private.h"
 #include <string.h>
 
@@ -35,6 +36,8 @@ static void add(struct runner *runner, struct schedule_parcel *due, bool fresh) 
     if (parcel != NULL && parcel->job == NULL && due->bounce[0] != '\0') {
         parcel_end(runner, parcel, PARCEL_DROPPED); /* it comes in again, to be returned */
         parcel = NULL;
+    } else if (parcel != NULL && parcel->bounce == NULL && due->bounce[0] != '\0') {
+        parcel->bounce = memory_string(text_of(due->bounce)); /* in hand: unless it is delivered */
     }
     if (parcel == NULL && schedule_facts(runner->database, due)) {
         parcel_add(runner, due, fresh);

@@ -51,6 +51,10 @@ bool record_has_news(const struct runner *runner, const struct parcel *parcel) {
 static void decide(const struct runner *runner, const struct job *job, const struct parcel *parcel,
                    struct result_item item, struct record_outcome *outcome) {
     int64_t now = (int64_t)time(NULL), expires_at = parcel_expiry(runner, parcel);
+    if (item.kind == RESULT_DEFERRED && parcel->bounce != NULL) { /* an operator gave it up meanwhile */
+        item.kind = RESULT_FAILED;
+        item.reply = text_of(parcel->bounce);
+    }
     *outcome = (struct record_outcome){.parcel = parcel, .item = item, .said = item.reply};
     text_copy(outcome->reply, JOB_TEXT_MAXIMUM, item.reply);
     if (item.kind == RESULT_DEFERRED && retry_is_over(now, expires_at)) {

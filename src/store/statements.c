@@ -87,8 +87,9 @@ static const char *const statements[STATEMENTS] = {
                                        " FROM mails m WHERE m.mail_id = parcels.mail_id AND m.place <> 'gone')",
     [STATEMENT_PARCEL_RETRY] = "UPDATE parcels SET retry_at = ?3, updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2"
                                " AND state IN ('queued','deferred')",
-    [STATEMENT_PARCEL_HOLD] = "UPDATE parcels SET state = 'held', updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2"
-                              " AND state IN ('queued','deferred')",
+    [STATEMENT_PARCEL_HOLD] =
+        "UPDATE parcels SET state = 'held', bounce = '', updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2"
+        " AND state IN ('queued','deferred')",
     [STATEMENT_PARCEL_RELEASE] = "UPDATE parcels SET state = " WAITS_AGAIN ", retry_at = ?3, updated_at = ?3"
                                  " WHERE mail_id = ?1 AND recipient = ?2 AND state = 'held'",
     [STATEMENT_PARCEL_BOUNCE] =

@@ -181,9 +181,48 @@ def test_several_hundred_parcels_are_changed_in_steps_and_recorded_as_one_change
     assert [tuple(row) for row in rows] == [(f"queue {verb} domain={domain}", 400) for verb in ("hold", "release", "hold", "remove")]
 
 
+@pytest.mark.parametrize("state", ["deferred", "held", "in hand"])
+def test_bounced_mail_ends_as_failed_and_its_sender_gets_the_operator_s_words(place, domain, marker, state):
+    place.replies[f"gone@{domain}"] = ["HANG", "450 4.2.1 later"] if state == "in hand" else "450 4.2.1 later"
+    mail_id = place.submit([f"gone@{domain}", f"stays@{domain}"], marker)
+    if state == "in hand":
+        wait_for(lambda: any(f"gone@{domain}" in line for dialogue in list(place.sink.sessions) for line in dialogue), "the recipient at the server")
+    else:
+        place.server.wait_parcels(mail_id, "deferred")
+    if state == "held":
+        place.server.command("queue", "hold", mail_id)
+    assert place.server.command("queue", "bounce", f"recipient=gone@{domain}", "--message", "this company has closed") == "1 parcel on the way back to the sender\n"
+    if state == "in hand":
+        assert "the sender is told \"550 5.7.0 this company has closed\"" in place.server.command("why", mail_id)
+        place.sink.stop()
+        place.sink.start()
+    place.server.wait_rows("select 1 from parcels where mail_id = ? and to_url = ? and state = 'failed' and delivery_msg = '550 5.7.0 this company has closed'",
+                           mail_id, f"gone@{domain}")
+    notice = place.server.wait_mail("coco@example.test", f"<{marker}@client.example.net>").decode()
+    assert "this company has closed" in notice and f"gone@{domain}" in notice and f"stays@{domain}" not in notice and "Action: failed" in notice
+    assert place.states(mail_id)[f"stays@{domain}"] in ("deferred", "held", "queued")
+    place.server.command("queue", "remove", mail_id)
+
+
+def test_a_retry_by_an_operator_ends_the_rest_of_a_destination(make_instance, marker):
+    sink = FakeServer().start()
+    sink.stop()
+    server = make_instance(route=sink.endpoint, settings={"retry_schedule": ["1h"]})
+    with server.talk("internal", fresh_source()) as client:
+        client.ehlo()
+        mail_id = id_of(client.mail("coco@example.test", "friend@remote.test", message(marker)))
+    server.wait_parcels(mail_id, "deferred")
+    server.wait_rows("select 1 from destinations where destination = 'remote.test' and retry_at > datetime('now', '+10 minutes')")
+    assert "Its destination remote.test rests until " in server.command("why", mail_id)
+    with sink:
+        server.command("queue", "retry", "domain=remote.test")
+        server.wait_parcels(mail_id, "delivered")
+    assert "rests until" not in server.command("why", "remote.test")
+
+
 def test_operations_want_to_be_told_what_they_are_about(place):
     for words in (["queue", "remove"], ["queue", "hold", "nobody"], ["queue", "retry", "000000-000000-00", "all"], ["queue", "hold", "all", "--json"],
-                  ["queue", "remove", "all", "--message", "x"]):
+                  ["queue", "remove", "all", "--message", "x"], ["queue", "bounce", "--message", "x"]):
         status, _ = place.server.command(*words, check=False)
         assert status == USAGE, words
 
