@@ -26,7 +26,8 @@ struct journey {
     bool answered;  /* recipients have results of an attempt */
     bool temporary; /* some host failed in a way that may pass */
     char problem[ROUTE_REPLY_SIZE];
-    char tried[64]; /* the address a kept connection led to */
+    bool problem_from_server; /* it is what a server said, at its greeting */
+    char tried[64];           /* the address a kept connection led to */
 };
 
 static bool read_content(void *context, bool rewind, struct text *piece) {
@@ -84,10 +85,11 @@ static bool all_deferred(const struct delivery *delivery) {
     return true;
 }
 
-static void note_problem(struct journey *journey, bool temporary, const char *reply) {
+static void note_problem(struct journey *journey, bool temporary, bool from_server, const char *reply) {
     journey->temporary |= temporary;
     if (temporary || !journey->temporary) {
         text_copy(journey->problem, sizeof journey->problem, text_of(reply));
+        journey->problem_from_server = from_server;
     }
     if (!journey->answered) {
         copy_facts(journey->session, journey->delivery);
@@ -120,7 +122,7 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         delivery->standing = DESTINATION_ANSWERED;
     }
     if (message.unasked) { /* another exchanger may take more: final only when none of them does */
-        note_problem(journey, false, message.recipients[0].reply);
+        note_problem(journey, false, false, message.recipients[0].reply);
         attempt = ATTEMPT_ELSEWHERE;
     } else if (sending == CLIENT_SENT) {
         copy_facts(session, delivery);
@@ -165,7 +167,7 @@ static void note_unreachable(struct journey *journey, const struct connection_ca
     if (journey->delivery->standing == DESTINATION_UNTOUCHED) {
         journey->delivery->standing = DESTINATION_UNREACHABLE;
     }
-    note_problem(journey, true, buffer_string(&reply));
+    note_problem(journey, true, false, buffer_string(&reply));
     buffer_free(&reply);
 }
 
@@ -178,7 +180,8 @@ static enum attempt attempt_connection(struct journey *journey, int fd, const st
     enum client_opening opening = session_open(session, fd, address, reply);
     note_standing(journey, opening);
     if (opening != CLIENT_OPEN) {
-        note_problem(journey, opening != CLIENT_PERMANENT, reply);
+        bool said = opening != CLIENT_UNMET && opening != CLIENT_TLS_FAILED && session->client.code != 0;
+        note_problem(journey, opening != CLIENT_PERMANENT, said, reply);
         return ATTEMPT_ELSEWHERE;
     }
     return attempt_message(journey, eight_bit);
@@ -286,6 +289,9 @@ bool session_deliver(struct transport_context *context, struct delivery *deliver
     if (!journey.answered) {
         bool failed = outcome == ROUTE_FAILED || (outcome == ROUTE_FOUND && !journey.temporary);
         delivery_set_remaining(delivery, failed ? RESULT_FAILED : RESULT_DEFERRED, reply);
+        for (size_t i = 0; i < delivery->count; i++) {
+            delivery->recipients[i].from_server = outcome == ROUTE_FOUND && journey.problem_from_server;
+        }
     }
     return session->client.open;
 }

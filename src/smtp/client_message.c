@@ -111,7 +111,9 @@ static void response_rset(struct exchange *exchange) {
     exchange->give_up |= !client->open;
 }
 
-/* MAIL FROM:<…> [SIZE=] [BODY=] [SMTPUTF8] [RET=] [ENVID=]: each only when it was offered. */
+/* MAIL FROM:<…> [SIZE=] [BODY=] [SMTPUTF8] [RET=] [ENVID=]: each only when it was offered. (Without DSN, RFC 3461 5.2.2
+ * would like <> for recipients with NOTIFY=NEVER. It is older than SPF, which judges by the reverse-path: like others
+ * we leave it.) */
 static bool perform_mail(struct exchange *exchange) {
     const struct client_message *message = exchange->message;
     unsigned offered = exchange->client->keywords;
