@@ -86,7 +86,7 @@ struct config {
     char *chroot_directory;
     char *lock_file_path, *pid_path, *control_directory;
     long receiver_sessions, receiver_spare, connection_limit, contact_connection_limit, listen_backlog, lookup_workers,
-        lookup_timeout;
+        lookup_timeout, service_timeout;
     long stop_timeout;
     enum runner_mode runner;
     /* files */

@@ -90,6 +90,9 @@ const struct config_key config_keys[] = {
      .help = "Connections at one time from one contact."},
     {ROW(listen_backlog, KEY_NUMBER, "512"), BETWEEN(1, 65535), .help = "Connections that wait to be accepted."},
     {ROW(lookup_workers, KEY_NUMBER, "2"), BETWEEN(1, 64), .help = "Lookup processes, among which receivers are shared out."},
+    {ROW(service_timeout, KEY_SECONDS, "60"), BETWEEN(1, 3600),
+     .help = "Lookup, resolver or signer that does not react for so long is ended and replaced; ledger and queue runner "
+             "after five times as long."},
     {ROW(lookup_timeout, KEY_SECONDS, "10"), BETWEEN(1, 600),
      .help = "A lookup process that takes longer over one question is ended and replaced."},
     {ROW(stop_timeout, KEY_SECONDS, "30"), BETWEEN(1, 3600),

@@ -254,6 +254,8 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     ROW(HUB_AGENT, hub_agent),
     ROW(HUB_CLIENT, hub_client),
     EMPTY(HUB_READY),
+    EMPTY(HUB_PING),
+    EMPTY(HUB_PONG),
     EMPTY(HUB_FINISHED),
     ROW(CONTACT_OPEN, contact_open),
     ROW(CONTACT_VIOLATION, contact_violation),

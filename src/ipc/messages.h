@@ -24,6 +24,8 @@ enum message_kind {
     HUB_AGENT,         /* listener → runner: fd: the new agent's job channel, or none when it could not be forked */
     HUB_CLIENT,        /* listener → receiver: a client; fd: its connection */
     HUB_READY,         /* service → listener: started, recovered, ready to be asked */
+    HUB_PING,          /* listener → service: are you there? */
+    HUB_PONG,          /* service → listener: my loop turns */
     HUB_FINISHED,      /* runner → listener: cron mode, nothing left to do */
     /* ledger */
     CONTACT_OPEN,      /* receiver: a contact connected; answered by CONTACT_STATE */

@@ -99,18 +99,19 @@ static void doom_peer(struct service_peer *peer) {
 
 /* ---- built-in requests ---- */
 
-static void take_new_peer(struct service *service, struct channel_message *message) {
+static void take_new_peer(struct service_peer *hub, struct channel_message *message) {
     const struct hub_peer *asker = &message->values->hub_peer;
 
     if (message->fd < 0 || asker->peer >= PEER_KINDS || asker->peer == PEER_LISTENER) {
         log_error("a peer of kind %u without a usable channel", asker->peer);
         return;
     }
-    (void)service_add_peer(service, message->fd, (enum peer_kind)asker->peer, asker->pid);
+    (void)service_add_peer(hub->service, message->fd, (enum peer_kind)asker->peer, asker->pid);
     message->fd = -1;
 }
 
-static void take_log(struct channel_message *message) {
+static void take_log(struct service_peer *hub, struct channel_message *message) {
+    (void)hub;
     if (message->fd < 0)
         return;
     int former = log_set_descriptor(message->fd);
@@ -118,6 +119,19 @@ static void take_log(struct channel_message *message) {
     if (former > STDERR_FILENO)
         (void)close(former);
 }
+
+/* A channel that is full is no matter: the listener asks again. */
+static void take_ping(struct service_peer *hub, struct channel_message *message) {
+    const struct empty_message pong = {0};
+
+    (void)message;
+    (void)scratch_send(hub->fd, HUB_PONG, 0, &pong, -1, clock_now_ms());
+}
+
+static const struct {
+    uint32_t kind;
+    void (*take)(struct service_peer *hub, struct channel_message *message);
+} built_in[] = {{HUB_PEER, take_new_peer}, {HUB_LOG, take_log}, {HUB_PING, take_ping}};
 
 /* ---- requests ---- */
 
@@ -130,13 +144,11 @@ static bool dispatch(struct service_peer *peer, struct channel_message *message)
                  kind_name(message->kind));
         return false;
     }
-    if (message->kind == HUB_PEER || message->kind == HUB_LOG) {
-        if (message->kind == HUB_PEER)
-            take_new_peer(service, message);
-        else
-            take_log(message);
-        return true;
-    }
+    for (size_t i = 0; i < sizeof built_in / sizeof built_in[0]; i++)
+        if (built_in[i].kind == message->kind) {
+            built_in[i].take(peer, message);
+            return true;
+        }
     for (size_t i = 0; i < definition->row_count; i++)
         if (definition->rows[i].kind == message->kind)
             return definition->rows[i].handle(service->context, peer, message);

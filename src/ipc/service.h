@@ -35,7 +35,8 @@ struct service_definition {
     void (*peer_gone)(void *context, struct service_peer *peer); /* NULL, or: before the peer is freed */
     void (*hub_gone)(void *context);                             /* NULL: go on until the last peer is gone */
 };
-/* hub: becomes a peer of kind PEER_LISTENER (so HUB_* rows are handlers too; HUB_PEER, HUB_LOG are built in). */
+/* hub: becomes a peer of kind PEER_LISTENER (so HUB_* rows are handlers too; HUB_PEER, HUB_LOG, HUB_PING are built in).
+ */
 struct service *service_new(const struct service_definition *definition, int hub, void *context);
 struct loop *service_loop(struct service *service);
 struct service_peer *service_hub(struct service *service);

@@ -14,12 +14,15 @@ struct whitelist_row {
 static const struct whitelist_row whitelist[] = {
     /* The listener: what its children report. */
     {SERVICE_LISTENER, PEER_LEDGER, HUB_READY},
+    {SERVICE_LISTENER, PEER_LEDGER, HUB_PONG},
     {SERVICE_LISTENER, PEER_LEDGER, HUB_LOCKED},
     {SERVICE_LISTENER, PEER_LEDGER, HUB_UNLOCKED},
     {SERVICE_LISTENER, PEER_LEDGER, HUB_LOCK_BEGAN},
     {SERVICE_LISTENER, PEER_LEDGER, HUB_LOCK_ENDED},
     {SERVICE_LISTENER, PEER_SERVICE, HUB_READY},
+    {SERVICE_LISTENER, PEER_SERVICE, HUB_PONG},
     {SERVICE_LISTENER, PEER_RUNNER, HUB_READY},
+    {SERVICE_LISTENER, PEER_RUNNER, HUB_PONG},
     {SERVICE_LISTENER, PEER_RUNNER, HUB_AGENT_WANTED},
     {SERVICE_LISTENER, PEER_RUNNER, HUB_FINISHED},
     {SERVICE_LISTENER, PEER_RECEIVER, HUB_READY}, /* with receiver_sessions above 1: for its next client */
@@ -27,6 +30,7 @@ static const struct whitelist_row whitelist[] = {
     /* The ledger. */
     {SERVICE_LEDGER, PEER_LISTENER, HUB_PEER},
     {SERVICE_LEDGER, PEER_LISTENER, HUB_LOG},
+    {SERVICE_LEDGER, PEER_LISTENER, HUB_PING},
     {SERVICE_LEDGER, PEER_LISTENER, HUB_RELOAD},
     {SERVICE_LEDGER, PEER_LISTENER, HUB_HITS},
     {SERVICE_LEDGER, PEER_LISTENER, HUB_RECEIVER_DIED},
@@ -44,6 +48,7 @@ static const struct whitelist_row whitelist[] = {
     /* Lookup: receivers alone, for nobody else has passwords or addresses to ask about. */
     {SERVICE_LOOKUP, PEER_LISTENER, HUB_PEER},
     {SERVICE_LOOKUP, PEER_LISTENER, HUB_LOG},
+    {SERVICE_LOOKUP, PEER_LISTENER, HUB_PING},
     {SERVICE_LOOKUP, PEER_RECEIVER, LOOKUP_ADDRESS},
     {SERVICE_LOOKUP, PEER_RECEIVER, LOOKUP_LOGIN},
     {SERVICE_LOOKUP, PEER_RECEIVER, LOOKUP_MAY_SEND},
@@ -52,6 +57,7 @@ static const struct whitelist_row whitelist[] = {
     /* The resolver. */
     {SERVICE_RESOLVER, PEER_LISTENER, HUB_PEER},
     {SERVICE_RESOLVER, PEER_LISTENER, HUB_LOG},
+    {SERVICE_RESOLVER, PEER_LISTENER, HUB_PING},
     {SERVICE_RESOLVER, PEER_RECEIVER, DNS_ASK},
     {SERVICE_RESOLVER, PEER_AGENT, DNS_ASK},
     {SERVICE_RESOLVER, PEER_OPERATOR, DNS_ASK},
@@ -59,11 +65,13 @@ static const struct whitelist_row whitelist[] = {
     /* The signer: only what our own members send is signed, and receivers know who they are. */
     {SERVICE_SIGNER, PEER_LISTENER, HUB_PEER},
     {SERVICE_SIGNER, PEER_LISTENER, HUB_LOG},
+    {SERVICE_SIGNER, PEER_LISTENER, HUB_PING},
     {SERVICE_SIGNER, PEER_RECEIVER, SIGN_MAIL},
 
     /* The runner: new parcels and answers from the ledger, results from agents. */
     {SERVICE_RUNNER, PEER_LISTENER, HUB_PEER},
     {SERVICE_RUNNER, PEER_LISTENER, HUB_LOG},
+    {SERVICE_RUNNER, PEER_LISTENER, HUB_PING},
     {SERVICE_RUNNER, PEER_LISTENER, HUB_RELOAD},
     {SERVICE_RUNNER, PEER_LISTENER, HUB_AGENT},
     {SERVICE_RUNNER, PEER_LEDGER, PARCELS_NEW},

@@ -19,6 +19,11 @@ static void on_ready(struct child *child, const union channel_values *values) {
     log_debug("%s[%ld] is ready", process_names[child->kind], (long)child->pid);
 }
 
+static void on_pong(struct child *child, const union channel_values *values) {
+    (void)values;
+    child->asked_at = 0;
+}
+
 static void on_locked(struct child *child, const union channel_values *values) {
     const struct hub_contact *contact = &values->hub_contact;
     if (!lockout_set_put(child->supervisor->lockouts, contact->contact, contact->began, contact->until)) {
@@ -55,9 +60,10 @@ static const struct {
     uint32_t kind;
     hub_handler *handle;
 } rows[] = {
-    {HUB_READY, on_ready},           {HUB_LOCKED, on_locked},         {HUB_UNLOCKED, on_unlocked},
-    {HUB_LOCK_BEGAN, on_lock_began}, {HUB_LOCK_ENDED, on_lock_ended}, {HUB_AGENT_WANTED, on_agent_wanted},
-    {HUB_FINISHED, on_finished},
+    {HUB_READY, on_ready},           {HUB_LOCKED, on_locked},
+    {HUB_UNLOCKED, on_unlocked},     {HUB_LOCK_BEGAN, on_lock_began},
+    {HUB_LOCK_ENDED, on_lock_ended}, {HUB_AGENT_WANTED, on_agent_wanted},
+    {HUB_FINISHED, on_finished},     {HUB_PONG, on_pong},
 };
 
 static enum peer_kind peer_of(enum process_kind kind) {

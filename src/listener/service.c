@@ -10,6 +10,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#define PATIENCE 5 /* ledger and runner get so many times the others' service_timeout */
+
 enum process_kind slot_kind(size_t place) {
     static const enum process_kind kinds[SLOT_LOOKUP] = {
         [SLOT_LEDGER] = PROCESS_LEDGER,
@@ -27,6 +29,11 @@ struct slot *slot_of(struct supervisor *supervisor, const struct child *child) {
         }
     }
     return NULL;
+}
+
+/* A slow disk holds up the ledger, and the runner waits for it; ended too early, they lose their caches for nothing. */
+static bool slot_is_patient(size_t place) {
+    return place == SLOT_LEDGER || place == SLOT_RUNNER;
 }
 
 static bool is_ready(const struct supervisor *supervisor, size_t place) {
@@ -156,6 +163,35 @@ void service_ended(struct supervisor *supervisor, struct slot *slot, const char 
     }
     if (place != SLOT_RUNNER) {
         receivers_replace(supervisor);
+    }
+}
+
+/* What it said is read first: the listener itself may have been held up. */
+static bool hangs(struct child *child, int64_t limit) {
+    if (clock_now_ms() - child->asked_at < limit) {
+        return false;
+    }
+    hub_ready(child, child->hub, EPOLLIN);
+    return child->asked_at != 0 && child->hub >= 0;
+}
+
+void services_watch(struct supervisor *supervisor) {
+    const struct empty_message ping = {0};
+    for (size_t i = 0; i < supervisor->slot_count; i++) {
+        struct child *child = supervisor->slots[i].child;
+        int64_t limit = supervisor->config->service_timeout * 1000 * (slot_is_patient(i) ? PATIENCE : 1);
+        if (!is_ready(supervisor, i)) {
+            continue;
+        }
+        if (child->asked_at == 0) {
+            child->asked_at = clock_now_ms();
+        }
+        (void)child_send(child, HUB_PING, &ping, -1); /* again and again: one that a full channel drops costs nothing */
+        if (hangs(child, limit)) {
+            log_error("%s[%ld] has not reacted for %lld s: killed", process_names[child->kind], (long)child->pid,
+                      (long long)(clock_now_ms() - child->asked_at) / 1000);
+            child_kill(child);
+        }
     }
 }
 

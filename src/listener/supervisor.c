@@ -48,6 +48,7 @@ static void on_tick(void *context) {
     }
     hits_report(supervisor);
     receivers_tick(supervisor);
+    services_watch(supervisor);
     if (log_file_rotate(supervisor->config, supervisor->log_period, time(NULL))) {
         supervisor_reopen_log(supervisor);
     }

@@ -31,9 +31,10 @@ struct child {
     pid_t pid;
     int hub; /* our end, -1 when closed */
     struct loop_watch *watch;
-    bool ready;   /* a service: has said HUB_READY */
-    bool retired; /* told to end: replaced by another, or the server stops */
-    bool reaped;  /* waited for: its pid may be somebody else's */
+    bool ready;       /* a service: has said HUB_READY */
+    bool retired;     /* told to end: replaced by another, or the server stops */
+    int64_t asked_at; /* a service: the oldest HUB_PING it has not answered, 0 for none (clock_now_ms) */
+    bool reaped;      /* waited for: its pid may be somebody else's */
     /* receivers */
     enum receiver_state state;
     bool outdated;                 /* knows yesterday's services or settings: gets no further client */
@@ -135,6 +136,9 @@ bool services_are_ready(const struct supervisor *supervisor);
 void service_ended(struct supervisor *supervisor, struct slot *slot, const char *how);
 struct slot *slot_of(struct supervisor *supervisor, const struct child *child);
 enum process_kind slot_kind(size_t place);
+/* Ends services that do not react: a process that hangs (stopped, or in a loop) holds up everybody who asks it. Once a
+ * second. */
+void services_watch(struct supervisor *supervisor);
 /* New generations of lookup, resolver and signer; the old serve their askers to the end. */
 void services_renew(struct supervisor *supervisor);
 /* runner = cron: watches the operator's socket while no runner does. */

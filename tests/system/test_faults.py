@@ -3,6 +3,7 @@ operator one clear line, and nothing that got its 250 is lost."""
 import errno
 import mmap
 import os
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -145,3 +146,16 @@ def test_a_database_that_an_operator_holds_for_a_moment_is_waited_for(make_insta
     client.join()
     assert replies[0].code == 250
     server.wait_mail("coco@example.test", f"{marker}-held")
+
+
+@pytest.mark.parametrize("name", ["lookup", "resolver", "signer", "runner", "ledger"])
+def test_a_service_that_hangs_is_ended_and_replaced(make_instance, marker, name):
+    server = make_instance(settings={"service_timeout": 2})
+    hung = {pid for pid, _, _ in server.processes(name)}
+    for pid in hung:
+        os.kill(pid, signal.SIGSTOP)
+    server.wait_log(f"{name}\\[\\d+\\] has not reacted for \\d+ s: killed")
+    wait_for(lambda: hung.isdisjoint(pid for pid, _, _ in server.processes(name)) and server.processes(name), f"another {name}",
+             explain=server.log_tail)
+    wait_for(lambda: send(server, marker).code == 250, "an accepted message", explain=server.log_tail)
+    server.wait_mail("coco@example.test", marker)

@@ -147,14 +147,14 @@ static void malformed_bytes_are_refused(void **state) {
         enum channel_result result;
     } rows[] = {
 #define BYTES(string) string, sizeof(string) - 1
-        {"a good one", BYTES("\x0f\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0"), CHANNEL_OK},
-        {"half a head", BYTES("\x0f\0\0\0\x07\0"), CHANNEL_BAD},
-        {"a head alone", BYTES("\x0f\0\0\0\x07\0\0\0"), CHANNEL_BAD},
-        {"one byte too few", BYTES("\x0f\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0"), CHANNEL_BAD},
-        {"one byte too many", BYTES("\x0f\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\0"), CHANNEL_BAD},
-        {"a text longer than the message", BYTES("\x0f\0\0\0\x07\0\0\0\x30\0\0\0::1\x19\0\0\0"), CHANNEL_BAD},
-        {"a length that would wrap", BYTES("\x0f\0\0\0\x07\0\0\0\xff\xff\xff\xff::1\x19\0\0\0"), CHANNEL_BAD},
-        {"a port above 65535", BYTES("\x0f\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\x01\0"), CHANNEL_BAD},
+        {"a good one", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0"), CHANNEL_OK},
+        {"half a head", BYTES("\x11\0\0\0\x07\0"), CHANNEL_BAD},
+        {"a head alone", BYTES("\x11\0\0\0\x07\0\0\0"), CHANNEL_BAD},
+        {"one byte too few", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0"), CHANNEL_BAD},
+        {"one byte too many", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\0"), CHANNEL_BAD},
+        {"a text longer than the message", BYTES("\x11\0\0\0\x07\0\0\0\x30\0\0\0::1\x19\0\0\0"), CHANNEL_BAD},
+        {"a length that would wrap", BYTES("\x11\0\0\0\x07\0\0\0\xff\xff\xff\xff::1\x19\0\0\0"), CHANNEL_BAD},
+        {"a port above 65535", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\x01\0"), CHANNEL_BAD},
         {"kind 0", BYTES("\0\0\0\0\x07\0\0\0"), CHANNEL_BAD},
         {"an unknown kind", BYTES("\xff\0\0\0\x07\0\0\0"), CHANNEL_BAD},
         {"a huge kind", BYTES("\xff\xff\xff\xff\x07\0\0\0"), CHANNEL_BAD},
@@ -163,7 +163,7 @@ static void malformed_bytes_are_refused(void **state) {
     };
 
     (void)state;
-    assert_int_equal(CONTACT_OPEN, 0x0f);
+    assert_int_equal(CONTACT_OPEN, 0x11);
     assert_int_equal(HUB_READY, 0x0d);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         assert_int_equal(send(ends[0], rows[i].bytes, rows[i].length, 0), rows[i].length);
