@@ -39,7 +39,7 @@ def test_sendmail_takes_recipients_from_the_header_and_removes_bcc(server, marke
     assert re.search("From: \"?Mike O'Sender\"? <mike@example.test>", head) and "Message-ID: " in head and "Date: " in head
     assert body_of(as_crlf(arrived)) == b"One.\r\n.\r\nTwo.\r\n"
     server.wait_mail("mike@example.test", marker)
-    server.wait_mail("coco@example.test", marker, 2)  # postmaster is coco
+    assert sum(marker.encode() in mail for mail in server.mails("coco@example.test")) == 1  # postmaster is coco, who is a recipient already
 
 
 def test_sendmail_without_i_ends_at_a_lone_dot(server, marker):

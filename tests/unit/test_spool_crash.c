@@ -110,7 +110,7 @@ static void a_file_of_a_failed_batch_leaves_with_its_mail(void **state) {
     const struct spool_ending endings[] = {
         {.recipient = 0, .result = SPOOL_DELIVERED, .retry_at = 0, .reply = TEXT("250 OK")},
         {.recipient = 1, .result = SPOOL_DEFERRED, .retry_at = time(NULL) + 300, .reply = TEXT("451 later")}};
-    const struct spool_attempt attempt = {.mail_id = id, .endings = endings, .count = 2, .started_at = time(NULL)};
+    const struct spool_attempt attempt = fixture_attempt(id, endings, 2);
     assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_OK);
     fixture_finish(&fixture);
     assert_int_equal(answer, SPOOL_FAILED);
