@@ -25,7 +25,7 @@ control_command control_contacts_list, control_contacts_show, control_contacts_l
 control_command control_user_add, control_user_passwd, control_user_list, control_user_remove;
 control_command control_alias_add, control_alias_remove, control_alias_list, control_alias_test;
 control_command control_vacation_set, control_vacation_off, control_vacation_list;
-control_command control_check, control_why, control_stats, control_send;
+control_command control_check, control_why, control_stats, control_top, control_send;
 control_command control_dkim_make, control_dkim_show;
 control_command control_dns_query;
 control_command control_rules_list, control_rules_facts, control_rules_test;

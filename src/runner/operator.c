@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define STATUS_MAXIMUM 65536
 #define ANSWER_OK 0
 #define ANSWER_ERROR 1
 #define ANSWER_DEFERRED 75
@@ -184,8 +185,16 @@ bool operator_on_request(void *context, struct service_peer *peer, struct channe
         answer(peer, message->serial, ANSWER_OK, "running");
         return true;
     }
+    if (text_equal(request->verb, TEXT("status"))) {
+        struct buffer text;
+        buffer_init(&text, STATUS_MAXIMUM);
+        status_write(runner, &text);
+        answer(peer, message->serial, ANSWER_OK, buffer_string(&text));
+        buffer_free(&text);
+        return true;
+    }
     if (!text_equal(request->verb, TEXT("run"))) {
-        answer(peer, message->serial, ANSWER_ERROR, "the queue runner knows only \"run\" and \"ping\"");
+        answer(peer, message->serial, ANSWER_ERROR, "the queue runner knows only \"run\", \"status\" and \"ping\"");
         return true;
     }
     while (number < RUNS_MAXIMUM && runner->runs[number].used) {

@@ -366,6 +366,9 @@ void due_wake_at(struct runner *runner, int64_t when);
 void due_wake_next(struct runner *runner);
 bool due_on_parcels_new(void *context, struct service_peer *peer, struct channel_message *message);
 
+/* status.c: a line a destination that has work: transport, domain, what it does, parcels in memory, jobs, agents. */
+void status_write(const struct runner *runner, struct buffer *text);
+
 /* operator.c */
 void operator_listen(struct runner *runner);
 void operator_peer_gone(struct runner *runner, struct service_peer *peer);

@@ -50,6 +50,11 @@ bool report_run(struct database *database, enum report_kind kind, const char *ke
         [REPORT_DOMAIN_WAITING] = STATEMENT_REPORT_DOMAIN_WAITING,
         [REPORT_DOMAIN_REASONS] = STATEMENT_REPORT_DOMAIN_REASONS,
         [REPORT_DOMAIN] = STATEMENT_REPORT_DOMAIN,
+        [REPORT_AGES] = STATEMENT_REPORT_AGES,
+        [REPORT_DOMAINS] = STATEMENT_REPORT_DOMAINS,
+        [REPORT_HOUR] = STATEMENT_REPORT_HOUR,
+        [REPORT_MINUTE] = STATEMENT_REPORT_MINUTE,
+        [REPORT_WAITING_NOW] = STATEMENT_REPORT_WAITING_NOW,
     };
     struct sqlite3_stmt *statement = key != NULL ? statement_query(database, names[kind], BINDS(bind_string(key)))
                                                  : statement_query(database, names[kind], BINDS_NONE);

@@ -27,6 +27,11 @@ enum report_kind {
     REPORT_DOMAIN_WAITING,  /* how many are deferred and held; key: a domain in lower case, as the next two */
     REPORT_DOMAIN_REASONS,  /* the answers that most of them got last */
     REPORT_DOMAIN,          /* its newest parcels */
+    REPORT_AGES,            /* what waits, by age; no key, as all of the following */
+    REPORT_DOMAINS,         /* of the most waiting parcels */
+    REPORT_HOUR,            /* what was accepted, delivered, deferred, refused, who is locked out */
+    REPORT_MINUTE,          /* the same of the last minute */
+    REPORT_WAITING_NOW,     /* how many wait, by indexes alone */
     REPORT_KINDS
 };
 enum report_value { REPORT_TEXT, REPORT_NUMBER, REPORT_NULL };

@@ -21,6 +21,13 @@
 #define LIST_LIMIT " LIMIT ?11"
 /* What is looked through where no index helps. */
 #define NEWEST "(SELECT * FROM parcels ORDER BY id DESC LIMIT 100000)"
+#define LATELY(since)                                                                                                  \
+    "SELECT 'accepted' AS what, count(*) AS number FROM mails WHERE received_at > datetime('now', '" since             \
+    "') UNION ALL SELECT 'delivered', count(*) FROM attempts WHERE started_at > datetime('now', '" since               \
+    "') AND reply LIKE '2%' UNION ALL SELECT 'deferred', count(*) FROM attempts WHERE started_at > datetime('now', "   \
+    "'" since "') AND reply LIKE '4%' UNION ALL SELECT 'failed', count(*) FROM attempts WHERE started_at >"            \
+    " datetime('now', '" since "') AND reply LIKE '5%' UNION ALL SELECT 'refused', count(*) FROM parcels WHERE"        \
+    " created_at > datetime('now', '" since "') AND state = 'refused'"
 #define CONTACT_COLUMNS "id, remote_ip, hits, locks, violations, expires_at, locked_at, accepted_at"
 #define SCHEDULE_COLUMNS                                                                                               \
     "p.id, p.retry_at, p.expires_at, p.mail_id, p.from_url, p.target, p.to_url, p.domain, p.recipient, p.attempts,"    \
@@ -221,6 +228,26 @@ static const char *const statements[STATEMENTS] = {
         " WHERE domain = ?1 AND state IN ('deferred','held') AND delivery_msg <> '' GROUP BY 1 ORDER BY 2 DESC LIMIT 5",
     [STATEMENT_REPORT_DOMAIN] = "SELECT created_at, mail_id, from_url, to_url, state, attempts, delivery_msg"
                                 " FROM " NEWEST " WHERE domain = ?1 ORDER BY id DESC LIMIT 10",
+    [STATEMENT_REPORT_AGES] =
+        "SELECT CASE WHEN created_at > datetime('now', '-1 hour') THEN 'in the last hour'"
+        " WHEN created_at > datetime('now', '-1 day') THEN 'in the last day'"
+        " WHEN created_at > datetime('now', '-3 days') THEN 'in the last 3 days' ELSE 'earlier' END AS came,"
+        " count(*) AS parcels FROM (SELECT created_at FROM parcels WHERE state IN ('queued','deferred')"
+        " UNION ALL SELECT created_at FROM parcels WHERE state = 'held') GROUP BY 1 ORDER BY max(created_at) DESC",
+    [STATEMENT_REPORT_DOMAINS] = "SELECT domain, count(*) AS parcels, min(retry_at) AS next FROM parcels"
+                                 " WHERE state IN ('deferred','held') GROUP BY domain ORDER BY 2 DESC, 1 LIMIT 10",
+    [STATEMENT_REPORT_HOUR] =
+        LATELY("-1 hour") " UNION ALL SELECT 'contacts locked out', count(*) FROM contacts"
+                          " WHERE expires_at IS NOT NULL AND expires_at > datetime('now') AND violations > 0",
+    [STATEMENT_REPORT_MINUTE] = LATELY("-1 minute"),
+    [STATEMENT_REPORT_WAITING_NOW] =
+        "SELECT 'queued' AS state, w.number - d.number + h.number AS parcels FROM"
+        " (SELECT count(*) AS number FROM parcels WHERE state IN ('queued','deferred')) w,"
+        " (SELECT count(*) AS number FROM parcels WHERE state IN ('deferred','held')) d,"
+        " (SELECT count(*) AS number FROM parcels WHERE state = 'held') h"
+        " UNION ALL SELECT 'deferred', (SELECT count(*) FROM parcels WHERE state IN ('deferred','held'))"
+        " - (SELECT count(*) FROM parcels WHERE state = 'held')"
+        " UNION ALL SELECT 'held', count(*) FROM parcels WHERE state = 'held'",
     [STATEMENT_REPORT_HOLD_RULES] = "SELECT kind, pattern, reason, created_at FROM hold_rules ORDER BY id",
     [STATEMENT_REPORT_CHANGES] = "SELECT created_at, name, uid, what, affected FROM operator_changes"
                                  " ORDER BY id DESC LIMIT 1000",

@@ -4,12 +4,14 @@ import itertools
 import json
 import os
 import pwd
+import subprocess
 
 import pytest
 
 from lib.fake_server import FakeServer
 from lib.instance import Instance
 from lib.messages import message
+from lib.place import program
 from lib.talker import fresh_source
 from lib.waiting import wait_for
 from lib.world import id_of
@@ -367,3 +369,68 @@ def test_why_of_a_contact_tells_its_lockout_the_rules_that_spoke_and_its_mail(pl
         assert words in story, (words, story)
     place.server.command("contacts", "forgive", source)
     assert "It is not locked out." in place.server.command("why", source)
+
+
+# stats and top.
+
+
+def test_stats_count_states_ages_domains_and_the_last_hour(make_instance, marker):
+    with FakeServer(on={"RCPT": {"never@far.test": "550 5.1.1 no", "later@far.test": "450 4.2.1 later", "*": "250 ok"}}) as sink:
+        server = make_instance(route=sink.endpoint, settings={"retry_schedule": ["1h"]})
+        with server.talk("internal", fresh_source()) as client:
+            client.ehlo()
+            for recipients in (["ok@far.test", "later@far.test"], ["later@other.far.test"], ["coco@example.test"]):
+                mail_id = id_of(client.mail("coco@example.test", recipients, message(marker)))
+                server.wait_parcels(mail_id, "delivered", "deferred")
+            client.expect(250, "MAIL FROM:<coco@example.test>")
+            client.expect(550, "RCPT TO:<nobody@example.test>")
+        server.command("hold-rule", "add", "domain", "kept.test")
+        with server.talk("internal", fresh_source()) as client:
+            client.ehlo()
+            server.wait_parcels(id_of(client.mail("coco@example.test", "x@kept.test", message(marker))), "held")
+        server.command("contacts", "lock", "192.0.2.44", "600")
+        stats = json.loads(server.command("stats", "--json"))
+        assert {row["state"]: row["parcels"] for row in stats["states"]} == {"delivered": 3, "deferred": 1, "held": 1, "refused": 1}
+        assert {row["came"]: row["parcels"] for row in stats["ages"]} == {"in the last hour": 2}
+        assert {row["domain"]: row["parcels"] for row in stats["domains"]} == {"far.test": 1, "kept.test": 1}
+        assert {row["what"]: row["number"] for row in stats["last_hour"]} == {"accepted": 4, "delivered": 3, "deferred": 1, "failed": 0, "refused": 1,
+                                                                              "contacts locked out": 1}
+        words = server.command("stats")
+        assert "Where most wait" in words and "far.test" in words and "contacts locked out  1" in words
+
+
+def test_top_shows_processes_sessions_the_queue_and_what_is_in_hand(place, domain, marker):
+    place.replies[f"hangs@{domain}"] = "HANG"
+    mail_id = place.submit([f"hangs@{domain}"], marker)
+    wait_for(lambda: any(f"hangs@{domain}" in line for dialogue in list(place.sink.sessions) for line in dialogue), "the recipient at the server")
+    held = place.deferred(f"other@more-{domain}", marker)
+    place.server.command("queue", "hold", held)
+    with place.server.talk(source=fresh_source()) as client:
+        client.ehlo()
+        frame = place.server.command("top", "--once")
+        client.quit()
+    lines = [line.split() for line in frame.split("\n")]
+    for name in ("ledger", "runner", "resolver", "signer", "lookup", "receiver", "agent"):
+        row = [line for line in lines if line[:1] == [name]]
+        assert row and int(row[0][2]) >= 1 and float(row[0][3]) > 0 and float(row[0][4]) >= 0, (name, frame)
+    assert " processes, 1 sessions\n" in frame and "A second, over the last minute: accepted " in frame and "held " in frame
+    assert [line for line in lines if line[:3] == ["smtp", domain, "delivering"]] and [line for line in lines if line[:1] == [f"more-{domain}"]], frame
+    assert "\x1b" not in frame
+    place.sink.stop()
+    place.sink.start()
+    place.server.wait_parcels(mail_id, "deferred")
+    place.server.command("queue", "remove", mail_id, held)
+
+
+def test_top_draws_anew_on_a_terminal_until_it_is_interrupted(place):
+    master, slave = os.openpty()
+    done = subprocess.Popen([program("parcelpost"), "-c", place.server.configuration, "top", "1"], stdin=subprocess.DEVNULL, stdout=slave, close_fds=True)
+    os.close(slave)
+    seen = b""
+    while seen.count(b"\x1b[H\x1b[2J") < 3:
+        seen += os.read(master, 65536)
+    done.send_signal(2)
+    assert done.wait(10) == -2 and b"sessions" in seen
+    os.close(master)
+    for words in (["0"], ["many"], ["1", "2", "3"]):
+        assert place.server.command("top", *words, check=False)[0] == USAGE
