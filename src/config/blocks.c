@@ -26,6 +26,10 @@ static const struct config_key listen_keys[] = {
      .help = "Which rules hold: mx for strangers, internal and submission for members, sendmail for local programs."},
     {IN(config_listen, mode), .type = KEY_MODE, .standard = "0666", .minimum = 0, .maximum = 0777,
      .help = "The permissions of a Unix socket."},
+    {IN(config_listen, proxy), .type = KEY_SWITCH, .standard = "no",
+     .help = "Whether every connection begins with a PROXY header (version 1 or 2), such as HAProxy sends, which says who the client is."},
+    {IN(config_listen, proxy_networks), .type = KEY_NETWORKS, .standard = "",
+     .help = "Where such proxies are; a connection from elsewhere is closed."},
 };
 static const struct config_key dkim_keys[] = {
     {IN(config_dkim, selector), .type = KEY_DOMAIN, .standard = "mail", .help = "The key's selector."},

@@ -144,6 +144,16 @@ static enum listen_role role_by_port(const struct config *config, const struct c
     return ROLE_MX;
 }
 
+/* Whoever may send the header may claim any address. */
+static void check_proxy(struct reading *reading, const struct config_listen *listen, unsigned line, const char *label) {
+    if (!listen->proxy && listen->proxy_networks.count > 0)
+        reading_add_error(reading, line, label, "proxy = yes", "proxy_networks without proxy");
+    else if (listen->proxy && listen->proxy_networks.count == 0)
+        reading_add_error(reading, line, label, "proxy_networks = {NETWORK, ...}", "proxy without proxy_networks");
+    else if (listen->proxy && listen->parsed[0].storage.ss_family == AF_UNIX)
+        reading_add_error(reading, line, label, "a port", "a proxy does not come through a Unix socket");
+}
+
 static void complete_listen(struct reading *reading, size_t index) {
     struct config_listen *listen = &reading->config->listens[index];
     unsigned line = reading_line(reading, "listen", index, NULL);
@@ -160,6 +170,7 @@ static void complete_listen(struct reading *reading, size_t index) {
         listen->role = role_by_port(reading->config, listen);
     if (listen->role == ROLE_SENDMAIL && listen->parsed[0].storage.ss_family != AF_UNIX)
         reading_add_error(reading, line, label, "the path of a Unix socket", "the role sendmail trusts the user's id");
+    check_proxy(reading, listen, line, label);
 }
 
 static bool listens_to_network(const struct config *config) {

@@ -32,7 +32,9 @@ struct config_networks {
 struct config_listen { /* listen "ADDRESS" { role = … } */
     char *address;     /* as written */
     enum listen_role role;
-    long mode;                        /* of a Unix socket, octal in the file */
+    long mode;  /* of a Unix socket, octal in the file */
+    bool proxy; /* every connection begins with a proxy's header, and comes from one of */
+    struct config_networks proxy_networks;
     struct network_address parsed[2]; /* "port" alone gives v4 and v6 */
     size_t parsed_count;
 };

@@ -94,10 +94,15 @@ void ask_rule(int lookup, uint32_t stage, struct text facts, struct lookup_rule_
 
 /* ---- ledger ---- */
 
-bool ask_contact_open(int ledger, const char *contact, unsigned port, struct contact_state *state) {
-    struct contact_open question = {.contact = text_of(contact), .port = port};
+bool ask_contact_open(int ledger, const char *contact, unsigned port, bool proxied, struct contact_state *state) {
+    struct contact_open question = {.contact = text_of(contact), .port = port, .proxied = proxied};
 
     return ask(ledger, CONTACT_OPEN, &question, -1, CONTACT_STATE, state, CONTACT_LIMIT);
+}
+
+/* When it cannot be told, it is gone, or will see us go. */
+void tell_contact_close(int ledger) {
+    (void)channel_send(ledger, CONTACT_CLOSE, 0, &(struct empty_message){0}, -1);
 }
 
 bool ask_contact_violation(int ledger, const struct contact_violation *violation, struct contact_state *state) {

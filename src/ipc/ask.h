@@ -36,7 +36,8 @@ enum login_outcome ask_may_send(int lookup, const char *account, const char *add
  */
 void ask_rule(int lookup, uint32_t stage, struct text facts, struct lookup_rule_answer *answer);
 /* ledger: false when the ledger is gone */
-bool ask_contact_open(int ledger, const char *contact, unsigned port, struct contact_state *state);
+bool ask_contact_open(int ledger, const char *contact, unsigned port, bool proxied, struct contact_state *state);
+void tell_contact_close(int ledger);
 bool ask_contact_violation(int ledger, const struct contact_violation *violation, struct contact_state *state);
 bool ask_contact_login(int ledger, int64_t contact_id, const char *account, struct contact_state *state);
 bool tell_recipient_refused(int ledger, const struct recipient_refused *refused);

@@ -59,6 +59,7 @@ static const struct channel_field hub_client_fields[] = {
 static const struct channel_field contact_open_fields[] = {
     BYTES(contact_open, contact, CONTACT_MAXIMUM),
     NUMBER(contact_open, port, UINT16_MAX),
+    NUMBER(contact_open, proxied, 1),
 };
 static const struct channel_field contact_violation_fields[] = {
     LONG(contact_violation, contact_id, 0),
@@ -78,7 +79,7 @@ static const struct channel_field contact_login_fields[] = {
 static const struct channel_field contact_state_fields[] = {
     LONG(contact_state, contact_id, 0),   LONG(contact_state, expires_at, 0),
     NUMBER(contact_state, violations, 0), NUMBER(contact_state, verdict, CONTACT_CLOSED),
-    NUMBER(contact_state, allowed, 1),
+    NUMBER(contact_state, allowed, 1),    NUMBER(contact_state, connections, 0),
 };
 static const struct channel_field recipient_refused_fields[] = {
     LONG(recipient_refused, contact_id, 0),
@@ -260,6 +261,7 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     ROW(CONTACT_OPEN, contact_open),
     ROW(CONTACT_VIOLATION, contact_violation),
     ROW(CONTACT_LOGIN, contact_login),
+    EMPTY(CONTACT_CLOSE),
     ROW(CONTACT_STATE, contact_state),
     ROW(RECIPIENT_REFUSED, recipient_refused),
     ROW(SPOOL_OPEN, spool_open),

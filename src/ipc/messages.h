@@ -31,6 +31,7 @@ enum message_kind {
     CONTACT_OPEN,      /* receiver: a contact connected; answered by CONTACT_STATE */
     CONTACT_VIOLATION, /* receiver: a violation; answered by CONTACT_STATE */
     CONTACT_LOGIN,     /* receiver: a successful login clears; answered by CONTACT_STATE */
+    CONTACT_CLOSE,     /* receiver: the contact that came through a proxy is gone; no answer */
     CONTACT_STATE,
     RECIPIENT_REFUSED, /* receiver: a row with delivery none; no answer */
     SPOOL_OPEN,        /* receiver: a file for a large message; answered by SPOOL_FILE */
@@ -99,6 +100,7 @@ struct empty_message {
 struct contact_open {
     struct text contact;
     uint32_t port;
+    uint32_t proxied; /* 1: through a proxy, so that the listener could not count its connections */
 };
 enum violation_mercy { VIOLATION_PLAIN, VIOLATION_UNKNOWN_RECIPIENT, VIOLATION_BROKEN /* timeout, lost connection */ };
 struct contact_violation {
@@ -114,6 +116,7 @@ enum contact_verdict { CONTACT_ADMITTED, CONTACT_WARNED /* 421 and close */, CON
 struct contact_state {
     int64_t contact_id, expires_at;
     uint32_t violations, verdict, allowed /* on the allow list */;
+    uint32_t connections; /* CONTACT_OPEN of one that is proxied: those it has through proxies, with this one */
 };
 struct recipient_refused {
     int64_t contact_id;

@@ -135,12 +135,47 @@ void contact_start(struct ledger *ledger) {
 
 /* ---- receivers' requests ---- */
 
-static void answer(struct ledger *ledger, struct service_peer *peer, uint32_t serial, bool good,
-                   const struct contacts_state *state, bool allowed) {
+/* The listener knows only the proxy's address, so connections through proxies are counted here. */
+static unsigned count_proxied(struct ledger *ledger, struct ledger_peer *data, struct text contact) {
+    unsigned connections = 1;
+    contact_forget_proxied(data);
+    (void)text_copy(data->contact, sizeof data->contact, contact);
+    for (const struct ledger_peer *other = ledger->proxied; other != NULL; other = other->next_proxied) {
+        connections += strcmp(other->contact, data->contact) == 0;
+    }
+    data->next_proxied = ledger->proxied;
+    data->link = &ledger->proxied;
+    if (data->next_proxied != NULL) {
+        data->next_proxied->link = &data->next_proxied;
+    }
+    ledger->proxied = data;
+    return connections;
+}
+
+void contact_forget_proxied(struct ledger_peer *data) {
+    if (data->link == NULL) {
+        return;
+    }
+    *data->link = data->next_proxied;
+    if (data->next_proxied != NULL) {
+        data->next_proxied->link = data->link;
+    }
+    data->link = NULL;
+    data->next_proxied = NULL;
+}
+
+struct found { /* besides the contact's state */
+    bool good, allowed;
+    unsigned connections;
+};
+
+static void answer(struct ledger *ledger, struct service_peer *peer, uint32_t serial,
+                   const struct contacts_state *state, struct found found) {
     static const uint32_t verdicts[] = {
         [CONTACTS_ADMIT] = CONTACT_ADMITTED, [CONTACTS_WARN] = CONTACT_WARNED, [CONTACTS_CLOSE] = CONTACT_CLOSED};
-    struct contact_state message = {.verdict = CONTACT_ADMITTED, .allowed = allowed};
-    if (good) {
+    struct contact_state message = {
+        .verdict = CONTACT_ADMITTED, .allowed = found.allowed, .connections = found.connections};
+    if (found.good) {
         message.contact_id = state->id;
         message.expires_at = state->expires_at;
         message.violations = state->violations;
@@ -149,7 +184,7 @@ static void answer(struct ledger *ledger, struct service_peer *peer, uint32_t se
         log_error("contacts: %s", database_error(spool_database(ledger->spool)));
     }
     service_answer(peer, CONTACT_STATE, serial, &message, -1);
-    if (good) {
+    if (found.good) {
         contact_report(ledger, state);
     }
 }
@@ -163,9 +198,17 @@ bool on_contact_open(void *context, struct service_peer *peer, struct channel_me
         return false;
     }
     bool allowed = is_allowed(ledger, open->contact);
+    unsigned connections = open->proxied ? count_proxied(ledger, peer->data, open->contact) : 0;
     bool good =
         contacts_open(spool_database(ledger->spool), &policy, open->contact, allowed, (int64_t)time(NULL), &state);
-    answer(ledger, peer, message->serial, good, &state, allowed);
+    answer(ledger, peer, message->serial, &state, (struct found){good, allowed, connections});
+    return true;
+}
+
+bool on_contact_close(void *context, struct service_peer *peer, struct channel_message *message) {
+    (void)context;
+    (void)message;
+    contact_forget_proxied(peer->data);
     return true;
 }
 
@@ -192,7 +235,7 @@ bool on_contact_violation(void *context, struct service_peer *peer, struct chann
     bool allowed = is_allowed(ledger, from->contact);
     bool good =
         contacts_violate(spool_database(ledger->spool), &policy, &violation, allowed, (int64_t)time(NULL), &state);
-    answer(ledger, peer, message->serial, good, &state, allowed);
+    answer(ledger, peer, message->serial, &state, (struct found){good, allowed, 0});
     return true;
 }
 
@@ -201,7 +244,7 @@ bool on_contact_login(void *context, struct service_peer *peer, struct channel_m
     struct contacts_state state;
     bool good = contacts_login(spool_database(ledger->spool), message->values->contact_login.contact_id,
                                (int64_t)time(NULL), &state);
-    answer(ledger, peer, message->serial, good, &state, false);
+    answer(ledger, peer, message->serial, &state, (struct found){good, false, 0});
     return true;
 }
 

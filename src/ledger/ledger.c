@@ -85,6 +85,7 @@ static void peer_gone(void *context, struct service_peer *peer) {
         ledger->runner = NULL;
     }
     mail_forget_file(ledger, peer->data);
+    contact_forget_proxied(peer->data);
     control_forget(peer->data);
     free(peer->data);
     peer->data = NULL;
@@ -103,6 +104,7 @@ static const struct service_row rows[] = {
     {CONTACT_OPEN, on_contact_open},
     {CONTACT_VIOLATION, on_contact_violation},
     {CONTACT_LOGIN, on_contact_login},
+    {CONTACT_CLOSE, on_contact_close},
     {RECIPIENT_REFUSED, on_recipient_refused},
     {SPOOL_OPEN, on_spool_open},
     {MAIL_COMMIT, on_mail_commit},

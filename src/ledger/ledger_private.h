@@ -22,6 +22,7 @@ struct ledger {
     struct service_peer *runner;  /* NULL while there is none */
     bool runner_behind;           /* it missed parcels: "read the database" is due */
     struct locked locked;
+    struct ledger_peer *proxied; /* receivers whose client came through a proxy */
     int64_t data_version;
     int pages_seen, pages_folded; /* of the write-ahead log, at the last tick and checkpoint */
     int folds_again;              /* checkpoints asked for since the last tick because one left too much */
@@ -30,6 +31,8 @@ struct ledger {
 struct ledger_peer {            /* service_peer.data */
     char file_id[MAIL_ID_SIZE]; /* queue/tmp/ID, "" for none: a receiver has one at most */
     int file;
+    char contact[NETWORK_IP_SIZE];            /* of a client that came through a proxy, "" for none */
+    struct ledger_peer *next_proxied, **link; /* the others that have such a client */
     /* of an operator */
     uint32_t uid;
     char *what, *about; /* its last order: verb and argument */
@@ -47,6 +50,9 @@ void round_wake_runner(struct ledger *ledger);
 
 /* contact.c */
 bool on_contact_open(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_contact_close(void *context, struct service_peer *peer, struct channel_message *message);
+/* Its client has left. */
+void contact_forget_proxied(struct ledger_peer *data);
 bool on_contact_violation(void *context, struct service_peer *peer, struct channel_message *message);
 bool on_contact_login(void *context, struct service_peer *peer, struct channel_message *message);
 bool on_recipient_refused(void *context, struct service_peer *peer, struct channel_message *message);

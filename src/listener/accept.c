@@ -34,9 +34,9 @@ static void refuse(const struct supervisor *supervisor, const struct arrival *ar
     }
 }
 
-static bool is_allowed(const struct config *config, const struct network_address *peer) {
-    for (size_t i = 0; i < config->allow_networks.count; i++) {
-        if (network_contains(&config->allow_networks.items[i], peer)) {
+static bool is_in(const struct config_networks *networks, const struct network_address *address) {
+    for (size_t i = 0; i < networks->count; i++) {
+        if (network_contains(&networks->items[i], address)) {
             return true;
         }
     }
@@ -45,8 +45,8 @@ static bool is_allowed(const struct config *config, const struct network_address
 
 static bool is_locked_out(struct supervisor *supervisor, const struct arrival *arrival) {
     const struct lockout_rules rules = {supervisor->config->prohibited_seconds, supervisor->config->lockout_maximum};
-    return lockout_set_count(supervisor->lockouts) > 0 && !arrival->is_unix &&
-           !is_allowed(supervisor->config, &arrival->peer) &&
+    return lockout_set_count(supervisor->lockouts) > 0 && !arrival->is_unix && arrival->contact[0] != '\0' &&
+           !is_in(&supervisor->config->allow_networks, &arrival->peer) &&
            lockout_set_attempt(supervisor->lockouts, text_of(arrival->contact), time(NULL), &rules);
 }
 
@@ -56,7 +56,7 @@ static const char *over_limit(const struct supervisor *supervisor, const struct 
     if (supervisor->receiver_count[RECEIVER_ACTIVE] >= (size_t)config->connection_limit) {
         return "too many connections";
     }
-    if (!arrival->is_unix && config->contact_connection_limit > 0 &&
+    if (!arrival->is_unix && arrival->contact[0] != '\0' && config->contact_connection_limit > 0 &&
         receivers_of_contact(supervisor, arrival->contact) >= (size_t)config->contact_connection_limit) {
         return "too many connections from you";
     }
@@ -78,12 +78,28 @@ static void identify(const struct supervisor *supervisor, struct arrival *arriva
     }
 }
 
+/* A proxy's address says nothing of its clients: limits and lockouts of the contact are up to the receiver. */
+static bool is_proxy(const struct config_listen *listen, struct arrival *arrival) {
+    char ip[NETWORK_IP_SIZE];
+    arrival->contact[0] = '\0';
+    if (is_in(&listen->proxy_networks, &arrival->peer)) {
+        return true;
+    }
+    network_ip_text(&arrival->peer, ip);
+    log_warn("connection from %s to the proxies' port %s closed: it is not in proxy_networks", ip, listen->address);
+    return false;
+}
+
 static void take_arrival(struct supervisor *supervisor, struct arrival *arrival) {
     arrival->local.length = sizeof(arrival->local.storage);
     if (getsockname(arrival->fd, (struct sockaddr *)&arrival->local.storage, &arrival->local.length) != 0) {
         return; /* gone already */
     }
     identify(supervisor, arrival);
+    const struct config_listen *listen = &supervisor->config->listens[arrival->listen];
+    if (listen->proxy && !is_proxy(listen, arrival)) {
+        return;
+    }
     if (is_locked_out(supervisor, arrival)) {
         return; /* closed at once, nothing written */
     }

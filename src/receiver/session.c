@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "receiver/command.h"
 #include "receiver/facts.h"
+#include "receiver/proxy.h"
 #include "receiver/violation.h"
 #include <stdlib.h>
 #include <string.h>
@@ -82,21 +83,32 @@ static void take_address(struct network_address *address, struct text bytes) {
         memcpy(address, bytes.data, sizeof *address);
 }
 
-static void init_client(struct session *session, const struct hub_client *hub_client) {
+void session_set_client(struct session *session, const struct network_address *peer,
+                        const struct network_address *local) {
     struct session_client *client = &session->client;
 
-    if (hub_client->listener >= session->config->listen_count)
-        die_panic("client of listener %u", hub_client->listener);
-    client->role = session->config->listens[hub_client->listener].role;
-    take_address(&client->peer, hub_client->peer);
-    take_address(&client->local, hub_client->local);
+    client->peer = *peer;
+    client->local = *local;
     network_ip_text(&client->peer, client->peer_ip);
     network_ip_text(&client->local, client->local_ip);
     network_contact(&client->peer, (unsigned)session->config->contact_prefix_v6, client->contact);
     client->local_port = network_port(&client->local);
+    client->trusted = session->facts.trusted = is_trusted(session);
+}
+
+static void init_client(struct session *session, const struct hub_client *hub_client) {
+    struct session_client *client = &session->client;
+    struct network_address peer = {.length = 0}, local = {.length = 0};
+
+    if (hub_client->listener >= session->config->listen_count)
+        die_panic("client of listener %u", hub_client->listener);
+    client->role = session->config->listens[hub_client->listener].role;
+    client->proxied = session->config->listens[hub_client->listener].proxy;
     client->uid = hub_client->uid;
     client->over_limit = hub_client->over_limit != 0;
-    client->trusted = is_trusted(session);
+    take_address(&peer, hub_client->peer);
+    take_address(&local, hub_client->local);
+    session_set_client(session, &peer, &local);
 }
 
 static void init_facts(struct session *session) {
@@ -128,8 +140,9 @@ static struct session *session_new(const struct process_start *start, const stru
     session->stream.stop_fd = start->hub;
     command_line_reader_init(&session->reader, (size_t)session->config->line_maximum);
     ready_mail_id(session);
-    log_info("connection from %s to %s port %u", session->client.peer_ip, config_role_name(session->client.role),
-             session->client.local_port);
+    if (!session->client.proxied)
+        log_info("connection from %s to %s port %u", session->client.peer_ip, config_role_name(session->client.role),
+                 session->client.local_port);
     return session;
 }
 
@@ -140,11 +153,18 @@ static bool admit_contact(struct session *session) {
         session_reply(session, 421, "4.7.0", "%s too many connections", session->config->server_name);
         return false;
     }
-    if (!ask_contact_open(session->start->ledger, session->client.contact, session->client.local_port, &state)) {
+    if (!ask_contact_open(session->start->ledger, session->client.contact, session->client.local_port,
+                          session->client.proxied, &state)) {
         session_reply(session, 421, "4.3.0", "%s service not available, try again later", session->config->server_name);
         return false;
     }
     session->contact_id = state.contact_id;
+    if (state.verdict == CONTACT_ADMITTED && proxy_is_over_limit(session, state.connections)) {
+        log_warn("connection from %s refused: too many connections from you", session->client.peer_ip);
+        session_reply(session, 421, "4.7.0", "%s too many connections from you, try again later",
+                      session->config->server_name);
+        return false;
+    }
     if (state.verdict == CONTACT_WARNED)
         session_reply_lockout(session, state.expires_at);
     if (state.verdict == CONTACT_CLOSED)
@@ -158,7 +178,8 @@ static bool waits_for_greeting(struct session *session) {
 
     if (session->client.role == ROLE_SENDMAIL)
         return true;
-    enum stream_result result = stream_fill(&session->stream, clock_now_ms());
+    bool has_talked = stream_pending(&session->stream).length > 0; /* behind a proxy's header */
+    enum stream_result result = has_talked ? STREAM_OK : stream_fill(&session->stream, clock_now_ms());
     if (result == STREAM_TIMEOUT || result == STREAM_STOP)
         return true;
     if (result != STREAM_OK) {
@@ -189,7 +210,8 @@ static bool is_refused(struct session *session) {
 static bool open_session(struct session *session) {
     char date[CLOCK_MAIL_SIZE];
 
-    if (!admit_contact(session) || !waits_for_greeting(session))
+    if ((session->client.proxied && !proxy_read_header(session)) || !admit_contact(session) ||
+        !waits_for_greeting(session))
         return false;
     facts_ask_connection(session);
     if (is_refused(session))
@@ -217,6 +239,8 @@ static void linger(struct session *session) {
 static void session_free(struct session *session) {
     (void)session_flush(session);
     linger(session);
+    if (session->client.proxied)
+        tell_contact_close(session->start->ledger);
     stream_close(&session->stream);
     transaction_free(&session->transaction);
     facts_free(session);

@@ -35,6 +35,7 @@ struct session_client { /* who is there; does not change */
     unsigned local_port;
     uint32_t uid; /* of a Unix socket's peer */
     bool trusted; /* by its network on the internal port, or by its uid */
+    bool proxied; /* it came through a proxy's port */
     bool over_limit;
 };
 
@@ -71,6 +72,9 @@ struct session {
 
 /* Serves one client from greeting to end; fd is owned. */
 void session_serve(const struct process_start *start, const struct hub_client *hub_client, int fd);
+/* Who the client is, and where it connected to: what follows from both addresses is worked out anew. */
+void session_set_client(struct session *session, const struct network_address *peer,
+                        const struct network_address *local);
 /* The only way to change the state; traces. */
 void session_set_state(struct session *session, enum session_state state);
 const char *session_state_name(enum session_state state);
