@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The c-ares channel in the event loop: sends questions, shares those under way, keeps answers. Called by the
  * resolver's handlers, unprivileged, after the fork; ares_send keeps RCODEs visible (ARES_FLAG_NOCHECKRESP) and lets us
- * set the AD bit. A question that cannot be sent or is not answered ends as DNS_OUTCOME_TIMEOUT or _FAILED, never as
- * "no such name". */
+ * set the AD bit. Where there are several servers, what one of them fails at is asked again on a second channel, where
+ * c-ares passes over a server that fails: it gives no RCODE then, but the first channel's is known. A question that
+ * cannot be sent or is not answered ends as DNS_OUTCOME_TIMEOUT or _FAILED, never as "no such name". */
 #include "dns/dns.h"
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -21,7 +22,10 @@
 
 #define EDNS_SIZE 1232 /* bytes of a UDP answer that cross every network whole (DNS flag day 2020) */
 #define RCODE_FORMERR 1
-#define SOCKETS_MAXIMUM 64 /* c-ares keeps one UDP and one TCP socket a server */
+#define RCODE_SERVFAIL 2
+#define RCODE_NOTIMP 4
+#define RCODE_REFUSED 5
+#define SOCKETS_MAXIMUM 128 /* c-ares keeps one UDP and one TCP socket a server and channel */
 
 struct waiter {
     dns_done *done;
@@ -33,16 +37,23 @@ struct query { /* one question under way, and who waits for it */
     char name[DNS_NAME_SIZE];
     enum dns_question_type type;
     bool edns;
+    bool failed; /* by one server: the others are asked now */
     struct waiter *waiters;
     struct query *next;
 };
 struct socket_watch {
     int fd;
     struct loop_watch *watch; /* NULL: free place */
+    struct channel *channel;
 };
+struct channel {
+    struct dns *dns;
+    ares_channel ares; /* NULL: the second one, where there is one server */
+};
+enum { CHANNEL_ANY_ANSWER, CHANNEL_GOOD_ANSWER, CHANNELS };
 struct dns {
     struct loop *loop;
-    ares_channel channel;
+    struct channel channels[CHANNELS];
     struct dns_cache *cache;
     struct query *queries;
     struct socket_watch sockets[SOCKETS_MAXIMUM];
@@ -53,27 +64,36 @@ struct dns {
 static void timer_set(struct dns *dns);
 
 static void socket_ready(void *context, int fd, uint32_t events) {
-    struct dns *dns = context;
+    struct channel *channel = ((struct socket_watch *)context)->channel;
     bool in = (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0, out = (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0;
-    ares_process_fd(dns->channel, in ? fd : ARES_SOCKET_BAD, out ? fd : ARES_SOCKET_BAD);
-    timer_set(dns);
+    ares_process_fd(channel->ares, in ? fd : ARES_SOCKET_BAD, out ? fd : ARES_SOCKET_BAD);
+    timer_set(channel->dns);
 }
 
 static void timer_elapsed(void *context) {
     struct dns *dns = context;
     dns->timer = NULL;
-    ares_process_fd(dns->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    for (int i = 0; i < CHANNELS; i++) {
+        if (dns->channels[i].ares != NULL) {
+            ares_process_fd(dns->channels[i].ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+        }
+    }
     timer_set(dns);
 }
 
 /* One timer for c-ares' next time-out; gone when nothing is under way. */
 static void timer_set(struct dns *dns) {
-    struct timeval left;
+    struct timeval left, *least = NULL;
     if (dns->timer != NULL) {
         loop_cancel(dns->timer);
         dns->timer = NULL;
     }
-    if (!dns->ending && ares_timeout(dns->channel, NULL, &left) != NULL) {
+    for (int i = 0; !dns->ending && i < CHANNELS; i++) {
+        if (dns->channels[i].ares != NULL && ares_timeout(dns->channels[i].ares, least, &left) == &left) {
+            least = &left;
+        }
+    }
+    if (least != NULL) {
         int64_t milliseconds = (int64_t)left.tv_sec * 1000 + left.tv_usec / 1000 + 1;
         dns->timer = loop_after(dns->loop, milliseconds, timer_elapsed, dns);
     }
@@ -94,7 +114,8 @@ static struct socket_watch *socket_place(struct dns *dns, int fd) {
 
 /* c-ares tells which of its sockets waits for what; neither: it is about to be closed. */
 static void socket_state(void *context, ares_socket_t fd, int readable, int writable) {
-    struct dns *dns = context;
+    struct channel *channel = context;
+    struct dns *dns = channel->dns;
     uint32_t events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u);
     struct socket_watch *place = socket_place(dns, fd);
     if (place == NULL) {
@@ -102,7 +123,8 @@ static void socket_state(void *context, ares_socket_t fd, int readable, int writ
     }
     if (place->watch == NULL && events != 0) {
         place->fd = fd;
-        place->watch = loop_watch(dns->loop, fd, events, socket_ready, dns);
+        place->channel = channel;
+        place->watch = loop_watch(dns->loop, fd, events, socket_ready, place);
     } else if (place->watch != NULL && events != 0) {
         loop_change(place->watch, events);
     } else if (place->watch != NULL) {
@@ -111,7 +133,7 @@ static void socket_state(void *context, ares_socket_t fd, int readable, int writ
     }
 }
 
-static void set_servers(struct dns *dns, const struct dns_settings *settings) {
+static void set_servers(struct channel *channel, const struct dns_settings *settings) {
     struct buffer list;
     if (settings->server_count == 0) {
         return;
@@ -122,7 +144,7 @@ static void set_servers(struct dns *dns, const struct dns_settings *settings) {
             die_fatal(EXIT_STATUS_CONFIG, "dns_servers: the list is too long");
         }
     }
-    int status = ares_set_servers_ports_csv(dns->channel, buffer_string(&list));
+    int status = ares_set_servers_ports_csv(channel->ares, buffer_string(&list));
     if (status != ARES_SUCCESS) {
         die_fatal(EXIT_STATUS_CONFIG, "dns_servers: \"%s\": %s; accepted: ADDRESS, ADDRESS:PORT or [V6]:PORT",
                   buffer_string(&list), ares_strerror(status));
@@ -130,27 +152,44 @@ static void set_servers(struct dns *dns, const struct dns_settings *settings) {
     buffer_free(&list);
 }
 
-struct dns *dns_new(struct loop *loop, const struct dns_settings *settings) {
-    struct dns *dns = memory_new(1, sizeof *dns);
+static void channel_start(struct channel *channel, const struct dns_settings *settings, int flags, int tries) {
     struct ares_options options = {
-        .flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS | ARES_FLAG_NOSEARCH,
+        .flags = flags | ARES_FLAG_EDNS | ARES_FLAG_NOSEARCH,
         .timeout = settings->timeout_ms,
-        .tries = settings->tries,
+        .tries = tries,
         .ednspsz = EDNS_SIZE,
         .sock_state_cb = socket_state,
-        .sock_state_cb_data = dns,
+        .sock_state_cb_data = channel,
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB;
-    dns->loop = loop;
-    dns->cache = dns_cache_new(settings->cache_size);
-    int status = ares_library_init(ARES_LIB_INIT_ALL);
-    if (status == ARES_SUCCESS) {
-        status = ares_init_options(&dns->channel, &options, mask);
-    }
+    int status = ares_init_options(&channel->ares, &options, mask);
     if (status != ARES_SUCCESS) {
         die_fatal(EXIT_STATUS_SYSTEM, "DNS cannot start: %s", ares_strerror(status));
     }
-    set_servers(dns, settings);
+    set_servers(channel, settings);
+}
+
+static bool has_several_servers(const struct channel *channel) {
+    struct ares_addr_port_node *servers = NULL;
+    bool several =
+        ares_get_servers_ports(channel->ares, &servers) == ARES_SUCCESS && servers != NULL && servers->next != NULL;
+    ares_free_data(servers);
+    return several;
+}
+
+struct dns *dns_new(struct loop *loop, const struct dns_settings *settings) {
+    struct dns *dns = memory_new(1, sizeof *dns);
+    dns->loop = loop;
+    dns->cache = dns_cache_new(settings->cache_size);
+    dns->channels[CHANNEL_ANY_ANSWER].dns = dns->channels[CHANNEL_GOOD_ANSWER].dns = dns;
+    int status = ares_library_init(ARES_LIB_INIT_ALL);
+    if (status != ARES_SUCCESS) {
+        die_fatal(EXIT_STATUS_SYSTEM, "DNS cannot start: %s", ares_strerror(status));
+    }
+    channel_start(&dns->channels[CHANNEL_ANY_ANSWER], settings, ARES_FLAG_NOCHECKRESP, settings->tries);
+    if (has_several_servers(&dns->channels[CHANNEL_ANY_ANSWER])) {
+        channel_start(&dns->channels[CHANNEL_GOOD_ANSWER], settings, 0, 1);
+    }
     return dns;
 }
 
@@ -165,7 +204,11 @@ static void query_free(struct query *query) {
 
 void dns_free(struct dns *dns) {
     dns->ending = true;
-    ares_destroy(dns->channel); /* calls query_answered for all, which frees them */
+    for (int i = 0; i < CHANNELS; i++) {
+        if (dns->channels[i].ares != NULL) {
+            ares_destroy(dns->channels[i].ares); /* calls query_answered for all, which frees them */
+        }
+    }
     timer_set(dns);
     dns_cache_free(dns->cache);
     free(dns);
@@ -208,6 +251,10 @@ static enum dns_outcome outcome_of(int ares_status) {
 
 static void query_send(struct query *query);
 
+static bool is_failure(int rcode) {
+    return rcode == RCODE_SERVFAIL || rcode == RCODE_NOTIMP || rcode == RCODE_REFUSED;
+}
+
 static void query_answered(void *context, int status, int timeouts, unsigned char *bytes, int length) {
     struct query *query = context;
     (void)timeouts;
@@ -220,7 +267,13 @@ static void query_answered(void *context, int status, int timeouts, unsigned cha
         die_out_of_memory();
     }
     if (status != ARES_SUCCESS || bytes == NULL || length < 0) {
-        query_end(query, dns_reply_new(outcome_of(status)));
+        query_end(query, dns_reply_new(query->failed ? DNS_OUTCOME_FAILED : outcome_of(status)));
+        return;
+    }
+    if (!query->failed && query->dns->channels[CHANNEL_GOOD_ANSWER].ares != NULL &&
+        is_failure(dns_message_rcode(bytes, (size_t)length))) {
+        query->failed = true;
+        query_send(query);
         return;
     }
     if (query->edns && dns_message_rcode(bytes, (size_t)length) == RCODE_FORMERR) { /* RFC 6891 7 */
@@ -243,7 +296,9 @@ static void query_send(struct query *query) {
         return;
     }
     bytes[3] |= 0x20u; /* RFC 6840 5.7: "tell me whether it was validated" */
-    ares_send(query->dns->channel, bytes, length, query_answered, query);
+    struct channel *channels = query->dns->channels;
+    ares_send(channels[query->failed ? CHANNEL_GOOD_ANSWER : CHANNEL_ANY_ANSWER].ares, bytes, length, query_answered,
+              query);
     ares_free_string(bytes);
 }
 

@@ -30,7 +30,7 @@ struct shared {
 struct peer {
     struct shared *shared;
     pid_t pid;
-    unsigned port;
+    unsigned port, second_port;
 };
 
 static bool label_is(const unsigned char *question, const char *label) {
@@ -38,7 +38,7 @@ static bool label_is(const unsigned char *question, const char *label) {
 }
 
 /* Makes the answer for the question in `asked`; false for silence. */
-static bool peer_answer(const unsigned char *asked, size_t length, bool tcp, struct shared *shared,
+static bool peer_answer(const unsigned char *asked, size_t length, bool tcp, bool second, struct shared *shared,
                         struct message *answer) {
     const unsigned char *question = asked + 12;
     size_t name_length = strlen((const char *)question) + 1;
@@ -46,7 +46,7 @@ static bool peer_answer(const unsigned char *asked, size_t length, bool tcp, str
     unsigned flags = 0, count = 0;
     shared->edns += edns;
     shared->asked_ad += (asked[3] & 0x20) != 0;
-    flags |= label_is(question, "servfail") ? 2u : 0;
+    flags |= label_is(question, "servfail") || (label_is(question, "servfail-once") && !second) ? 2u : 0;
     flags |= label_is(question, "refused") ? 5u : 0;
     flags |= label_is(question, "nxdomain") ? 3u : 0;
     flags |= label_is(question, "noedns") && edns ? 1u : 0;
@@ -69,7 +69,7 @@ static void peer_serve_tcp(int listening, struct shared *shared) {
     int fd = accept(listening, NULL, NULL);
     ssize_t got = recv(fd, asked, sizeof asked, 0);
     shared->tcp++;
-    if (got > 2 && peer_answer(asked + 2, (size_t)got - 2, true, shared, &answer)) {
+    if (got > 2 && peer_answer(asked + 2, (size_t)got - 2, true, false, shared, &answer)) {
         unsigned char prefix[2] = {(unsigned char)(answer.length >> 8), (unsigned char)answer.length};
         (void)!write(fd, prefix, 2);
         (void)!write(fd, answer.bytes, answer.length);
@@ -78,23 +78,30 @@ static void peer_serve_tcp(int listening, struct shared *shared) {
     close(fd);
 }
 
-static _Noreturn void peer_main(int udp, int listening, struct shared *shared) {
+static void peer_serve_udp(int udp, bool second, struct shared *shared) {
+    unsigned char asked[1024];
+    struct message answer;
+    struct sockaddr_in from;
+    socklen_t from_length = sizeof from;
+    ssize_t got = recvfrom(udp, asked, sizeof asked - 1, 0, (struct sockaddr *)&from, &from_length);
+    shared->udp++;
+    asked[got > 0 ? got : 0] = '\0';
+    if (got > 12 && peer_answer(asked, (size_t)got, false, second, shared, &answer)) {
+        (void)sendto(udp, answer.bytes, answer.length, 0, (struct sockaddr *)&from, from_length);
+    }
+}
+
+static _Noreturn void peer_main(int udp, int second, int listening, struct shared *shared) {
     for (;;) {
-        struct pollfd ready[2] = {{.fd = udp, .events = POLLIN}, {.fd = listening, .events = POLLIN}};
-        unsigned char asked[1024];
-        struct message answer;
-        struct sockaddr_in from;
-        socklen_t from_length = sizeof from;
-        (void)poll(ready, 2, -1);
-        if ((ready[1].revents & POLLIN) != 0) {
+        struct pollfd ready[3] = {
+            {.fd = udp, .events = POLLIN}, {.fd = second, .events = POLLIN}, {.fd = listening, .events = POLLIN}};
+        (void)poll(ready, 3, -1);
+        if ((ready[2].revents & POLLIN) != 0) {
             peer_serve_tcp(listening, shared);
         }
-        if ((ready[0].revents & POLLIN) != 0) {
-            ssize_t got = recvfrom(udp, asked, sizeof asked - 1, 0, (struct sockaddr *)&from, &from_length);
-            shared->udp++;
-            asked[got > 0 ? got : 0] = '\0';
-            if (got > 12 && peer_answer(asked, (size_t)got, false, shared, &answer)) {
-                (void)sendto(udp, answer.bytes, answer.length, 0, (struct sockaddr *)&from, from_length);
+        for (int i = 0; i < 2; i++) {
+            if ((ready[i].revents & POLLIN) != 0) {
+                peer_serve_udp(ready[i].fd, i > 0, shared);
             }
         }
     }
@@ -111,11 +118,17 @@ static int peer_start(void **state) {
     assert_int_equal(bind(tcp, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(tcp, 8), 0);
     peer.port = ntohs(address.sin_port);
+    address.sin_port = 0;
+    int second = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(second, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(getsockname(second, (struct sockaddr *)&address, &length), 0);
+    peer.second_port = ntohs(address.sin_port);
     peer.pid = fork();
     if (peer.pid == 0) {
-        peer_main(udp, tcp, peer.shared);
+        peer_main(udp, second, tcp, peer.shared);
     }
     close(udp);
+    close(second);
     close(tcp);
     *state = &peer;
     return 0;
@@ -280,6 +293,42 @@ static void a_server_that_is_not_there_is_silence(void **state) {
     loop_free(loop);
 }
 
+/* The same server under two addresses; "servfail-once" fails at the first one only. */
+static struct dns *channel_to_two(struct loop *loop, unsigned first, unsigned second) {
+    char server[2][32];
+    char *servers[2] = {server[0], server[1]};
+    (void)snprintf(server[0], sizeof server[0], "127.0.0.1:%u", first);
+    (void)snprintf(server[1], sizeof server[1], "127.0.0.1:%u", second);
+    struct dns_settings settings = {
+        .servers = servers, .server_count = 2, .timeout_ms = 150, .tries = 2, .cache_size = 10};
+    return dns_new(loop, &settings);
+}
+
+static void another_server_is_asked_when_one_fails(void **state) {
+    static const struct {
+        const char *sentence, *name;
+        enum dns_outcome outcome;
+    } rows[] = {
+        {"SERVFAIL here, an answer there", "servfail-once.test", DNS_OUTCOME_FOUND},
+        {"SERVFAIL everywhere stays a failure", "servfail.test", DNS_OUTCOME_FAILED},
+        {"REFUSED everywhere stays a failure", "refused.test", DNS_OUTCOME_FAILED},
+        {"NXDOMAIN is believed at once", "nxdomain.test", DNS_OUTCOME_NO_NAME},
+        {"silence everywhere stays a time-out", "silent.test", DNS_OUTCOME_TIMEOUT},
+    };
+    struct peer *peer = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct waiting waiting = {0};
+        struct loop *loop = loop_new();
+        struct dns *dns = channel_to_two(loop, peer->port, peer->second_port);
+        print_message("  %s\n", rows[i].sentence);
+        dns_resolve(dns, text_of(rows[i].name), DNS_ASK_A, remember, &waiting);
+        wait_for(loop, &waiting, 1);
+        assert_int_equal(waiting.outcome, rows[i].outcome);
+        dns_free(dns);
+        loop_free(loop);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_outcome_arrives_as_itself),
@@ -288,6 +337,7 @@ int main(void) {
         cmocka_unit_test(a_server_without_edns_is_asked_plainly_each_time),
         cmocka_unit_test(different_questions_overlap),
         cmocka_unit_test(a_server_that_is_not_there_is_silence),
+        cmocka_unit_test(another_server_is_asked_when_one_fails),
     };
     log_start(2, "test_dns", LOG_LEVEL_INFO);
     return cmocka_run_group_tests(tests, peer_start, peer_stop);
