@@ -15,6 +15,7 @@ from lib.postfix import Postfix
 from lib.waiting import wait_for
 from lib.world import World
 
+ONE_MESSAGE = {"EOD": "250 2.0.0 taken|CLOSE"}  # over a connection: the next needs a new one
 HOST = "mx.remembered.test"  # the only name that the test certificate is for
 
 
@@ -44,6 +45,15 @@ def send(world, domain, marker, state="delivered"):
     mail_id = world.submit(f"friend@{domain}", message(marker))
     row, = world.parcels(mail_id, state).values()
     return row, world.attempts(mail_id)
+
+
+def remembered(world, domain):
+    rows = world.server.sql("select tls from destinations where destination = ?", domain)
+    return rows[0]["tls"] if rows else ""
+
+
+def wait_remembered(world, domain, what):
+    wait_for(lambda: remembered(world, domain) == what, f"{domain} to be remembered as {what}", explain=world.server.log_tail)
 
 
 # Opportunistic.
@@ -76,6 +86,66 @@ def test_a_failed_handshake_falls_back_to_plain_text_where_nothing_is_remembered
 
 # Remembered.
 
+def test_what_a_destination_shows_is_remembered(world, marker):
+    offered = world.domain([10, world.exchanger(certificate=world.unknown)])
+    send(world, offered, marker + "-1")
+    exchanger_named(world, "shown.test", certificate=world.good)
+    send(world, "shown.test", marker + "-2")
+    plain = world.domain([10, world.exchanger()])
+    send(world, plain, marker + "-3")
+    wait_remembered(world, offered, "offered")
+    wait_remembered(world, "shown.test", "verified")
+    assert remembered(world, plain) == ""
+    table = world.server.command("tls", "list")
+    assert re.search(rf"^{re.escape(offered)} +offered ", table, re.M) and re.search(r"^shown\.test +verified ", table, re.M)
+    assert plain not in table
+
+
+@pytest.mark.parametrize("behaviour, words, tls", [
+    ({}, "STARTTLS is not offered", "none: STARTTLS is not offered"),
+    ({"tls_garbage": True}, "handshake failed", "none: handshake failed"),
+    ({"on": {"STARTTLS": "454 4.7.0 not now"}}, "STARTTLS is refused", "none: STARTTLS is refused"),
+], ids=["no_starttls", "no_handshake", "starttls_refused"])
+def test_tls_that_is_suddenly_missing_puts_mail_off_until_it_is_forgiven(world, marker, behaviour, words, tls):
+    domain = world.domain([10, world.exchanger(certificate=world.unknown, on=ONE_MESSAGE)])
+    send(world, domain, marker + "-before")
+    wait_remembered(world, domain, "offered")
+    stripped = world.exchanger(**(dict(certificate=world.unknown, **behaviour) if behaviour else {}))
+    world.set_domain(domain, [10, stripped])
+    mail_id = world.submit(f"friend@{domain}", message(marker))
+    row, = world.parcels(mail_id, "deferred").values()
+    assert row["delivery_msg"].startswith(f"451 4.7.5 {domain} had TLS before, and now mx0.{domain} has not; "), row["delivery_msg"]
+    assert f"parcelpost tls forgive {domain}" in row["delivery_msg"] and words in row["delivery_msg"]
+    assert world.attempts(mail_id)[-1]["tls"].startswith(tls) and not stripped.messages
+    assert remembered(world, domain) == "offered"
+    assert world.server.command("tls", "forgive", domain).startswith("1 domain forgiven; ")
+    assert remembered(world, domain) == ""
+    world.retry(mail_id)
+    world.parcels(mail_id, "delivered")
+    assert stripped.messages[0].tls == ""
+
+
+def test_a_certificate_that_is_suddenly_not_valid_puts_mail_off(world, marker):
+    exchanger_named(world, "stolen.test", certificate=world.good, on=ONE_MESSAGE)
+    send(world, "stolen.test", marker + "-before")
+    wait_remembered(world, "stolen.test", "verified")
+    other = exchanger_named(world, "stolen.test", certificate=world.unknown)
+    row, attempts = send(world, "stolen.test", marker, "deferred")
+    assert row["delivery_msg"].startswith(f"451 4.7.5 stolen.test had a valid certificate before, and now {HOST} has not; ")
+    assert row["delivery_msg"].endswith("parcelpost tls forgive stolen.test; self-signed certificate"), row["delivery_msg"]
+    assert attempts[-1]["tls"].endswith(" unverified: self-signed certificate") and not other.messages
+
+
+def test_an_exchanger_that_still_has_tls_gets_the_mail_of_one_that_has_lost_it(world, marker):
+    domain = world.domain([10, world.exchanger(certificate=world.unknown, on=ONE_MESSAGE)])
+    send(world, domain, marker + "-before")
+    wait_remembered(world, domain, "offered")
+    stripped, good = world.exchanger(), world.exchanger(certificate=world.unknown)
+    world.set_domain(domain, [10, stripped], [20, good])
+    send(world, domain, marker)
+    assert not stripped.messages and good.messages[0].tls
+
+
 def test_forgiving_wants_a_domain_that_is_remembered(world):
     assert world.server.command("tls", "forgive", "no such domain", check=False) == (64, 'parcelpost: "no such domain" is not a domain\n')
     status, words = world.server.command("tls", "forgive", "unknown.test", check=False)
@@ -96,6 +166,17 @@ def test_what_is_remembered_is_listed_and_forgiven(world):
     assert re.fullmatch(r"\d+ domains? forgiven\n", world.server.command("tls", "forgive", "all"))
     assert "listed.test" not in world.server.command("tls", "list")
     assert world.server.sql("select 1 from operator_changes where what = 'tls forgive a.listed.test'")
+
+
+def test_nothing_is_remembered_when_the_operator_does_not_want_it(marker):
+    with World(settings={"outbound_tls_memory": 0}) as world:
+        sink, plain = world.exchanger(certificate=certificate(world.server.directory), on=ONE_MESSAGE), world.exchanger()
+        domain = world.domain([10, sink])
+        send(world, domain, marker + "-before")
+        assert sink.messages[0].tls and remembered(world, domain) == ""
+        world.set_domain(domain, [10, plain])
+        send(world, domain, marker)
+        assert len(plain.messages) == 1
 
 
 # Routes say what they want, and what they lead to is the operator's word: nothing is remembered of it.

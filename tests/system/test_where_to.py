@@ -153,6 +153,25 @@ def test_helo_is_said_over_the_same_connection_when_that_is_left(world, marker):
     assert len(old.sessions) == 1 and len(old.messages) == 1 and not old.faults
 
 
+# What an attempt says of the destination.
+
+@pytest.mark.parametrize("behaviour, failures", [
+    (None, 1), ({"on": {"GREETING": "421 4.3.2 not now|CLOSE"}}, 1), ({"on": {"GREETING": "CLOSE"}}, 1),
+    ({"on": {"EHLO": "421 4.3.2 not now|CLOSE"}}, 0), ({"on": {"MAIL": "450 4.2.0 later"}}, 0), ({"on": {"RCPT": "452 4.2.2 full"}}, 0)],
+    ids=["refused", "greeting_421", "no_greeting", "ehlo_421", "mail_450", "rcpt_452"])
+def test_a_destination_counts_as_unreachable_only_when_nobody_there_greets(world, marker, behaviour, failures):
+    one = world.exchanger(start=behaviour is not None, **(behaviour or {}))
+    domain = world.domain([10, one])
+    deliver(world, f"friend@{domain}", marker, "deferred")
+    assert [row[0] for row in world.server.sql("select failures from destinations where destination = ? and failures > 0", domain)] == [1] * failures
+
+
+def test_a_destination_whose_dns_fails_counts_as_unreachable(world, marker):
+    world.server.write_zone({"dns-fails.test": [{"MX": [10, "mx.dns-fails.test"]}], "mx.dns-fails.test": ["SERVFAIL"]})
+    deliver(world, "friend@dns-fails.test", marker, "deferred")
+    assert world.server.sql("select failures from destinations where destination = 'dns-fails.test'")[0][0] == 1
+
+
 # Address literals.
 
 def test_an_ipv4_literal_is_delivered_to_that_address(world, marker):
