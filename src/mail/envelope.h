@@ -41,7 +41,7 @@ struct envelope { /* strings are owned, never NULL: "" when unknown */
     char *remote_ip, *remote_name; /* remote_name: forward-confirmed PTR name */
     char *local_ip;
     uint32_t local_port;
-    char *role;     /* the listener's: "mx", "internal", "submission", "sendmail", "notice" */
+    char *role;     /* the listener's: "mx", "internal", "submission", "sendmail", "notice", "vacation" */
     char *protocol; /* Received's "with": ESMTP, ESMTPS, ESMTPSA, … */
     char *ehlo;
     char *from_url;          /* reverse-path, "" for <> */

@@ -80,11 +80,9 @@ static void add_recipient(struct envelope *envelope, const char *addressee, stru
     envelope_set(&added->notify, TEXT("NEVER")); /* nobody is told of a notice's fate */
 }
 
-/* "local:TARGET remote:TARGET …"; of a sender that stands for very many, the first ones. */
-static void add_recipients(const struct notice *notice, struct envelope *envelope) {
+void notice_add_recipients(struct envelope *envelope, const char *addressee, struct text targets) {
     const struct text local = TEXT("local:"), remote = TEXT("remote:");
-    const char *addressee = notice->copy ? notice->postmaster : notice->addressee;
-    struct text rest = notice->targets, one;
+    struct text rest = targets, one;
     size_t used = 0;
     while (used < TARGETS_BYTES && text_split(&rest, ' ', &one)) {
         used += one.length + strlen(addressee);
@@ -107,7 +105,7 @@ static bool put_envelope(const struct notice *notice, struct buffer *cargo, bool
     envelope_set(&envelope.message_id, text_of(message_id));
     envelope.auto_generated = 1;
     envelope.body = eight_bit ? BODY_8BITMIME : BODY_7BIT;
-    add_recipients(notice, &envelope);
+    notice_add_recipients(&envelope, notice->copy ? notice->postmaster : notice->addressee, notice->targets);
     bool fits = envelope_format(&envelope, cargo);
     envelope_free(&envelope);
     return fits;

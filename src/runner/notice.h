@@ -49,6 +49,9 @@ struct notice_lengths {
 /* Appends the cargo: message, added headers, envelope. With less room than it could use it tells less of each recipient
  * and returns fewer headers. False when it does not fit into the buffer. */
 bool notice_build(const struct notice *notice, struct buffer *cargo, struct notice_lengths *lengths);
+/* One recipient for each place: "local:TARGET remote:TARGET …"; of a sender that stands for very many, the first ones.
+ */
+void notice_add_recipients(struct envelope *envelope, const char *addressee, struct text targets);
 /* The bytes that do, with what RFC 3464 demands of each recipient. */
 size_t notice_least(const struct notice_recipient *recipients, size_t count);
 /* RFC 3463, of the right class for the kind: the enhanced code of a reply line, else "5.0.0" or the like. */

@@ -119,6 +119,7 @@ void record_result(struct runner *runner, struct job *job, const struct agent_re
         decide(runner, job, job->parcels[i], find_item(result->results, job->parcels[i]->recipient), &outcomes[i]);
     }
     record_notices(runner, job, outcomes);
+    record_vacations(runner, job, outcomes);
     take_outcomes(job, outcomes);
     free(outcomes);
     buffer_free(&job->cargo);

@@ -202,6 +202,16 @@ static bool read_message(const struct job *job, size_t added, size_t length, str
     return true;
 }
 
+bool record_read_header(const struct job *job, struct buffer *section) {
+    int64_t most = (int64_t)section->maximum;
+    if (!job->has_content ||
+        !read_message(job, 0, (size_t)(job->message_length < most ? job->message_length : most), section)) {
+        return false;
+    }
+    section->length = header_section_length(buffer_text(section));
+    return true;
+}
+
 /* RFC 3461 4.3: the whole message only with a failure, when that was asked, and when it is small. */
 static bool returns_all(const struct plan *plan, const struct group *group) {
     const struct job *job = plan->job;

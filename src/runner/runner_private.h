@@ -166,6 +166,11 @@ struct run { /* an operator's "run" that is not through */
     uint32_t serial;
     size_t pending;
 };
+#define VACATION_MEMORY 64
+struct answered { /* whom an answer in somebody's name went to, until the tables say so */
+    uint64_t pair;
+    int64_t at;
+};
 struct runner {
     const struct process_start *start;
     struct config *config;
@@ -204,6 +209,8 @@ struct runner {
     int64_t wake_at; /* of wake, seconds since 1970 */
     int64_t soon_at; /* of soon, clock_now_ms */
     struct run runs[RUNS_MAXIMUM];
+    struct answered answered[VACATION_MEMORY];
+    size_t answered_next;
 };
 
 /* parcel.c */
@@ -346,6 +353,11 @@ bool record_is_late(const struct runner *runner, const struct parcel *parcel);
 /* Adds the notices about these outcomes, one for each parcel of the job, to the job, and notes in the
  * outcomes whose delay is told. */
 void record_notices(struct runner *runner, struct job *job, struct record_outcome *outcomes);
+
+/* The message's own header section, as far as the buffer takes it; false when it cannot be read. */
+bool record_read_header(const struct job *job, struct buffer *section);
+/* record_vacation.c: adds answers in the name of those whom this reached and who are away. */
+void record_vacations(struct runner *runner, struct job *job, const struct record_outcome *outcomes);
 
 /* due.c */
 /* Reads what is due from the beginning, or a mail's parcels whenever they are due, into memory. False on a database
