@@ -356,6 +356,8 @@ static void check_files(struct reading *reading) {
         complain(reading, "journal_max_message", "at most half of journal_segment_size", "is too large");
     if (config->queue_maximum_size != 0 && config->queue_maximum_size < 2 * config->journal_segment_size)
         complain(reading, "queue_maximum_size", "0, or at least two times journal_segment_size", "is too small");
+    if (config->rules_timeout_ms > 1000 * config->lookup_timeout)
+        complain(reading, "rules_timeout_ms", "at most lookup_timeout", "its lookup process would be ended first");
     if (config->retry_schedule.count == 0)
         complain(reading, "retry_schedule", "positive numbers of seconds, or with a unit: {5m, 1h, 1d}", "is empty");
 }

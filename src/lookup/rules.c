@@ -56,8 +56,10 @@ bool rules_answer(struct rules *rules, const struct lookup_rule *question, enum 
                   struct reply *reply, char rule[SQL_RULE_NAME_SIZE]) {
     static const enum rule_answer answers[] = {
         [SQL_SILENT] = RULE_ANSWER_NONE, [SQL_SPOKE] = RULE_ANSWER_REPLY, [SQL_FAILED] = RULE_ANSWER_FAILED};
+    long most = 900 * rules->config->lookup_timeout; /* at the end of which the whole process is ended */
     struct sql_question asked = {.stage = (enum rule_stage)question->stage,
-                                 .milliseconds = rules->config->rules_timeout_ms};
+                                 .milliseconds =
+                                     rules->config->rules_timeout_ms < most ? rules->config->rules_timeout_ms : most};
     struct buffer error;
     *outcome = RULE_ANSWER_FAILED;
     (void)text_copy(rule, SQL_RULE_NAME_SIZE, TEXT("sql"));

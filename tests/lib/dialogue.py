@@ -10,7 +10,7 @@ server; … stands for any text. {server} {title} {ip} {port} {domain} stand for
 
 Directives:
   @port mx|internal|submission    before the first line; mx when it is absent
-  @config KEY=VALUE               a configuration key of the instance
+  @config KEY=VALUE               a configuration key of the instance; {here} is the script's folder
   @connect                        a (new) connection; the first one may be left out
   @close                          the client closes, without QUIT
   @starttls                       the TLS handshake, behind the line with 220
@@ -18,6 +18,7 @@ Directives:
   @expect-close                   the server closes, and has sent nothing more
 """
 import codecs
+import os
 import re
 
 from lib.talker import SmtpTalker
@@ -60,7 +61,7 @@ class Script:
                 self.port = argument.strip()
             elif name == "config":
                 key, _, value = argument.partition("=")
-                self.settings[key.strip()] = value.strip().strip('"')
+                self.settings[key.strip()] = value.strip().strip('"').replace("{here}", os.path.dirname(self.path))
             else:
                 self.steps.append(Step(number, name, argument))
         elif line[:2] in ("C:", "S:"):

@@ -252,6 +252,8 @@ static const struct wrong_row wrong_rows[] = {
      "FILE:1: transport \"box\": \"nowhere\" is no server"},
     {"a retry of no seconds", "retry_schedule = {60, 0}",
      "FILE:1: retry_schedule: \"0\" is wrong; accepted: positive numbers"},
+    {"rules that may take longer than their process", "rules_timeout_ms = 20000",
+     "FILE:1: rules_timeout_ms: its lookup process would be ended first"},
     {"no retry at all", "retry_schedule = {}", "FILE:1: retry_schedule: is empty"},
     {"a postmaster who is no address", "postmaster = root", "FILE:1: postmaster: is no address"},
     {"LMTP to a route without host", "route \"example.com\" { lmtp = yes }",

@@ -1,0 +1,1 @@
+SELECT '535 5.7.8 ' || :account || ' is on holiday' WHERE :account = 'mike@example.test';

@@ -1,0 +1,1 @@
+SELECT '421 4.7.1 enough' WHERE :argument = 'enough';

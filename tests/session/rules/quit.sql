@@ -1,0 +1,1 @@
+SELECT '250 2.0.0 never sent';
