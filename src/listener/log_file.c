@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define NAMES_MAXIMUM 100
+
 void log_file_period(enum log_life life, time_t seconds, char period[LOG_PERIOD_SIZE]) {
     struct tm local;
     size_t length = 0;
@@ -57,7 +59,16 @@ void log_file_written_period(const struct config *config, int descriptor, time_t
     log_file_period(config->log_file_life, has_lines ? status.st_mtime : now, period);
 }
 
-bool log_file_rotate(const struct config *config, const char *written, time_t now) {
+/* PATH.PERIOD, or PATH.PERIOD.1 and so on: a clock that was set back ends a period twice. */
+static bool free_name(const char *path, const char *period, char *name, size_t size) {
+    int length = snprintf(name, size, "%s.%s", path, period);
+    for (int i = 1; i < NAMES_MAXIMUM && length >= 0 && (size_t)length < size && access(name, F_OK) == 0; i++) {
+        length = snprintf(name, size, "%s.%s.%d", path, period, i);
+    }
+    return length >= 0 && (size_t)length < size && access(name, F_OK) != 0;
+}
+
+bool log_file_rotate(const struct config *config, char written[LOG_PERIOD_SIZE], time_t now) {
     char current[LOG_PERIOD_SIZE], name[4096];
     if (config->log_file_life == LOG_LIFE_NONE || written[0] == '\0' || log_file_is_standard_error(config)) {
         return false;
@@ -66,13 +77,11 @@ bool log_file_rotate(const struct config *config, const char *written, time_t no
     if (strcmp(current, written) == 0) {
         return false;
     }
-    int length = snprintf(name, sizeof(name), "%s.%s", config->log_path_and_file, written);
-    if (length < 0 || (size_t)length >= sizeof(name) || access(name, F_OK) == 0) {
-        return false; /* renamed by somebody else already */
+    if (free_name(config->log_path_and_file, written, name, sizeof(name)) &&
+        rename(config->log_path_and_file, name) == 0) {
+        return true;
     }
-    if (rename(config->log_path_and_file, name) != 0) {
-        log_warn("the log cannot be renamed to %s: %s", name, strerror(errno));
-        return false;
-    }
-    return true;
+    log_warn("the log cannot be renamed and goes on: %s: %s", name, strerror(errno));
+    memcpy(written, current, LOG_PERIOD_SIZE); /* once a period is enough to say so */
+    return false;
 }

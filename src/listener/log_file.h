@@ -17,7 +17,8 @@ bool log_file_is_standard_error(const struct config *config);
 int log_file_open(const struct config *config, struct buffer *error);
 /* The period that an opened log's last line was written in (now's when it is empty): rotation compares with it. */
 void log_file_written_period(const struct config *config, int descriptor, time_t now, char period[LOG_PERIOD_SIZE]);
-/* Renames the file to PATH.PERIOD when now lies in another period than `written`. True when it was renamed: the caller
- * opens a new one. */
-bool log_file_rotate(const struct config *config, const char *written, time_t now);
+/* Renames the file to PATH.PERIOD (PATH.PERIOD.1 and so on where that exists) when now lies in another period than
+ * `written`. True when it was renamed: the caller opens a new one. When it cannot be, that is logged and `written` set
+ * to now's period. */
+bool log_file_rotate(const struct config *config, char written[LOG_PERIOD_SIZE], time_t now);
 #endif

@@ -129,6 +129,30 @@ static bool read_configuration(const char *name, struct renewal *renewal, struct
     return renewal->config != NULL;
 }
 
+/* What the ledger, the lock and the operator's sockets stand on stays as it was at the start. Taken over in part, it has
+ * lookups read one database while the ledger writes another. */
+static bool keeps_places(const struct config *former, const struct config *next, struct buffer *error) {
+    const struct {
+        const char *key, *former, *next;
+    } places[] = {
+        {"database", former->database, next->database},
+        {"queue", former->queue, next->queue},
+        {"lock_file_path", former->lock_file_path, next->lock_file_path},
+        {"pid_path", former->pid_path, next->pid_path},
+        {"control_directory", former->control_directory, next->control_directory},
+        {"user_name", former->user_name, next->user_name},
+        {"group_name", former->group_name, next->group_name},
+    };
+    size_t before = error->length;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        if (strcmp(places[i].former, places[i].next) != 0) {
+            buffer_format(error, "%s: \"%s\" in place of \"%s\" needs a new start\n", places[i].key, places[i].next,
+                          places[i].former);
+        }
+    }
+    return error->length == before;
+}
+
 static void log_lines(const char *before, struct buffer *error) {
     struct text rest = buffer_text(error), line;
     while (text_split(&rest, '\n', &line)) {
@@ -189,6 +213,7 @@ void supervisor_reload(struct supervisor *supervisor) {
     buffer_init(&renewal.content, CONFIGURATION_MAXIMUM);
     buffer_init(&error, ERROR_MAXIMUM);
     bool good = read_configuration(supervisor->config->file, &renewal, &error) &&
+                keeps_places(supervisor->config, renewal.config, &error) &&
                 startup_users(renewal.config, &renewal.users, &error) == EXIT_STATUS_OK &&
                 supervisor_read_certificates(renewal.config, &renewal.tls, &error) == EXIT_STATUS_OK &&
                 supervisor_check_passwords(renewal.config, &error) == EXIT_STATUS_OK &&

@@ -179,6 +179,24 @@ def test_sighup_with_a_wrong_certificate_keeps_the_old_one(make_instance):
 # Log files.
 
 
+def test_sighup_does_not_move_the_spool_under_a_running_server(make_instance, marker):
+    server = make_instance()
+    kept = dict(server.settings)
+    server.settings.update(database=server.path("state", "other.db"), queue=server.path("other"))
+    server.write_configuration()
+    server.daemon.process.send_signal(signal.SIGHUP)
+    server.wait_log('the configuration in force stays: database: "[^"]*other.db" in place of "[^"]*" needs a new start')
+    server.wait_log("the configuration in force stays: queue: ")
+    with server.talk(source=fresh_source()) as client:
+        client.ehlo()
+        assert client.mail("a@example.net", "coco@example.test", message(marker)).code == 250
+    server.settings.clear()
+    server.settings.update(kept)
+    server.write_configuration()
+    server.reload()
+    server.wait_mail("coco@example.test", marker)
+
+
 def test_log_files_begin_anew_by_signal_and_by_the_day(make_instance, source):
     server = make_instance(start=False)
     log = server.path("server.log")
@@ -204,6 +222,10 @@ def test_log_files_begin_anew_by_signal_and_by_the_day(make_instance, source):
     assert f"connection from {source}" in read(log + ".2020-02-29")
     server.halt()
     assert source not in read(log) and "ended" in read(log)
+    os.utime(log, (past, past))  # the same day again, as after a clock that was set back
+    server.launch()
+    wait_for(lambda: os.path.exists(log + ".2020-02-29.1"), "the log of that day's second time")
+    assert "ended" in read(log + ".2020-02-29.1") and f"connection from {source}" in read(log + ".2020-02-29")
 
 
 # Mail ids and tables.
