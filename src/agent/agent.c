@@ -93,7 +93,7 @@ static bool serve_job(const struct process_start *start, struct transport_contex
     }
     delivery.content.job = start->job;
     log_set_tag(delivery.mail_id);
-    if (context->filtered && delivery.destination[0] == '\0') {
+    if (context->filtered) {
         (void)filter_apply(context->config, &delivery.content);
     }
     bool reusable = context->transport->deliver(context, &delivery);
@@ -135,7 +135,7 @@ static void read_passwords(struct transport_context *context) {
     buffer_free(&error);
 }
 
-/* What the runner calls "smtp" is remote mail; every other transport may be local delivery. */
+/* What the runner calls "smtp" is remote mail; what any other transport delivers ends on this side. */
 static bool is_filtered(const struct config *config, const char *name) {
     return config->local_filter[0] != '\0' && strcmp(name, "smtp") != 0;
 }

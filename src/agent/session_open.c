@@ -40,12 +40,12 @@ void session_adopt_route(struct session *session, const struct route *route, con
     const struct config *config = context->config;
     const struct config_route *block = route->configured;
     struct client_settings *settings = &session->settings;
-    bool remote = delivery->destination[0] != '\0';
+    bool remote = context->transport != &transport_lmtp; /* that leads to a server of our own */
     bool login = block != NULL && block->host[0] != '\0' && block->user[0] != '\0';
     session->tls_policy = block != NULL ? (enum route_tls)block->tls : ROUTE_TLS_OPPORTUNISTIC;
     bool tls = context->tls != NULL && (config->outbound_tls || session->tls_policy != ROUTE_TLS_OPPORTUNISTIC);
     /* Where an operator names the server, what the domain's own have shown says nothing. */
-    session->remembers = tls && remote && route->found_in_dns && config->outbound_tls_memory > 0;
+    session->remembers = tls && route->found_in_dns && config->outbound_tls_memory > 0;
     session->tls_memory = session->remembers ? delivery->tls_memory : TLS_MEMORY_NONE;
     session->sources = !remote                                              ? NULL
                        : block != NULL && block->source_addresses.count > 0 ? &block->source_addresses

@@ -56,7 +56,7 @@ sys.exit(int(rest) if do == "exit" else 0)
 class Place:
     """An instance whose local mail goes to the program."""
 
-    def __init__(self, keys="timeout = 20", target="%a %u %e %d --", **options):
+    def __init__(self, keys="timeout = 20", target="%a %u %e %d --", usual="program", **options):
         self.server = server = Instance(**options)
         self.folder = server.path("notes")
         os.makedirs(self.folder)
@@ -66,7 +66,7 @@ class Place:
             stream.write(PROGRAM)
         os.chmod(server.path("program"), 0o755)
         user = 'user = "games"' if server.root else ""
-        server.settings["local_transport"] = "program"
+        server.settings["local_transport"] = usual
         server.extra += f'\ntransport "program" {{\n kind = pipe\n target = "{server.path("program")} {self.folder} {target}"\n {user}\n {keys}\n}}'
 
     def __enter__(self):
@@ -160,6 +160,19 @@ def test_the_null_sender_is_an_empty_return_path(place, marker):
         mail_id = id_of(client.mail("", "coco@example.test", message(marker)))
     note = place.note(mail_id, "coco@example.test")
     assert note["message"].startswith("Return-Path: <>\n") and note["environment"]["SENDER"] == ""
+
+
+def test_an_alias_leads_to_a_program_and_the_address_stays_the_recipient(marker):
+    with Place(usual="maildir") as place:
+        place.server.edit("insert into aliases (address, target, created_at) values ('support@example.test', '|program', datetime('now'))")
+        mail_id = place.receive(["support@example.test", "mike@example.test"], marker)
+        note = place.note(mail_id, "support@example.test")
+        assert note["message"].split("\n")[1] == "Delivered-To: support@example.test" and "X-Original-To" not in note["message"]
+        assert note["arguments"][0] == note["environment"]["ORIGINAL_RECIPIENT"] == "support@example.test"
+        assert b"\nDelivered-To: mike@example.test\n" in place.server.wait_mail("mike@example.test", marker)
+        place.server.wait_parcels(mail_id, "delivered")
+        routes = place.server.sql("select route from attempts join parcels on parcels.id = parcel_id where mail_id = ? order by to_url", mail_id)
+        assert [row[0] for row in routes] == ["maildir", "pipe program"]
 
 
 # What its end means.
