@@ -1,8 +1,10 @@
 """Delivery status notifications (RFC 3461, 3464): who is told what, and that other people's programs understand it."""
+import contextlib
 import email
 import email.policy
 import os
 import re
+import sqlite3
 import tempfile
 
 import pytest
@@ -303,6 +305,33 @@ def test_a_notice_is_made_once_whatever_dies(marker):
         wait_for(lambda: home.messages, "the notice", explain=world.server.log_tail)
         world.parcels(row["mail_id"], "delivered")
         assert len(home.messages) == 1 and len(world.server.sql("select * from parcels where to_url = ?", sender)) == 1
+
+
+def test_a_delay_is_told_once_though_the_database_forgot_it(marker):
+    """As after a power cut: the journal has the notice, the database's last transactions are lost. The attempt is made again,
+    and its notice has the same id."""
+    with World() as world:
+        domain = world.domain([10, world.exchanger(on={"RCPT": "451 4.2.1 later"})])
+        mail_id = send(world, {f"friend@{domain}": ""}, message(marker))
+        world.parcels(mail_id, "deferred")
+        world.server.halt()
+        with contextlib.closing(sqlite3.connect(world.server.database)) as now, contextlib.closing(sqlite3.connect(world.server.path("before"))) as copy:
+            now.backup(copy)
+        for again in range(2):
+            world.server.launch()
+            age(world, mail_id, 5)
+            world.retry(mail_id)
+            assert world.parcels(mail_id, "deferred")[f"friend@{domain}"]["delayed_at"]
+            wait_notices(world, mail_id)
+            world.parcels(world.server.sql("select mail_id from mails where role = 'notice'")[0]["mail_id"], "delivered")
+            world.server.kill_all()
+            if not again:
+                with open(world.server.path("before"), "rb") as before, open(world.server.database, "wb") as now:
+                    now.write(before.read())
+                for name in ("-wal", "-shm"):
+                    if os.path.exists(world.server.database + name):
+                        os.remove(world.server.database + name)
+        assert told(world, mail_id) == ["delayed", "delayed"] and len(notices(world, mail_id)) == 1
 
 
 # ---- names ----

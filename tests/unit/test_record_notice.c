@@ -202,6 +202,21 @@ static void nobody_is_told_what_he_did_not_ask_or_cannot_be(void **state) {
     }
 }
 
+static void a_notice_goes_where_the_receiver_found_its_sender(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage, 1);
+    envelope_set(&stage.job.envelope.sender_targets, TEXT("remote:elsewhere@far.test"));
+    envelope_set(&stage.job.envelope.account, TEXT("ME@example.test"));
+    record_notices(&stage.runner, &stage.job, stage.outcomes);
+    assert_string_equal(made(&stage, NULL), "failed*1>elsewhere@far.test");
+    buffer_clear(&stage.job.notices);
+    envelope_set(&stage.job.envelope.sender_targets, TEXT_NONE);
+    record_notices(&stage.runner, &stage.job, stage.outcomes);
+    assert_string_equal(made(&stage, NULL), "failed*1>ME@example.test"); /* as his mailbox is named */
+    end_stage(&stage);
+}
+
 static void a_mail_that_cannot_be_read_still_tells_of_its_failure(void **state) {
     struct stage stage;
     (void)state;
@@ -270,6 +285,7 @@ int main(void) {
         cmocka_unit_test(outcomes_of_one_kind_share_a_notice),
         cmocka_unit_test(repeating_a_step_makes_the_same_ids_and_kinds_have_different_ones),
         cmocka_unit_test(nobody_is_told_what_he_did_not_ask_or_cannot_be),
+        cmocka_unit_test(a_notice_goes_where_the_receiver_found_its_sender),
         cmocka_unit_test(a_mail_that_cannot_be_read_still_tells_of_its_failure),
         cmocka_unit_test(the_whole_message_comes_back_when_it_is_asked_and_small),
         cmocka_unit_test(whatever_is_to_be_told_fits),
