@@ -129,8 +129,8 @@ static bool read_configuration(const char *name, struct renewal *renewal, struct
     return renewal->config != NULL;
 }
 
-/* What the ledger, the lock and the operator's sockets stand on stays as it was at the start. Taken over in part, it has
- * lookups read one database while the ledger writes another. */
+/* What the ledger, the lock and the operator's sockets stand on stays as it was at the start. Taken over in part, it
+ * has lookups read one database while the ledger writes another. */
 static bool keeps_places(const struct config *former, const struct config *next, struct buffer *error) {
     const struct {
         const char *key, *former, *next;
