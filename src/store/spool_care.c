@@ -3,6 +3,7 @@
  * out of a segment that only they keep from being reused; and `queue rebuild`. Failures are logged and tried again. */
 #include "base/file.h"
 #include "base/log.h"
+#include "store/settings.h"
 #include "store/spool_private.h"
 #include <errno.h>
 #include <stdio.h>
@@ -93,11 +94,15 @@ static bool move_aside(const char *path, const char *suffix, struct buffer *repo
 }
 
 static bool rebuild_rows(const struct spool_options *options, struct buffer *report) {
-    char path[PATH_MAX];
+    char path[PATH_MAX], former[PATH_MAX];
     struct spool spool = {.options = *options};
     spool.last = &spool.first;
     spool.database = database_open(options->database, DATABASE_MAIN, DATABASE_WRITE, report);
     (void)snprintf(path, sizeof path, "%s/journal", options->queue);
+    (void)snprintf(former, sizeof former, "%s.before-rebuild", options->database);
+    if (spool.database != NULL) {
+        settings_keep(spool.database, former, report);
+    }
     bool good = spool.database != NULL && mail_files_open(&spool.files, options->queue, report) &&
                 (spool.journal = journal_open(path, &options->limits, report)) != NULL &&
                 spool_recover_rows(&spool, true, report);

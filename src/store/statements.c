@@ -191,6 +191,18 @@ static const char *const statements[STATEMENTS] = {
                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (address) DO UPDATE SET subject = ?2,"
                                " message = ?3, starts_at = ?4, ends_at = ?5, days = ?6, updated_at = ?7",
     [STATEMENT_VACATION_REMOVE] = "DELETE FROM vacations WHERE address = ?1",
+    [STATEMENT_KEEP_DOMAINS] = "SELECT domain FROM domains WHERE configured = 0",
+    [STATEMENT_PUT_DOMAIN] = "INSERT OR IGNORE INTO domains (domain) VALUES (?1)",
+    [STATEMENT_KEEP_ALIASES] = "SELECT address, target, owner, created_at FROM aliases ORDER BY id",
+    [STATEMENT_PUT_ALIAS] = "INSERT OR IGNORE INTO aliases (address, target, owner, created_at)"
+                            " VALUES (?1, ?2, ?3, ?4)",
+    [STATEMENT_KEEP_VACATIONS] =
+        "SELECT address, subject, message, starts_at, ends_at, days, updated_at FROM vacations",
+    [STATEMENT_PUT_VACATION] = "INSERT OR IGNORE INTO vacations (address, subject, message, starts_at, ends_at, days,"
+                               " updated_at) VALUES (?1, ?2, ?3, nullif(?4, ''), nullif(?5, ''), ?6, ?7)",
+    [STATEMENT_KEEP_HOLD_RULES] = "SELECT kind, pattern, reason, created_at FROM hold_rules ORDER BY id",
+    [STATEMENT_PUT_HOLD_RULE] = "INSERT OR IGNORE INTO hold_rules (kind, pattern, reason, created_at)"
+                                " VALUES (?1, ?2, ?3, ?4)",
     [STATEMENT_REPORT_MAIL] = "SELECT * FROM mails WHERE mail_id = ?1",
     [STATEMENT_REPORT_MAIL_PARCELS] = "SELECT id, to_url, target, delivery, state, attempts, delivery_at, retry_at,"
                                       " expires_at, delivery_msg, recipient, domain, from_url, bounce, delayed_at,"

@@ -273,3 +273,18 @@ def test_a_notice_to_a_sender_of_ours_goes_where_his_name_leads(world, marker):
     assert b"Undelivered" in world.server.wait_mail("coco@example.test", marker + "-tag")
     world.server.command("-f", "root@example.test", f"x@{domain}", input=message(marker + "-root").decode().replace("\r\n", "\n"), name="sendmail")
     assert b"Undelivered" in world.server.wait_mail("coco@example.test", marker + "-root")
+
+
+def test_what_the_operator_has_set_outlives_a_rebuilt_database(make_instance):
+    server = make_instance()
+    server.command("alias", "add", "kept@example.test", "coco@example.test", "owner=mike@example.test")
+    server.command("vacation", "set", "coco@example.test", "Away", "Later.", "until=2100-01-01")
+    server.command("hold-rule", "add", "domain", "far.test", "because")
+    server.edit("insert into domains (domain) values ('by-hand.test')")
+    tables = {"aliases": "address, target, owner, created_at", "vacations": "*", "hold_rules": "kind, pattern, reason, created_at", "domains": "*"}
+    before = {table: [tuple(row) for row in server.sql(f"select {columns} from {table}")] for table, columns in tables.items()}
+    server.halt()
+    assert "1 aliases kept" in server.command("queue", "rebuild")
+    server.launch()
+    assert {table: [tuple(row) for row in server.sql(f"select {columns} from {table}")] for table, columns in tables.items()} == before
+    assert rcpt(server, "kept@example.test")[0].code == 250
