@@ -69,6 +69,8 @@ static const struct subcommand subcommands[] = {
     {"rules", "facts", "[VERB]", 0, 1, control_rules_facts, "the facts that a rule may name, of one verb or of all"},
     {"rules", "test", "VERB [NAME=VALUE...]", 1, 100, control_rules_test,
      "what the rules of a verb would say to a client of whom these facts hold"},
+    {"rules", "replay", "[DAYS]", 0, 1, control_rules_replay,
+     "which answers of the last days (7) would be others with the rules as they are in the files now"},
     {"dns", "query", "a|aaaa|mx|txt|ptr|dnsbl NAME [ZONE]", 2, 3, control_dns_query,
      "what the configured name servers say"},
 };

@@ -28,5 +28,5 @@ control_command control_vacation_set, control_vacation_off, control_vacation_lis
 control_command control_check, control_why, control_stats, control_top, control_send;
 control_command control_dkim_make, control_dkim_show;
 control_command control_dns_query;
-control_command control_rules_list, control_rules_facts, control_rules_test;
+control_command control_rules_list, control_rules_facts, control_rules_test, control_rules_replay;
 #endif

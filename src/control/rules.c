@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * `parcelpost rules`: the operator's rules as they are in the files now, which facts they may name, and what they would
  * say to a client. Reading only, under the caller's privileges; the server is not asked. */
+#include "control/rules.h"
 #include "base/network.h"
-#include "control/control.h"
 #include "control/table.h"
-#include "store/sql_rules.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -12,8 +11,7 @@
 
 /* ---- the engine ---- */
 
-/* The files, checked; NULL after saying what is wrong. */
-static struct sql_engine *open_engine(struct control *control, struct sql_rules *rules, int *status) {
+struct sql_engine *rules_open(struct control *control, struct sql_rules *rules, int *status) {
     const struct config *config = control->config;
     struct sql_engine *engine = NULL;
     struct buffer error;
@@ -59,7 +57,7 @@ int control_rules_list(struct control *control, int count, char **arguments) {
     int status = EXIT_STATUS_OK;
     (void)count;
     (void)arguments;
-    struct sql_engine *engine = open_engine(control, &rules, &status);
+    struct sql_engine *engine = rules_open(control, &rules, &status);
     if (engine != NULL) {
         struct table *table = table_new(titles);
         sql_engine_list(engine, list_rule, table);
@@ -123,21 +121,10 @@ static struct text domain_of(struct text address) {
     return at > 0 ? text_from(address, at) : TEXT_NONE;
 }
 
-/* What follows from what was given, and what a session would have in place of what was not. */
-static void complete_facts(struct control *control, struct given *given) {
-    struct text *values = given->question.values;
-    struct network_address address;
-    unsigned prefix = (unsigned)control->config->contact_prefix_v6;
-    const unsigned counts =
-        1u << SQL_FACT_HITS | 1u << SQL_FACT_LOCKS | 1u << SQL_FACT_VIOLATIONS | 1u << SQL_FACT_ACCEPTED_AT;
-    const struct {
+void rules_derive(const struct control *control, struct text values[SQL_FACTS]) {
+    static const struct {
         enum sql_fact fact, source;
     } domains[] = {{SQL_FACT_FROM_DOMAIN, SQL_FACT_FROM}, {SQL_FACT_RCPT_DOMAIN, SQL_FACT_RCPT}};
-    if (values[SQL_FACT_CONTACT].data == NULL && values[SQL_FACT_REMOTE_IP].data != NULL &&
-        network_parse_ip(values[SQL_FACT_REMOTE_IP], 0, &address)) {
-        network_contact(&address, prefix, given->contact);
-        values[SQL_FACT_CONTACT] = text_of(given->contact);
-    }
     if (values[SQL_FACT_SERVER_NAME].data == NULL) {
         values[SQL_FACT_SERVER_NAME] = text_of(control->config->server_name);
     }
@@ -146,6 +133,21 @@ static void complete_facts(struct control *control, struct given *given) {
             values[domains[i].fact] = domain_of(values[domains[i].source]);
         }
     }
+}
+
+/* What follows from what was given, and what a session would have in place of what was not. */
+static void complete_facts(struct control *control, struct given *given) {
+    struct text *values = given->question.values;
+    struct network_address address;
+    unsigned prefix = (unsigned)control->config->contact_prefix_v6;
+    const unsigned counts =
+        1u << SQL_FACT_HITS | 1u << SQL_FACT_LOCKS | 1u << SQL_FACT_VIOLATIONS | 1u << SQL_FACT_ACCEPTED_AT;
+    if (values[SQL_FACT_CONTACT].data == NULL && values[SQL_FACT_REMOTE_IP].data != NULL &&
+        network_parse_ip(values[SQL_FACT_REMOTE_IP], 0, &address)) {
+        network_contact(&address, prefix, given->contact);
+        values[SQL_FACT_CONTACT] = text_of(given->contact);
+    }
+    rules_derive(control, values);
     for (size_t i = 0; i < SQL_FACTS; i++) {
         if (values[i].data == NULL && (counts & 1u << i) == 0) {
             values[i] = sql_facts[i].number ? TEXT("0") : TEXT_NONE;
@@ -207,7 +209,7 @@ int control_rules_test(struct control *control, int count, char **arguments) {
     }
     given.question.milliseconds = control->config->rules_timeout_ms;
     complete_facts(control, &given);
-    struct sql_engine *engine = open_engine(control, &rules, &status);
+    struct sql_engine *engine = rules_open(control, &rules, &status);
     buffer_init(&error, 4096);
     if (engine != NULL) {
         enum sql_outcome outcome = sql_engine_ask(engine, &given.question, &reply, rule, &error);

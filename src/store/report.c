@@ -55,6 +55,7 @@ bool report_run(struct database *database, enum report_kind kind, const char *ke
         [REPORT_HOUR] = STATEMENT_REPORT_HOUR,
         [REPORT_MINUTE] = STATEMENT_REPORT_MINUTE,
         [REPORT_WAITING_NOW] = STATEMENT_REPORT_WAITING_NOW,
+        [REPORT_REPLAY] = STATEMENT_REPORT_REPLAY,
     };
     struct sqlite3_stmt *statement = key != NULL ? statement_query(database, names[kind], BINDS(bind_string(key)))
                                                  : statement_query(database, names[kind], BINDS_NONE);

@@ -32,6 +32,7 @@ enum report_kind {
     REPORT_HOUR,            /* what was accepted, delivered, deferred, refused, who is locked out */
     REPORT_MINUTE,          /* the same of the last minute */
     REPORT_WAITING_NOW,     /* how many wait, by indexes alone */
+    REPORT_REPLAY,          /* recipients since then, columns named as facts; key: UTC text */
     REPORT_KINDS
 };
 enum report_value { REPORT_TEXT, REPORT_NUMBER, REPORT_NULL };

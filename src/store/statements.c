@@ -274,6 +274,19 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_REPORT_ALIAS] = "SELECT address, target, owner, created_at FROM aliases WHERE address = ?1 ORDER BY id",
     [STATEMENT_REPORT_VACATIONS] = "SELECT address, starts_at, ends_at, days, subject, updated_at FROM vacations"
                                    " ORDER BY address",
+    [STATEMENT_REPORT_REPLAY] =
+        "SELECT DISTINCT p.created_at, p.mail_id, p.from_url AS \"from\", p.to_url AS rcpt, c.remote_ip AS contact,"
+        " coalesce(m.remote_ip, c.remote_ip) AS remote_ip, m.remote_name, m.ehlo, m.role, m.local_port AS port, m.size,"
+        " substr(m.tls, 1, instr(m.tls || ' ', ' ') - 1) AS tls, substr(m.tls, instr(m.tls || ' ', ' ') + 1) AS "
+        "tls_cipher,"
+        " m.account, m.account <> '' AS authenticated, m.message_id, m.verdicts AS dkim,"
+        " (SELECT count(DISTINCT q.to_url) FROM parcels q WHERE q.mail_id = p.mail_id AND q.recipient >= 0)"
+        " AS rcpt_count, CASE WHEN p.recipient < 0 THEN p.delivery_msg END AS refusal,"
+        " (SELECT v.rule FROM violations v WHERE v.contact_id = p.contact_id AND v.mail_id = p.mail_id"
+        " AND v.reply = p.delivery_msg LIMIT 1) AS refused_by"
+        " FROM parcels p LEFT JOIN mails m USING (mail_id) LEFT JOIN contacts c ON c.id = p.contact_id"
+        " WHERE p.created_at >= ?1 AND (m.role IS NULL OR m.role IN ('mx', 'internal', 'submission', 'sendmail'))"
+        " ORDER BY p.created_at, p.mail_id, p.id",
     [STATEMENT_SCHEMA] = "SELECT sql FROM sqlite_schema WHERE type IN ('table', 'view') AND sql IS NOT NULL"
                          " ORDER BY rowid",
 };

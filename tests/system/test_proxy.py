@@ -11,7 +11,7 @@ from lib.haproxy import Haproxy
 from lib.instance import Instance
 from lib.messages import message
 from lib.place import program
-from lib.talker import SmtpTalker, fresh_source
+from lib.talker import Closed, SmtpTalker, fresh_source
 from lib.waiting import wait_for
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -133,11 +133,15 @@ def test_a_header_that_does_not_come_in_time_closes(make):
 
 
 def test_a_connection_from_elsewhere_is_closed_and_logged(proxied):
-    before, source = len(proxied.log_text()), fresh_source()
-    with Proxied(proxied, b"", source=source, greeting=False) as client:
+    before, source, ip = len(proxied.log_text()), fresh_source(), unique_ip()
+    with SmtpTalker(proxied.proxy_port, source=source, greeting=False) as client:
+        try:
+            client.send(v1(ip))
+        except Closed:
+            pass  # already
         client.expect_close()
     proxied.wait_log(rf"connection from {re.escape(source)} to the proxies' port \S+ closed: it is not in proxy_networks", before)
-    assert proxied.contact(source) is None
+    assert proxied.contact(source) is None and proxied.contact(ip) is None
 
 
 def test_talk_right_behind_the_header_is_talk_before_the_greeting(proxied):

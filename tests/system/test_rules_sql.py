@@ -306,6 +306,30 @@ def test_rules_test_prints_the_reply_or_that_none_objects(ruled):
     assert "250 2.0.0 partner\nsql:mail_from:1" in ruled.command("rules", "test", "mail_from", "from=partner@bad.example.net")
 
 
+def test_rules_replay_shows_whose_answer_would_differ(make_instance, source, marker):
+    server = start_with(make_instance, {"rcpt_to": "SELECT '550 5.7.1 not to mike' WHERE :rcpt = 'mike@example.test'"})
+    with server.talk(source=source) as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<a@example.net>")
+        client.expect(550, "RCPT TO:<mike@example.test>")
+        client.expect(550, "RCPT TO:<nobody@example.test>")  # by the server itself: no rule can change that
+        client.expect(250, "RCPT TO:<coco@example.test>")
+        mail_id = client.data(message(marker)).text.rpartition("=")[2]
+        client.expect(250, "MAIL FROM:<b@example.net>")
+        client.expect(250, "RCPT TO:<coco@example.test>")
+        assert client.data(message(marker)) == 250
+    server.wait_rows("select 1 from mails where from_url = 'b@example.net'")
+    assert "0 answers about" in server.command("rules", "replay")
+    write_rules(server, {"rcpt_to": "SELECT NULL WHERE :rcpt = ''",
+                         "mail_from": "SELECT '451 4.7.1 ' || :ehlo || ' ' || :remote_ip WHERE :from = 'b@example.net' AND :role = 'mx'",
+                         "message": "SELECT '550 5.7.1 ' || ifnull(:subject, 'a subject is not recorded') WHERE :size > 10 AND :from LIKE 'a@%'"})
+    output = server.command("rules", "replay", "1")
+    assert re.search(rf"{mail_id} +a@example.net +mike@example.test +550 5.7.1 not to mike +accepted +sql:rcpt_to:1$", output, re.M), output
+    assert re.search(rf"{mail_id} +a@example.net +coco@example.test +accepted +550 5.7.1 a subject is not recorded +sql:message:1$", output, re.M)
+    assert re.search(rf"b@example.net +coco@example.test +accepted +451 4.7.1 client.example.net {source} +sql:mail_from:1$", output, re.M), output
+    assert "3 answers about 4 recipients since" in output and "nobody@" not in output
+
+
 def test_the_examples_are_rules(make_instance):
     examples = {os.path.basename(path)[:-len(".sql.example")]: open(path, encoding="utf-8").read()
                 for path in glob.glob(os.path.join(ROOT, "etc", "rules", "*.sql.example"))}
