@@ -129,6 +129,9 @@ install: all
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(CONFIGURATION)/rules
 	install -m 755 $(BUILD)/bin/parcelpostd $(BUILD)/bin/parcelpost-queue $(BUILD)/bin/sendmail $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(BUILD)/bin/parcelpost $(DESTDIR)$(PREFIX)/bin
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/lib/sendmail
 	install -m 644 etc/sysusers.d/parcelpost.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d
 	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' etc/systemd/parcelpost.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/parcelpost.service
 	test -e $(CONFIGURATION)/parcelpost.conf || tools/installed-conf etc/parcelpost.conf > $(CONFIGURATION)/parcelpost.conf

@@ -34,18 +34,20 @@ static const char help[] =
     "  -V ID      an identifier that notices repeat\n"
     "  -v         show the conversation with the server\n"
     "  -bp        show what waits (as: parcelpost queue list)\n"
-    "  -q         try to deliver what waits (as: parcelpost-queue)\n"
+    "  -q         try to deliver what waits (as: parcelpost-queue); -qIID: only that message\n"
     "  -bs        speak SMTP on standard input and output\n"
     "  -C FILE    the configuration (default: ./etc/parcelpost.conf, else /etc/parcelpost/parcelpost.conf)\n"
     "\n"
-    "Other options of other sendmail programs (-o…, -B, …) are accepted and ignored.\n"
+    "Other options of other sendmail programs (-o…, -B, …) are accepted and ignored. As mailq it is sendmail -bp,\n"
+    "as newaliases sendmail -bi, which does nothing.\n"
     "Exit status: 0 taken; 64 wrong usage; 65 wrong message or address; 67 no such user; 69 refused; 75 the server "
     "does\n"
     "not run, or says to try again; 77 not permitted; 78 wrong configuration.\n";
 
 struct command_line {
     const char *file, *sender, *full_name;
-    char mode; /* of -b: 'm' (deliver), 'p', 's', 'i'; 'q' for -q */
+    char mode;              /* of -b: 'm' (deliver), 'p', 's', 'i'; 'q' for -q */
+    const char *queue_mail; /* -qIID: only this mail; NULL */
     bool recipients_from_message, dots_are_data, verbose;
     const char *notify, *ret; /* RFC 3461, as SMTP writes them; NULL for none */
     char envid[3 * DSN_ENVID_MAXIMUM + 1];
@@ -79,13 +81,25 @@ static int take_notice_option(int option, struct command_line *line) {
     }
 }
 
+static int take_mode(struct command_line *line) {
+    line->mode = optarg[0];
+    if (strchr("mpsi", optarg[0]) != NULL && optarg[0] != '\0' && optarg[1] == '\0') {
+        return -1;
+    }
+    return fail(EX_USAGE, optarg[0] == 'd' || optarg[0] == 'D' ? "the server is another program: start parcelpostd"
+                                                               : "-b takes m, p, s or i");
+}
+
 static int take_option(int option, struct command_line *line) {
     switch (option) {
     case 'b':
-        line->mode = optarg[0];
-        return strchr("mpsi", optarg[0]) != NULL && optarg[0] != '\0' && optarg[1] == '\0' ? -1 : EX_USAGE;
+        return take_mode(line);
+    case 'I': /* as -bi */
+        line->mode = 'i';
+        return -1;
     case 'q':
         line->mode = 'q';
+        line->queue_mail = optarg != NULL && optarg[0] == 'I' ? optarg + 1 : NULL;
         return -1;
     case 'C':
     case 'c':
@@ -100,6 +114,10 @@ static int take_option(int option, struct command_line *line) {
         return -1;
     case 'o': /* -oi; other -o options say how, not what */
         line->dots_are_data = line->dots_are_data || strcmp(optarg, "i") == 0;
+        return -1;
+    case 'O': /* the long names of the same */
+        line->dots_are_data = line->dots_are_data || text_equal_nocase(text_of(optarg), TEXT("IgnoreDots=true")) ||
+                              text_equal_nocase(text_of(optarg), TEXT("IgnoreDots"));
         return -1;
     case 'i':
         line->dots_are_data = true;
@@ -121,7 +139,7 @@ static int take_option(int option, struct command_line *line) {
         fputs("Try: sendmail --help\n", stderr);
         return EX_USAGE;
     default:
-        return -1; /* B, h, L, O, p, X, e, m, n, G, U: nothing that matters here */
+        return -1; /* A, B, d, h, L, p, X, e, m, n, G, U …: nothing that matters here */
     }
 }
 
@@ -140,16 +158,24 @@ static int show_queue(const struct command_line *line) {
 static int run_queue(const struct command_line *line) {
     char path[PATH_MAX + 32];
     ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
-    const char *const option = line->file != NULL ? "-c" : NULL;
+    char program[] = "parcelpost-queue", option[] = "-c", *words[5] = {program};
+    size_t count = 1;
+    if (line->file != NULL) {
+        words[count++] = option;
+        words[count++] = (char *)line->file;
+    }
+    if (line->queue_mail != NULL) {
+        words[count++] = (char *)line->queue_mail;
+    }
     if (length > 0) {
         path[length] = '\0';
         char *slash = strrchr(path, '/');
         if (slash != NULL) {
             snprintf(slash + 1, sizeof(path) - (size_t)(slash + 1 - path), "parcelpost-queue");
-            execl(path, "parcelpost-queue", option, line->file, (char *)NULL);
+            execv(path, words);
         }
     }
-    execlp("parcelpost-queue", "parcelpost-queue", option, line->file, (char *)NULL);
+    execvp(words[0], words);
     fprintf(stderr, "sendmail: parcelpost-queue cannot be run: %s\n", strerror(errno));
     return EX_OSFILE;
 }
@@ -263,12 +289,18 @@ static int deliver(const struct config *config, const struct command_line *line,
     return status;
 }
 
+/* The names that links to this program have. */
+static char mode_of_name(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    return strcmp(name, "mailq") == 0 ? 'p' : strcmp(name, "newaliases") == 0 ? 'i' : 'm';
+}
+
 int sendmail_main(int argc, char **argv) {
     static const struct option long_options[] = {{"help", no_argument, NULL, 'H'}, {NULL, 0, NULL, 0}};
-    struct command_line line = {.mode = 'm'};
+    struct command_line line = {.mode = mode_of_name(argv[0])};
     int option;
-    while ((option = getopt_long(argc, argv, "AB:C:GF:L:M:N:O:R:UV:X:b:c:e:f:h:imno:p:q::r:stv", long_options, NULL)) !=
-           -1) {
+    while ((option = getopt_long(argc, argv, "A:B:C:D:GF:IL:M:N:O:R:T:UV:X:b:c:d::e:f:h:imno:p:q::r:stvx", long_options,
+                                 NULL)) != -1) {
         int status = take_option(option, &line);
         if (status >= 0) {
             return status;
