@@ -138,6 +138,8 @@ install: all
 	for f in etc/rules/*; do test ! -f "$$f" || install -m 644 "$$f" $(CONFIGURATION)/rules; done
 	for f in man/*.[1-9]; do test ! -f "$$f" || \
 	    install -D -m 644 "$$f" $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/}; done
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	for f in mailq newaliases; do ln -sf ../man8/sendmail.8 $(DESTDIR)$(PREFIX)/share/man/man1/$$f.1; done
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind

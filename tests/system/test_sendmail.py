@@ -73,7 +73,7 @@ def test_make_install_puts_programs_links_pages_and_an_example_that_is_right(tmp
     there = {os.path.relpath(os.path.join(where, name), tmp_path) for where, _, names in os.walk(tmp_path) for name in names}
     for path in ("opt/sbin/parcelpostd", "opt/sbin/parcelpost-queue", "opt/sbin/sendmail", "opt/bin/parcelpost", "opt/bin/mailq", "opt/bin/newaliases", "opt/lib/sendmail",
                  "opt/lib/sysusers.d/parcelpost.conf", "opt/lib/systemd/system/parcelpost.service", "etc/parcelpost/parcelpost.conf",
-                 *(f"opt/share/man/man{name[-1]}/{name}" for name in os.listdir(os.path.join(ROOT, "man")) if re.search(r"\.[1-9]$", name))):
+                 "opt/share/man/man1/mailq.1", "opt/share/man/man1/newaliases.1", *(f"opt/share/man/man{name[-1]}/{name}" for name in os.listdir(os.path.join(ROOT, "man")) if re.search(r"\.[1-9]$", name))):
         assert path in there, path
     for link in ("opt/bin/mailq", "opt/bin/newaliases", "opt/lib/sendmail"):
         assert os.path.samefile(tmp_path / link, tmp_path / "opt/sbin/sendmail"), link
