@@ -76,9 +76,36 @@ static void equals_come_in_random_order(void **state) {
     }
 }
 
+static void an_address_of_ours_is_one_of_this_machine_at_a_port_we_listen_to(void **state) {
+    static const struct {
+        const char *listen, *address;
+        unsigned port;
+        bool ours;
+    } rows[] = {
+        {"0.0.0.0:2525", "127.0.0.1", 2525, true},     {"0.0.0.0:2525", "127.9.8.7", 2525, true},
+        {"0.0.0.0:2525", "0.0.0.0", 2525, true},       {"0.0.0.0:2525", "127.0.0.1", 2526, false},
+        {"0.0.0.0:2525", "192.0.2.1", 2525, false},    {"[::]:2525", "::1", 2525, true},
+        {"127.0.0.1:2525", "127.0.0.1", 2525, true},   {"127.0.0.1:2525", "127.0.0.2", 2525, false},
+        {"192.0.2.1:2525", "192.0.2.1", 2525, true},   {"/run/sendmail", "127.0.0.1", 0, false},
+        {"[2001:db8::1]:25", "2001:db8::1", 25, true}, {"[2001:db8::1]:25", "2001:db8::2", 25, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct config_listen listen = {.parsed_count = 1};
+        struct config config = {.listens = &listen, .listen_count = 1};
+        struct network_address address;
+        bool port_only;
+        print_message("%s %s\n", rows[i].listen, rows[i].address);
+        assert_true(network_parse_endpoint(text_of(rows[i].listen), &listen.parsed[0], &port_only));
+        assert_true(network_parse_ip(text_of(rows[i].address), rows[i].port, &address));
+        assert_int_equal(route_is_own_address(&config, &address), rows[i].ours);
+    }
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(exchangers_are_ordered),
+        cmocka_unit_test(an_address_of_ours_is_one_of_this_machine_at_a_port_we_listen_to),
         cmocka_unit_test(equals_come_in_random_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
