@@ -9,7 +9,7 @@ CREATE TABLE contacts (
     locks INTEGER NOT NULL DEFAULT 0,
     violations INTEGER NOT NULL DEFAULT 0,
     expires_at TEXT,            -- end of the lockout, NULL when there is none
-    locked_at TEXT,             -- when it began
+    locked_at TEXT,             -- when it began; stays until unlock_command has run
     accepted_at TEXT,           -- last accepted message: the mercies for honest senders look here
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL

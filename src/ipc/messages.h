@@ -17,7 +17,7 @@ enum message_kind {
     HUB_LOCKED,        /* ledger → listener: this contact is locked out until … */
     HUB_UNLOCKED,      /* ledger → listener */
     HUB_LOCK_BEGAN,    /* ledger → listener: lock_command is due for this contact */
-    HUB_LOCK_ENDED,    /* ledger → listener: unlock_command is due */
+    HUB_LOCK_ENDED,    /* ledger → listener: unlock_command is due; and back: it has run */
     HUB_HITS,          /* listener → ledger: connections of locked-out contacts, in batches */
     HUB_RECEIVER_DIED, /* listener → ledger: by a signal */
     HUB_AGENT_WANTED,  /* runner → listener: fork an agent for this transport */

@@ -61,12 +61,22 @@ static bool tell(void *context, const struct locked_contact *item) {
     return send_item(context, item->over ? HUB_UNLOCKED : HUB_LOCKED, item);
 }
 
+static void unlocked(struct ledger *ledger, struct text contact) {
+    struct database *database = spool_database(ledger->spool);
+    if (!contacts_unlocked(database, contact)) {
+        log_error("contact %.*s: %s", TEXT_ARGS(contact), database_error(database));
+    }
+}
+
 /* The listener has it run: a firewall takes no orders from this user. One that got lost would be a ban for ever, so it
- * stays due until the channel takes it. */
+ * stays due until the channel takes it, and in the row (locked_at) until it has run. */
 static bool tell_command(void *context, const struct locked_contact *item) {
-    const struct ledger *ledger = context;
+    struct ledger *ledger = context;
     const struct config *config = ledger->config;
     const char *command = item->over ? config->unlock_command : config->lock_command;
+    if (item->over && command[0] == '\0') {
+        unlocked(ledger, text_of(item->contact));
+    }
     return command[0] == '\0' || send_item(context, item->over ? HUB_LOCK_ENDED : HUB_LOCK_BEGAN, item);
 }
 
@@ -273,6 +283,12 @@ bool on_hub_hits(void *context, struct service_peer *peer, struct channel_messag
     } else {
         log_error("hits cannot be recorded: %s", database_error(spool_database(ledger->spool)));
     }
+    return true;
+}
+
+bool on_hub_lock_ended(void *context, struct service_peer *peer, struct channel_message *message) {
+    (void)peer;
+    unlocked(context, message->values->hub_contact.contact);
     return true;
 }
 

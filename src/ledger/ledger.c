@@ -100,6 +100,7 @@ static void after_round(void *context) {
 static const struct service_row rows[] = {
     {HUB_RELOAD, on_hub_reload},
     {HUB_HITS, on_hub_hits},
+    {HUB_LOCK_ENDED, on_hub_lock_ended},
     {HUB_RECEIVER_DIED, on_hub_receiver_died},
     {CONTACT_OPEN, on_contact_open},
     {CONTACT_VIOLATION, on_contact_violation},

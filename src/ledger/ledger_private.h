@@ -57,6 +57,7 @@ bool on_contact_violation(void *context, struct service_peer *peer, struct chann
 bool on_contact_login(void *context, struct service_peer *peer, struct channel_message *message);
 bool on_recipient_refused(void *context, struct service_peer *peer, struct channel_message *message);
 bool on_hub_hits(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_hub_lock_ended(void *context, struct service_peer *peer, struct channel_message *message);
 bool on_hub_receiver_died(void *context, struct service_peer *peer, struct channel_message *message);
 struct contacts_policy contact_policy(const struct ledger *ledger);
 /* Passes on what a call to store/contacts.h did to a lockout. */

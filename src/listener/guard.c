@@ -3,7 +3,7 @@
  * the contact. The guard keeps the privileges of the start, so it takes a contact for nothing but an address: any other
  * byte, and the request is refused. Ends when the listener is gone. Thousands of lockouts may end at once (an operator
  * forgives all): the channel holds a few hundred requests, the rest waits in the listener, since an unlock_command that
- * is dropped is a ban for ever. */
+ * is dropped is a ban for ever. The guard sends each request back when its command has ended. */
 #include "listener/guard.h"
 #include "base/clock.h"
 #include "base/exit_status.h"
@@ -35,7 +35,9 @@ struct request {
 struct guard {
     struct loop *loop;
     int channel;
-    struct loop_watch *watch; /* while requests are kept */
+    struct loop_watch *watch; /* NULL: the guard is gone */
+    guard_done *done;
+    void *context;
     struct request *first, **last;
     size_t kept;
 };
@@ -82,13 +84,16 @@ static _Noreturn void guard_main(int channel, bool detach) {
         ssize_t length = recv(channel, request, REQUEST_MAXIMUM, 0);
         if (length > 0) {
             serve(request, (size_t)length);
+            (void)send(channel, request, (size_t)length, MSG_NOSIGNAL);
         } else if (length == 0 || errno != EINTR) {
             _exit(EXIT_STATUS_OK);
         }
     }
 }
 
-struct guard *guard_start(struct loop *loop, bool detach) {
+static void channel_ready(void *context, int fd, uint32_t events);
+
+struct guard *guard_start(struct loop *loop, bool detach, guard_done *done, void *context) {
     int ends[2];
     if (!channel_pair(ends)) {
         log_error("no channel to the guard: %s", strerror(errno));
@@ -105,8 +110,9 @@ struct guard *guard_start(struct loop *loop, bool detach) {
         return NULL;
     }
     struct guard *guard = memory_new(1, sizeof *guard);
-    *guard = (struct guard){.loop = loop, .channel = ends[0]};
+    *guard = (struct guard){.loop = loop, .channel = ends[0], .done = done, .context = context};
     guard->last = &guard->first;
+    guard->watch = loop_watch(loop, guard->channel, EPOLLIN, channel_ready, guard);
     return guard;
 }
 
@@ -134,18 +140,43 @@ static bool send_first(struct guard *guard) {
     return true;
 }
 
-static void send_kept(void *context, int fd, uint32_t events) {
-    struct guard *guard = context;
-    (void)fd;
-    (void)events;
+static void send_kept(struct guard *guard) {
     while (guard->first != NULL && send_first(guard)) {
     }
-    if (guard->first != NULL && guard->watch == NULL) {
-        guard->watch = loop_watch(guard->loop, guard->channel, EPOLLOUT, send_kept, guard);
-    } else if (guard->first == NULL) {
+    if (guard->watch != NULL) {
+        loop_change(guard->watch, EPOLLIN | (guard->first != NULL ? EPOLLOUT : 0u));
+    }
+}
+
+/* One request that is done; false when there is none, *gone when there will be none. */
+static bool take_done(struct guard *guard, bool *gone) {
+    char request[REQUEST_MAXIMUM + 1];
+    ssize_t length = recv(guard->channel, request, REQUEST_MAXIMUM, MSG_DONTWAIT);
+    *gone = length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR);
+    if (length <= 0) {
+        return false;
+    }
+    request[length] = '\0';
+    size_t command = strlen(request) + 1;
+    if (command < (size_t)length) {
+        guard->done(guard->context, request, (struct text){request + command, (size_t)length - command});
+    }
+    return true;
+}
+
+static void channel_ready(void *context, int fd, uint32_t events) {
+    struct guard *guard = context;
+    bool gone;
+    (void)fd;
+    (void)events;
+    while (take_done(guard, &gone)) {
+    }
+    if (gone) {
+        log_error("the guard has ended: lock_command and unlock_command are not run until the server is started anew");
         loop_unwatch(guard->watch);
         guard->watch = NULL;
     }
+    send_kept(guard);
 }
 
 static void keep(struct guard *guard, const char *command, struct text contact) {
@@ -173,9 +204,7 @@ void guard_run(struct guard *guard, const char *command, struct text contact) {
         return;
     }
     keep(guard, command, contact);
-    if (guard->watch == NULL) {
-        send_kept(guard, guard->channel, EPOLLOUT);
-    }
+    send_kept(guard);
 }
 
 static bool wait_for(const struct guard *guard, short events, int64_t deadline) {
@@ -189,10 +218,12 @@ void guard_free(struct guard *guard) {
         return;
     }
     int64_t deadline = clock_deadline(END_MS);
+    bool gone = false;
     while (guard->first != NULL && (send_first(guard) || wait_for(guard, POLLOUT, deadline))) {
     }
     (void)shutdown(guard->channel, SHUT_WR);
-    (void)wait_for(guard, POLLIN, deadline); /* its end of the channel closes when it ends */
+    while (take_done(guard, &gone) || (!gone && wait_for(guard, POLLIN, deadline))) {
+    }
     if (guard->first != NULL) {
         log_error("%zu lock and unlock commands are not run: the guard is too slow", guard->kept);
     }

@@ -3,6 +3,7 @@
  * in the whitelist first; a child that says anything else is killed and replaced. */
 #include "base/log.h"
 #include "listener/supervisor.h"
+#include <string.h>
 #include <unistd.h>
 
 #define ROUND_MAXIMUM 64 /* messages from one child before the others get their turn */
@@ -44,6 +45,15 @@ static void on_lock_began(struct child *child, const union channel_values *value
 static void on_lock_ended(struct child *child, const union channel_values *values) {
     const struct supervisor *supervisor = child->supervisor;
     guard_run(supervisor->guard, supervisor->config->unlock_command, values->hub_contact.contact);
+}
+
+void hub_unlocked(void *context, const char *command, struct text contact) {
+    struct supervisor *supervisor = context;
+    struct child *ledger = supervisor->slots[SLOT_LEDGER].child;
+    const struct hub_contact message = {.contact = contact};
+    if (ledger != NULL && ledger->ready && strcmp(command, supervisor->config->unlock_command) == 0) {
+        (void)child_send(ledger, HUB_LOCK_ENDED, &message, -1); /* one that is lost is run again at the next start */
+    }
 }
 
 static void on_agent_wanted(struct child *child, const union channel_values *values) {

@@ -112,7 +112,7 @@ static enum exit_status start_guard(struct supervisor *supervisor, struct buffer
     bool wanted = config->lock_command[0] != '\0' || config->unlock_command[0] != '\0';
     (void)error;
     if (wanted && !supervisor->options.queue_run) {
-        supervisor->guard = guard_start(supervisor->loop, supervisor->start_report >= 0);
+        supervisor->guard = guard_start(supervisor->loop, supervisor->start_report >= 0, hub_unlocked, supervisor);
     }
     return EXIT_STATUS_OK;
 }

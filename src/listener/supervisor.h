@@ -126,6 +126,8 @@ void children_reap(struct supervisor *supervisor);
 /* ---- hub.c ---- */
 /* Reads what a child reports; a child that says what it may not is killed. */
 void hub_ready(void *child, int fd, uint32_t events);
+/* guard_done: when it was unlock_command, the ledger may forget that it is due. */
+void hub_unlocked(void *supervisor, const char *command, struct text contact);
 
 /* ---- service.c ---- */
 /* Starts what is missing and may start now. */

@@ -74,7 +74,7 @@ static bool is_locked(const struct row *row, int64_t now) {
 /* A lockout that is over, or was forgiven by hand, leaves no count behind. */
 static void end_lockout(struct row *row, struct contacts_state *state) {
     row->violations = 0;
-    row->expires_at = row->locked_at = 0;
+    row->expires_at = 0; /* locked_at stays until contacts_unlocked */
     state->unlocked = true;
 }
 
@@ -210,6 +210,10 @@ bool contacts_attempts(struct database *database, const struct contacts_policy *
 bool contacts_accepted(struct database *database, int64_t contact_id, int64_t now) {
     return contact_id <= 0 ||
            statement_run(database, STATEMENT_CONTACT_ACCEPTED, BINDS(bind_integer(contact_id), bind_time(now)));
+}
+
+bool contacts_unlocked(struct database *database, struct text contact) {
+    return statement_run(database, STATEMENT_CONTACT_UNLOCKED, BINDS(bind_text(contact)));
 }
 
 bool contacts_expire(struct database *database, int64_t now, bool *changed) {

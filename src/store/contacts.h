@@ -44,6 +44,9 @@ bool contacts_attempts(struct database *database, const struct contacts_policy *
                        unsigned hits, int64_t last_at, int64_t now, struct contacts_state *state);
 /* An accepted message, inside the caller's transaction: clears a stranger's count unless locked out. */
 bool contacts_accepted(struct database *database, int64_t contact_id, int64_t now);
+/* unlock_command has run, or there is none: locked_at, by which a start knows that it is due, goes. A contact that was
+ * locked out again keeps it. */
+bool contacts_unlocked(struct database *database, struct text contact);
 /* Ends lockouts that are over or forgiven; *changed says whether there were any. */
 bool contacts_expire(struct database *database, int64_t now, bool *changed);
 /* Operator: lock a contact out now; forgive one, or all with NULL. */
@@ -56,6 +59,7 @@ bool contacts_pardon(struct database *database, const char *contact, int64_t now
 /* Every contact that is locked out, in strcmp order. */
 typedef void contacts_visit(void *context, const char *contact, int64_t until, int64_t began);
 bool contacts_locked(struct database *database, int64_t now, contacts_visit *visit, void *context);
-/* Every contact whose lockout is over or forgiven, but not ended yet by contacts_expire. */
+/* Every contact whose lockout is over or forgiven, but not ended yet by contacts_expire, or not yet told to
+ * contacts_unlocked. */
 bool contacts_over(struct database *database, int64_t now, contacts_visit *visit, void *context);
 #endif

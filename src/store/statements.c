@@ -47,15 +47,17 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_CONTACTS_LOCKED] = "SELECT remote_ip, expires_at, coalesce(locked_at, updated_at) FROM contacts"
                                   " WHERE expires_at > ?1 AND violations > 0 ORDER BY remote_ip",
     [STATEMENT_CONTACTS_OVER] = "SELECT remote_ip, expires_at, coalesce(locked_at, updated_at) FROM contacts"
-                                " WHERE expires_at IS NOT NULL AND (expires_at <= ?1 OR violations <= 0)",
+                                " WHERE CASE WHEN expires_at IS NULL THEN locked_at IS NOT NULL"
+                                " ELSE expires_at <= ?1 OR violations <= 0 END",
+    [STATEMENT_CONTACT_UNLOCKED] = "UPDATE contacts SET locked_at = NULL WHERE remote_ip = ?1 AND expires_at IS NULL",
     [STATEMENT_CONTACTS_EXPIRE] =
-        "UPDATE contacts SET violations = 0, expires_at = NULL, locked_at = NULL,"
+        "UPDATE contacts SET violations = 0, expires_at = NULL,"
         " updated_at = ?1 WHERE expires_at IS NOT NULL AND (expires_at <= ?1 OR violations <= 0)",
-    [STATEMENT_CONTACT_FORGIVE] = "UPDATE contacts SET violations = 0, expires_at = NULL, locked_at = NULL,"
+    [STATEMENT_CONTACT_FORGIVE] = "UPDATE contacts SET violations = 0, expires_at = NULL,"
                                   " updated_at = ?2 WHERE remote_ip = ?1",
     [STATEMENT_CONTACT_PARDON] = "UPDATE contacts SET violations = 0, updated_at = ?2 WHERE remote_ip = ?1",
     [STATEMENT_CONTACTS_PARDON_ALL] = "UPDATE contacts SET violations = 0, updated_at = ?1 WHERE violations > 0",
-    [STATEMENT_CONTACTS_FORGIVE_ALL] = "UPDATE contacts SET violations = 0, expires_at = NULL, locked_at = NULL,"
+    [STATEMENT_CONTACTS_FORGIVE_ALL] = "UPDATE contacts SET violations = 0, expires_at = NULL,"
                                        " updated_at = ?1 WHERE violations > 0 OR expires_at IS NOT NULL",
     [STATEMENT_VIOLATION_ADD] = "INSERT INTO violations (contact_id, created_at, port, verb, rule, reply, account,"
                                 " mail_id, counted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",

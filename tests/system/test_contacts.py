@@ -306,6 +306,26 @@ def test_commands_run_when_a_contact_is_locked_out_and_when_that_ends(make_insta
     assert [line.split()[0] for line in told()] == ["lock", "unlock"] * 2
 
 
+def test_an_unlock_that_a_crash_cut_short_runs_at_the_next_start(make_instance, tmp_path):
+    bans = tmp_path / "bans"
+    bans.mkdir()
+    bans.chmod(0o777)
+    tmp_path.chmod(0o755)
+    server = make_instance(settings={"lock_command": f"/bin/mkdir {bans}/%i", "unlock_command": f"/bin/rmdir {bans}/%i"})
+    server.command("contacts", "lock", "10.9.9.9", "3600")
+    wait_for(lambda: os.listdir(bans) == ["10.9.9.9"], "lock_command", explain=server.log_tail)
+    (guard, _, _), = server.processes("guard")
+    os.kill(guard, signal.SIGSTOP)
+    server.command("contacts", "forgive", "10.9.9.9")
+    server.kill_all()
+    assert os.listdir(bans) == ["10.9.9.9"]
+    server.launch()
+    wait_for(lambda: not os.listdir(bans), "unlock_command", explain=server.log_tail)
+    server.wait_rows("select 1 from contacts where remote_ip = '10.9.9.9' and locked_at is null", what="the unlock's end in the row")
+    server.restart()
+    assert server.halt() == 0 and "rmdir" not in server.log_text(), "a second unlock_command"
+
+
 def test_commands_run_in_order_and_for_every_contact_however_many_there_are(make_instance, tmp_path):
     """rmdir works only behind mkdir: what is left over was locked and not unlocked, or the other way round."""
     bans, many = tmp_path / "bans", 1500
