@@ -7,6 +7,7 @@
 #include "control/operator.h"
 #include "control/question.h"
 #include "dkim/dkim.h"
+#include "store/sql_rules.h"
 #include "tls/tls.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -211,10 +212,41 @@ static void check_lmtp(struct report *report) {
     }
 }
 
+static void count_rule(void *context, const char *rule, const char *path, unsigned line, const char *sql) {
+    size_t *count = context;
+    (void)rule;
+    (void)path;
+    (void)line;
+    (void)sql;
+    ++*count;
+}
+
+/* The operator's own, as a start would find them. */
+static void check_rules(struct report *report) {
+    const struct config *config = report->config;
+    struct sql_rules rules;
+    struct buffer error;
+    size_t count = 0;
+    buffer_init(&error, 4096);
+    if (!sql_rules_read(config->rules_directory, &rules, &error) ||
+        !sql_rules_check(&rules, config->database, &error)) {
+        tell(report, BAD, "rules: %s", buffer_string(&error));
+    } else {
+        struct sql_engine *engine = sql_engine_open(config->database, config->users_database, &rules, &error);
+        if (engine != NULL) {
+            sql_engine_list(engine, count_rule, &count);
+            tell(report, GOOD, "rules: %zu in %s", count, config->rules_directory);
+        }
+        sql_engine_close(engine);
+    }
+    sql_rules_free(&rules);
+    buffer_free(&error);
+}
+
 int control_check(struct control *control, int count, char **arguments) {
     static void (*const checks[])(struct report *) = {
         check_users,       check_directories, check_database, check_server, check_ports,
-        check_certificate, check_keys,        check_names,    check_lmtp,
+        check_certificate, check_keys,        check_names,    check_lmtp,   check_rules,
     };
     struct report report = {.config = control->config};
     (void)count;

@@ -49,24 +49,39 @@ static bool copy_tables(struct sqlite3 *from, struct sqlite3 *handle) {
     return result == SQLITE_DONE;
 }
 
+/* "file:PATH?mode=ro…": what has a meaning in a URI is written as %XX. */
+static void make_uri(struct buffer *uri, const char *path, const char *options) {
+    (void)buffer_append_string(uri, "file:");
+    for (; *path != '\0'; path++) {
+        if (strchr("%?#", *path) != NULL) {
+            (void)buffer_format(uri, "%%%02X", (unsigned)(unsigned char)*path);
+        } else {
+            (void)buffer_append_byte(uri, *path);
+        }
+    }
+    (void)buffer_append_string(uri, options);
+}
+
 /* A database whose ledger runs is read as everybody reads it. Without a ledger nobody but its owner can, for the log
  * beside it is missing: then it is read as a file that nobody writes, which is so. */
 static bool add_tables(struct sqlite3 *handle, const char *path, struct buffer *error) {
-    static const char *const modes[] = {"ro", "ro&immutable=1"};
+    static const char *const options[] = {"?mode=ro", "?mode=ro&immutable=1"};
     bool good = false;
     if (access(path, F_OK) != 0 && errno == ENOENT) {
         return true;
     }
-    for (size_t i = 0; i < sizeof modes / sizeof modes[0] && !good; i++) {
+    for (size_t i = 0; i < sizeof options / sizeof options[0] && !good; i++) {
         sqlite3 *from = NULL;
-        char *uri = sqlite3_mprintf("file:%s?mode=%s", path, modes[i]);
-        good = uri != NULL && sqlite3_open_v2(uri, &from, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) == SQLITE_OK &&
+        struct buffer uri;
+        buffer_init(&uri, 16384);
+        make_uri(&uri, path, options[i]);
+        good = sqlite3_open_v2(buffer_string(&uri), &from, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) == SQLITE_OK &&
                copy_tables(from, handle);
-        if (!good && i + 1 == sizeof modes / sizeof modes[0]) {
+        if (!good && i + 1 == sizeof options / sizeof options[0]) {
             (void)buffer_format(error, "%s: cannot be read: %s", path, sqlite3_errmsg(from));
         }
         (void)sqlite3_close(from);
-        sqlite3_free(uri);
+        buffer_free(&uri);
     }
     return good;
 }

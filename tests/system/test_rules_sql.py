@@ -306,6 +306,14 @@ def test_rules_test_prints_the_reply_or_that_none_objects(ruled):
     assert "250 2.0.0 partner\nsql:mail_from:1" in ruled.command("rules", "test", "mail_from", "from=partner@bad.example.net")
 
 
+def test_check_counts_the_rules_or_names_the_wrong_one(make_instance):
+    server = start_with(make_instance, {"help": "SELECT NULL;\nSELECT NULL"})
+    assert f"rules: 2 in {server.path('rules')}" in server.command("check")
+    write_rules(server, {"help": "SELECT NULL;\nSELECT nonsense"})
+    status, output = server.command("check", check=False)
+    assert status == 1 and f"rules: {server.path('rules', 'help.sql')}:2: no such column: nonsense" in output
+
+
 def test_rules_replay_shows_whose_answer_would_differ(make_instance, source, marker):
     server = start_with(make_instance, {"rcpt_to": "SELECT '550 5.7.1 not to mike' WHERE :rcpt = 'mike@example.test'"})
     with server.talk(source=source) as client:
