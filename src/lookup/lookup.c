@@ -10,37 +10,69 @@
  * only read, as long as the ledger has it open; without a ledger we answer "temporary failure". */
 #include "lookup/lookup.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "config/config.h"
 #include "ipc/service.h"
 #include "lookup/alias.h"
 #include "lookup/answers.h"
 #include "lookup/rules.h"
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+struct followed {           /* an address, as long as its targets have not all been asked for */
+    char *address, *sender; /* NULL: none */
+    char canonical[ANSWER_ADDRESS_SIZE];
+    enum address_standing standing;
+    struct targets targets;
+};
 struct worker {
     struct lookup lookup;
+    struct followed followed;
     struct rules rules;
     unsigned timeout; /* seconds a request may take; 0: no limit */
 };
 
+static void forget(struct followed *followed) {
+    targets_free(&followed->targets);
+    free(followed->address);
+    free(followed->sender);
+    *followed = (struct followed){.address = NULL};
+}
+
+/* Whoever asks for the rest of a long list gets the rest of the same. */
+static void follow(struct worker *worker, const struct lookup_address *question) {
+    struct followed *followed = &worker->followed;
+    if (question->skip > 0 && followed->address != NULL && text_equal(text_of(followed->address), question->address) &&
+        text_equal(text_of(followed->sender), question->sender)) {
+        return;
+    }
+    forget(followed);
+    followed->address = memory_string(question->address);
+    followed->sender = memory_string(question->sender);
+    targets_init(&followed->targets, &worker->lookup, text_of(followed->sender));
+    followed->standing = alias_follow(&followed->targets, text_of(followed->address), followed->canonical);
+}
+
 static bool handle_address(void *context, struct service_peer *peer, struct channel_message *message) {
     struct worker *worker = context;
     const struct lookup_address *question = &message->values->lookup_address;
-    char canonical[ANSWER_ADDRESS_SIZE];
-    struct targets targets;
+    struct followed *followed = &worker->followed;
     struct buffer list;
     buffer_init(&list, TARGETS_MAXIMUM);
     alarm(worker->timeout);
-    targets_init(&targets, &worker->lookup, question->sender);
-    enum address_standing standing = alias_follow(&targets, question->address, canonical);
-    bool more = targets_pack(&targets, question->skip, &list);
+    follow(worker, question);
+    bool more = targets_pack(&followed->targets, question->skip, &list);
     alarm(0);
-    const struct lookup_address_answer answer = {
-        .standing = standing, .canonical = text_of(canonical), .targets = buffer_text(&list), .more = more};
+    const struct lookup_address_answer answer = {.standing = followed->standing,
+                                                 .canonical = text_of(followed->canonical),
+                                                 .targets = buffer_text(&list),
+                                                 .more = more};
     service_answer(peer, LOOKUP_ADDRESS_ANSWER, message->serial, &answer, -1);
-    targets_free(&targets);
+    if (!more) {
+        forget(followed);
+    }
     buffer_free(&list);
     return true;
 }

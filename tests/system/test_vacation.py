@@ -71,13 +71,16 @@ def test_two_messages_at_the_same_time_get_one_answer(world, friend, marker):
     assert [row["to_url"] for row in answers_in_tables(world, bert)] == [sender]
 
 
-def test_after_the_period_there_is_another_answer(marker):
+def test_after_the_period_there_is_another_answer_and_not_before(marker):
     with World() as world:
         exchanger = world.exchanger()
         sender = f"friend@{world.domain([10, exchanger])}"
         cleo = away(world, "cleo", "Away", "Later.", "days=3")
         write(world, sender, cleo, marker)
         wait_for(lambda: list(exchanger.messages), "the answer")
+        world.server.restart()
+        write(world, sender, cleo, marker + "-again")
+        assert len(answers_in_tables(world, cleo)) == 1
         world.server.halt()
         world.server.edit("update mails set received_at = datetime('now', '-4 days') where role = 'vacation'")
         world.server.launch()
