@@ -167,6 +167,19 @@ def test_a_delay_is_told_once_and_understood(world, marker):
     assert "It has been tried for 5 hours so far.\n    The mailbox is full." in text_of(notice) and "You need not send it again" in text_of(notice)
 
 
+def test_a_delay_is_told_while_a_server_is_out_of_reach(world, marker):
+    """Its destination rests then, and mail for it is not even tried."""
+    domain = world.domain([10, world.exchanger(start=False)])
+    mail_id = send(world, {f"friend@{domain}": ""}, message(marker))
+    world.parcels(mail_id, "deferred")
+    age(world, mail_id, 5)
+    world.server.command("queue", "retry", mail_id)
+    notice, = wait_notices(world, mail_id)
+    recipient = notice.status[1]
+    assert (recipient["Action"], recipient["Status"]) == ("delayed", "4.4.1") and recipient["Diagnostic-Code"].startswith("X-Parcelpost; 451 4.4.1")
+    assert "for 5 hours so far.\n    The recipient's mail server could not be reached." in text_of(notice)
+
+
 @pytest.mark.parametrize("parameters, fields", [("NOTIFY=FAILURE", ""), ("NOTIFY=NEVER", ""), ("", "Auto-Submitted: auto-generated\r\n")],
                          ids=["who_asked_for_failures_only", "who_asked_for_nothing", "automatic_mail"])
 def test_a_delay_is_not_told_to(world, marker, parameters, fields):

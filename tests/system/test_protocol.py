@@ -70,9 +70,9 @@ def test_a_domain_is_ours_in_any_case_and_a_senders_too(server, marker):
 def test_every_esmtp_parameter_of_the_offer_is_taken(server, source, marker):
     with server.talk(source=source) as client:
         offered = " ".join(client.ehlo().lines)
-        assert "SIZE " in offered and "8BITMIME" in offered and "SMTPUTF8" in offered
+        assert "SIZE " in offered and "8BITMIME" in offered and "SMTPUTF8" in offered and "DSN" in offered
         body = "gr\u00fc\u00dfe\r\n"
-        assert client.mail("stranger@example.net", "coco@example.test", message(marker, body=body), "SIZE=600 BODY=8BITMIME SMTPUTF8") == 250
+        assert client.mail("stranger@example.net", "coco@example.test", message(marker, body=body), "SIZE=600 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x") == 250
     assert body_of(server.wait_mail("coco@example.test", marker)).replace(b"\r\n", b"\n") == body.replace("\r\n", "\n").encode()
 
 
