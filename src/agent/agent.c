@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The delivery agent: forked by the listener when the runner wants one, works off AGENT_JOBs of one destination and
- * ends when its job channel closes. Drops to the network user in an empty directory (smtp, lmtp, null) or to the
- * transport's configured user (maildir, pipe) before it reads anything. Whatever goes wrong with a message is a result;
- * only a malformed job or a missing transport ends the agent with a status of its own. */
+ * The delivery agent: forked by the listener when the runner wants one, works off AGENT_JOBs, mostly of one
+ * destination, and ends when its job channel closes. Drops to the network user in an empty directory (smtp, lmtp, null)
+ * or to the transport's configured user (maildir, pipe) before it reads anything. Whatever goes wrong with a message is
+ * a result; only a malformed job or a missing transport ends the agent with a status of its own. */
 #include "agent/agent.h"
 #include "agent/filter.h"
 #include "agent/transport.h"

@@ -14,7 +14,7 @@
 
 #define CONNECTIONS_TRIED 12 /* for one job */
 #define MESSAGES_TRIED 4     /* of these, how many got as far as MAIL */
-#define MESSAGES_PER_CONNECTION 100
+#define MESSAGES_A_CONNECTION 10000
 
 _Static_assert(ROUTE_ADDRESSES_MAXIMUM <= CONNECTION_CANDIDATES_MAXIMUM, "every address of a host can race");
 
@@ -132,7 +132,7 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         attempt = all_deferred(delivery) && !message.unconfirmed ? ATTEMPT_ELSEWHERE : ATTEMPT_DONE;
     }
     free(message.recipients);
-    if (session->client.messages >= MESSAGES_PER_CONNECTION) {
+    if (session->client.messages >= MESSAGES_A_CONNECTION) {
         client_quit(&session->client);
     }
     return attempt;
@@ -253,7 +253,8 @@ static struct session *session_of(struct transport_context *context) {
 /* The connection of the last job, when it is still good. True: the job is done. */
 static bool attempt_kept(struct journey *journey, bool eight_bit) {
     struct session *session = journey->session;
-    if (client_is_stale(&session->client) || !session_tls_suffices(session, journey->delivery->tls_memory)) {
+    if (!text_equal_nocase(text_of(session->domain), text_of(journey->delivery->destination)) ||
+        client_is_stale(&session->client) || !session_tls_suffices(session, journey->delivery->tls_memory)) {
         return false;
     }
     enum attempt attempt = attempt_message(journey, eight_bit);

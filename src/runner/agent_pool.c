@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The agents the runner knows: wanted from the listener, busy, idle, ending, each in the list of its state. An agent
- * works for one destination; idle ones are kept a few seconds for its next mail. An agent that dies with a job in hand
- * defers everybody in it. Those that wait for a server get a share of the agents only. */
+ * works for one destination at a time; idle ones are kept a few seconds for its next mail, or go to another. An agent
+ * that dies with a job in hand defers everybody in it. Those that wait for a server get a share of the agents only. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -13,7 +13,10 @@
 #define SLOW_MILLISECONDS 2000   /* a job that takes longer waits for its server */
 #define TURN_MILLISECONDS 5000   /* an agent that others wait for goes on so long */
 #define WANTED_MILLISECONDS 5000 /* then the listener's answer is taken for lost */
+#define WANTED_AT_ONCE 16        /* the listener forks them one behind the other */
 #define TIDY_MILLISECONDS 1000
+#define LEFT_ALONE_MILLISECONDS 500 /* idle, for the next mail to the same destination */
+#define LOOK_AT_IDLE 32
 #define PAUSE_MILLISECONDS 1000
 #define REFUSALS_MAXIMUM 3
 
@@ -153,10 +156,15 @@ static size_t waiting_limit(const struct runner *runner) {
     return share > 0 ? share : 1;
 }
 
+static bool waits_too_much(const struct runner *runner, enum destination_place place) {
+    return place == PLACE_NEW && runner->waiting_agent_count >= waiting_limit(runner);
+}
+
 bool agent_has_room(const struct runner *runner, enum destination_place place) {
-    return runner->agent_count < (size_t)runner->config->agent_limit &&
+    return runner->agents[AGENT_WANTED].count < WANTED_AT_ONCE &&
+           runner->agent_count < (size_t)runner->config->agent_limit &&
            (place == PLACE_LOCAL || runner->remote_agent_count < remote_limit(runner)) &&
-           (place != PLACE_NEW || runner->waiting_agent_count < waiting_limit(runner));
+           !waits_too_much(runner, place);
 }
 
 static bool has_work(const struct destination *destination) {
@@ -167,8 +175,8 @@ void agent_make_place(struct runner *runner, enum destination_place place) {
     bool only_remote = place != PLACE_LOCAL && runner->agent_count < (size_t)runner->config->agent_limit;
     int64_t now = clock_now_ms();
     struct agent *had_its_time = NULL;
-    if (runner->agents[AGENT_ENDING].count > 0 ||
-        (place == PLACE_NEW && runner->waiting_agent_count >= waiting_limit(runner))) {
+    if (runner->agents[AGENT_ENDING].count > 0 || runner->agents[AGENT_WANTED].count >= WANTED_AT_ONCE ||
+        waits_too_much(runner, place)) {
         return;
     }
     for (struct agent *agent = runner->agents[AGENT_IDLE].first; agent != NULL; agent = agent->next) {
@@ -188,13 +196,39 @@ void agent_make_place(struct runner *runner, enum destination_place place) {
     }
 }
 
+/* One that has nothing to do where it is goes to another destination by the same way: a new process costs more than a
+ * new connection. Where there is room for more agents, it is left to its own for a moment. */
+static struct agent *agent_from_elsewhere(struct runner *runner, struct destination *destination, bool room) {
+    int64_t before = clock_now_ms() - (room ? LEFT_ALONE_MILLISECONDS : 0);
+    struct agent *agent = runner->agents[AGENT_IDLE].first;
+    for (int looked = 0; destination->remote && agent != NULL && agent->since <= before && looked < LOOK_AT_IDLE;
+         looked++, agent = agent->next) {
+        struct destination *former = agent->destination;
+        if (!former->remote || has_work(former)) {
+            continue;
+        }
+        idle_remove(agent);
+        former->agents--;
+        agent->destination = destination;
+        destination->agents++;
+        idle_add(agent);
+        destination_release(runner, former);
+        return agent;
+    }
+    return NULL;
+}
+
 struct agent *agent_for(struct runner *runner, struct destination *destination) {
+    bool room = agent_has_room(runner, destination->place);
     struct agent *agent = destination->idle;
+    if (agent == NULL && (room || !waits_too_much(runner, destination->place))) {
+        agent = agent_from_elsewhere(runner, destination, room);
+    }
     if (agent != NULL) {
         agent_begins(runner, agent);
         return agent;
     }
-    if (!agent_has_room(runner, destination->place)) {
+    if (!room) {
         return NULL;
     }
     agent = add_agent(runner, destination);

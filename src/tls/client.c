@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * The client's side, for delivery agents: opportunistic TLS (RFC 7435). The chain and the name are verified and the
  * result is recorded, never enforced: against a listener in the middle an unverified session is still better than
- * none. Runs confined; the system's certificates are read when the context is made. */
+ * none. Runs confined; the system's certificates are read when the context is made, and parsed when they
+ * are needed. */
 #include "base/exit_status.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/network.h"
 #include "mail/address.h"
 #include "tls/session.h"
+#include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -18,19 +22,40 @@
 /* Debian's. OpenSSL's own default is a directory that is searched late, when a chroot may have hidden it. */
 #define CERTIFICATES "/etc/ssl/certs/ca-certificates.crt"
 
+#define AUTHORITIES_MAXIMUM (16u * 1024 * 1024)
+
 struct tls_client {
     SSL_CTX *context;
+    struct buffer authorities; /* PEM, read while files can be; parsed at the first handshake, which costs 20 ms */
 };
 
-static void load_authorities(SSL_CTX *context) {
+static void read_authorities(struct tls_client *client) {
     const char *file = getenv(X509_get_default_cert_file_env());
 
     if (file == NULL)
         file = access(CERTIFICATES, R_OK) == 0 ? CERTIFICATES : X509_get_default_cert_file();
-    if (SSL_CTX_load_verify_file(context, file) != 1)
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || !file_read_into(fd, &client->authorities) || client->authorities.length == 0)
         log_info("no certificate authorities in %s: servers cannot be verified", file);
-    (void)SSL_CTX_set_default_verify_paths(context);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+static void parse_authorities(struct tls_client *client) {
+    X509_STORE *store = SSL_CTX_get_cert_store(client->context);
+    X509 *authority;
+
+    if (client->authorities.length == 0)
+        return;
+    BIO *bytes = BIO_new_mem_buf(client->authorities.data, (int)client->authorities.length);
+    while (bytes != NULL && (authority = PEM_read_bio_X509_AUX(bytes, NULL, NULL, NULL)) != NULL) {
+        (void)X509_STORE_add_cert(store, authority);
+        X509_free(authority);
+    }
+    BIO_free(bytes);
     ERR_clear_error();
+    buffer_free(&client->authorities);
+    buffer_init(&client->authorities, AUTHORITIES_MAXIMUM);
 }
 
 struct tls_client *tls_client_new(void) {
@@ -44,9 +69,12 @@ struct tls_client *tls_client_new(void) {
     /* A server with a small key is reached in plain text otherwise, which is no safer. */
     SSL_CTX_set_security_level(context, 0);
     SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
-    load_authorities(context);
+    (void)SSL_CTX_set_default_verify_dir(context); /* the default file would be parsed at once */
+    ERR_clear_error();
     struct tls_client *client = memory_new(1, sizeof *client);
     client->context = context;
+    buffer_init(&client->authorities, AUTHORITIES_MAXIMUM);
+    read_authorities(client);
     return client;
 }
 
@@ -91,6 +119,7 @@ enum stream_result tls_connect(struct stream *stream, struct tls_client *client,
     enum stream_result flushed = stream_flush(stream, deadline);
     if (flushed != STREAM_OK)
         return flushed;
+    parse_authorities(client);
     SSL *ssl = SSL_new(client->context);
     if (ssl == NULL)
         die_out_of_memory();
