@@ -1,8 +1,10 @@
 """Where names lead: aliases, lists, files, domains, catch-all, tags; forwarding to other servers with a sender of ours (SRS)
 and back; what goes in circles; and what senders of ours hear."""
 import os
+import pwd
 import re
 import shutil
+import stat
 import tempfile
 
 import pytest
@@ -261,6 +263,26 @@ def test_what_is_forwarded_in_a_circle_is_refused_and_its_sender_told(make_insta
         assert b"5.4.6" in notice.data
     finally:
         origin.stop()
+
+
+def test_the_secret_is_made_once_read_by_lookup_alone_and_can_be_replaced(make_instance):
+    server = make_instance()
+    path = server.path("state", "srs.secret")
+    with open(path, encoding="ascii") as stream:
+        secret = stream.read()
+    assert len(secret) == 49 and stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert not server.root or pwd.getpwuid(os.stat(path).st_uid).pw_name == "parcelpost-auth"
+    server.command("alias", "add", "out@example.test", "friend@remote.test")
+    made = re.search(SRS + r"origin\.test=someone@example\.test", server.command("alias", "test", "out@example.test", "someone@origin.test")).group()
+    server.restart()
+    with open(path, encoding="ascii") as stream:
+        assert stream.read() == secret
+    assert rcpt(server, made, sender="")[0].code == 250
+    for text, code in (("a-new-secret\n" + secret, 250), ("a-new-secret\n", 550)):
+        with open(path, "w", encoding="ascii") as stream:
+            stream.write(text)
+        server.reload()
+        wait_for(lambda code=code: rcpt(server, made, sender="")[0].code == code, f"{code} by the new secrets")
 
 
 def test_a_notice_to_a_sender_of_ours_goes_where_his_name_leads(world, marker):
