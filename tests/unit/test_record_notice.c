@@ -92,7 +92,8 @@ static const char *made(struct stage *stage, char ids[8][MAIL_ID_SIZE]) {
         size_t told = 0, at = strlen(text);
         const char *action = memmem(message.data, message.length, "\r\nAction: ", 10);
         assert_non_null(action);
-        struct text word = text_first(text_of(action + 10), text_find(text_of(action + 10), '\r'));
+        struct text word = text_from(message, (size_t)(action - message.data) + 10);
+        word = text_first(word, text_find(word, '\r'));
         for (const char *next; (next = memmem(message.data, message.length, "\r\nAction: ", 10)) != NULL; told++) {
             message = text_from(message, (size_t)(next - message.data) + 10);
         }
