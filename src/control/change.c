@@ -78,3 +78,23 @@ int change_ask(struct control *control, const char *verb, const char *argument, 
     buffer_free(&answer);
     return status;
 }
+
+void change_note(struct control *control, const char *verb, const char *argument) {
+    struct buffer answer;
+    int64_t affected = 0;
+    int status = EXIT_STATUS_OK;
+    if (access(control->config->database, F_OK) != 0) {
+        return;
+    }
+    struct change *change = change_open(control, &status);
+    if (change == NULL) {
+        control_fail(0, "the change is made, but not on record");
+        return;
+    }
+    buffer_init(&answer, OPERATOR_ANSWER_MAXIMUM);
+    if (change_step(change, verb, argument, "", &answer, &affected) != EXIT_STATUS_OK) {
+        control_fail(0, "the change is made, but not on record: %s", buffer_string(&answer));
+    }
+    change_close(change);
+    buffer_free(&answer);
+}

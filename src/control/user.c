@@ -2,6 +2,7 @@
  * `parcelpost user …`: who may log in and get mail. Writes users.db itself (no server needed); as root the file is
  * given to the user that lookup runs as. */
 #include "base/privilege.h"
+#include "control/change.h"
 #include "control/control.h"
 #include "control/password.h"
 #include "control/table.h"
@@ -120,6 +121,9 @@ static int change_password(struct control *control, int count, char **arguments,
                      address.domain, word);
     }
     database_close(users);
+    if (status == EXIT_STATUS_OK) {
+        change_note(control, add ? "user add" : "user passwd", word);
+    }
     return status;
 }
 
@@ -174,5 +178,8 @@ int control_user_remove(struct control *control, int count, char **arguments) {
         break;
     }
     database_close(users);
+    if (status == EXIT_STATUS_OK) {
+        change_note(control, "user remove", arguments[0]);
+    }
     return status;
 }

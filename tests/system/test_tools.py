@@ -304,6 +304,17 @@ def test_every_change_is_recorded_with_who_when_what_and_how_many(place, domain,
     assert f"queue hold {mail_id}" in place.server.command("changes")
 
 
+def test_changes_of_users_are_recorded_too_while_the_server_runs_and_while_it_is_down(make_instance):
+    server = make_instance()
+    server.add_user("lisa@example.test")
+    server.command("user", "passwd", "lisa@example.test", "--stdin", input="another\n")
+    server.halt()
+    server.command("user", "remove", "lisa@example.test")
+    server.launch()
+    assert [row["what"] for row in reversed(json.loads(server.command("changes", "--json")))] == [
+        "user add lisa@example.test", "user passwd lisa@example.test", "user remove lisa@example.test"]
+
+
 # why.
 
 
