@@ -60,7 +60,7 @@ static int tear_down(void **state) {
     struct fixture *f = *state;
     database_close(f->main);
     const char *const names[] = {"rules/rcpt_to.sql", "rules/misspelt.sql", "rules",    "100%#?.db-wal",
-                                 "100%#?.db-shm",     "parcelpost.db",      "users.db", ""};
+                                 "100%#?.db-shm",     "100%#?.db",          "users.db", ""};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[128];
         (void)snprintf(path, sizeof path, "%s/%s", f->directory, names[i]);
