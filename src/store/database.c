@@ -21,8 +21,8 @@ static bool run_text(struct database *database, const char *sql) {
 
 static bool read_number(struct database *database, const char *sql, int64_t *number) {
     sqlite3_stmt *statement = NULL;
-    bool good = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL) == SQLITE_OK &&
-                sqlite3_step(statement) == SQLITE_ROW;
+    bool good = statement_prepare(database->handle, sql, 0, &statement) == SQLITE_OK &&
+                statement_advance(statement) == SQLITE_ROW;
     if (good) {
         *number = sqlite3_column_int64(statement, 0);
     }

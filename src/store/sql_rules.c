@@ -154,7 +154,7 @@ static enum sql_outcome ask_statement(struct asking *asking, const struct text v
     }
     bool good = true;
     bind_facts(handle, values);
-    while (good && (result = sqlite3_step(handle)) == SQLITE_ROW) {
+    while (good && (result = statement_advance(handle)) == SQLITE_ROW) {
         const char *line = (const char *)sqlite3_column_text(handle, 0);
         good = line == NULL || take_line(asking, line);
     }

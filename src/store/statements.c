@@ -3,6 +3,9 @@
  * by the typed wrappers of store/; errors are returned, never fatal. An exception to file length: a table. */
 #include "store/statements.h"
 #include <sqlite3.h>
+#include <time.h>
+
+#define TRIES 100 /* of a reader that meets the writer */
 
 #define WAITING "state IN ('queued','deferred','held')"
 #define WAITS_AGAIN "CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END"
@@ -334,11 +337,43 @@ static int bind_one(sqlite3_stmt *statement, int place, const struct bind *bind)
     return sqlite3_bind_null(statement, place);
 }
 
+static void pause_shortly(void) {
+    const struct timespec pause = {.tv_nsec = 1000000};
+    (void)nanosleep(&pause, NULL);
+}
+
+void (*statement_pause)(void) = pause_shortly;
+
+/* Lookup may only read the log's index. Where it meets the ledger just writing the index's header, SQLite takes that
+ * for an index that somebody has to recover, and says so at once: a moment later there is nothing to recover. */
+static bool met_the_writer(int code) {
+    return code == SQLITE_READONLY_RECOVERY || code == SQLITE_READONLY_CANTINIT || code == SQLITE_BUSY_RECOVERY;
+}
+
+int statement_prepare(sqlite3 *handle, const char *sql, unsigned flags, struct sqlite3_stmt **statement) {
+    int code = sqlite3_prepare_v3(handle, sql, -1, flags, statement, NULL); /* may read the schema */
+    for (int i = 0; i < TRIES && met_the_writer(code); i++) {
+        statement_pause();
+        code = sqlite3_prepare_v3(handle, sql, -1, flags, statement, NULL);
+    }
+    return code;
+}
+
+int statement_advance(struct sqlite3_stmt *statement) {
+    int code = sqlite3_step(statement);
+    for (int i = 0; i < TRIES && met_the_writer(code); i++) {
+        statement_pause();
+        (void)sqlite3_reset(statement);
+        code = sqlite3_step(statement);
+    }
+    return code;
+}
+
 struct sqlite3_stmt *statement_query(struct database *database, enum statement_name name, const struct bind *binds,
                                      size_t count) {
     sqlite3_stmt **prepared = &database->prepared[name];
-    if (*prepared == NULL && sqlite3_prepare_v3(database->handle, statements[name], -1, SQLITE_PREPARE_PERSISTENT,
-                                                prepared, NULL) != SQLITE_OK) {
+    if (*prepared == NULL &&
+        statement_prepare(database->handle, statements[name], SQLITE_PREPARE_PERSISTENT, prepared) != SQLITE_OK) {
         return NULL;
     }
     sqlite3_reset(*prepared);
@@ -354,7 +389,7 @@ enum statement_result statement_step(struct sqlite3_stmt *statement) {
     if (statement == NULL) {
         return STATEMENT_ERROR;
     }
-    switch (sqlite3_step(statement)) {
+    switch (statement_advance(statement)) {
     case SQLITE_ROW:
         return STATEMENT_ROW;
     case SQLITE_DONE:

@@ -181,6 +181,11 @@ bool database_refused_value(const struct database *database);
 struct sqlite3_stmt *statement_query(struct database *database, enum statement_name name, const struct bind *binds,
                                      size_t count);
 enum statement_result statement_step(struct sqlite3_stmt *statement);
+/* sqlite3_prepare_v3 and sqlite3_step; again after statement_pause (a millisecond; tests put their own there) when a
+ * reader met the writer. */
+int statement_prepare(struct sqlite3 *handle, const char *sql, unsigned flags, struct sqlite3_stmt **statement);
+int statement_advance(struct sqlite3_stmt *statement);
+extern void (*statement_pause)(void);
 void statement_end(struct sqlite3_stmt *statement);
 int64_t column_integer(struct sqlite3_stmt *statement, int column);
 /* NULL gives ""; borrowed until the next step. */

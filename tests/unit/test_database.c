@@ -3,6 +3,9 @@
 #include "store/statements.h"
 #include "store_fixture.h"
 #include <sqlite3.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 static char path[64];
 static struct buffer error;
@@ -131,6 +134,76 @@ static void values_are_bound_never_pasted(void **state) {
     database_close(database);
 }
 
+/* ---- a reader that may only read ---- */
+
+static int line[2]; /* parent and child take turns */
+
+static void ask_parent(char what) {
+    (void)!write(line[1], &what, 1);
+    (void)!read(line[1], &what, 1);
+}
+
+static void ask_for_repair(void) {
+    ask_parent('r');
+}
+
+/* As lookup: another user, who may read the database and its log, and no more. */
+static _Noreturn void read_beside_a_writer(void) {
+    if (geteuid() == 0 && seteuid(65534) != 0) {
+        _exit(2);
+    }
+    statement_pause = ask_for_repair;
+    ask_parent('o');
+    struct database *database = database_open(path, DATABASE_MAIN, DATABASE_READ, &error);
+    if (database == NULL) {
+        _exit(3);
+    }
+    ask_parent('t');
+    struct sqlite3_stmt *row = statement_query(database, STATEMENT_CONTACT_BY_IP, BINDS(bind_string("::1")));
+    _exit(statement_step(row) == STATEMENT_ROW ? 0 : 1);
+}
+
+static struct database *open_writer(char **header) {
+    char name[80];
+    struct database *writer = database_open(path, DATABASE_MAIN, DATABASE_WRITE, &error);
+    assert_true(statement_run(writer, STATEMENT_CONTACT_ADD, BINDS(bind_string("::1"), bind_time(1700000000))));
+    (void)snprintf(name, sizeof name, "%s-wal", path);
+    assert_true(chmod(path, 0644) == 0 && chmod(name, 0644) == 0);
+    (void)snprintf(name, sizeof name, "%s-shm", path);
+    int index = open(name, O_RDWR | O_CLOEXEC);
+    assert_true(index >= 0 && chmod(name, 0444) == 0);
+    *header = mmap(NULL, 96, PROT_READ | PROT_WRITE, MAP_SHARED, index, 0);
+    assert_true(*header != MAP_FAILED);
+    return writer; /* index stays open: closing it would drop SQLite's locks on that file */
+}
+
+/* The second copy of the index's header differs from the first one while the writer is between the two. */
+static void a_reader_that_meets_the_writer_tries_again(void **state) {
+    struct database *writer = NULL;
+    char *header = NULL, what;
+    int wait_status, repairs = 0;
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, line), 0);
+    pid_t pid = fork(); /* before SQLite knows the file: a fork would share its locks */
+    if (pid == 0) {
+        (void)close(line[0]);
+        read_beside_a_writer();
+    }
+    (void)close(line[1]);
+    while (read(line[0], &what, 1) == 1) {
+        writer = what == 'o' ? open_writer(&header) : writer;
+        header[52] ^= what == 'o' ? 0 : 1; /* torn at the first request, whole again at the second */
+        repairs += what == 'r';
+        (void)!write(line[0], &what, 1);
+    }
+    assert_int_equal(waitpid(pid, &wait_status, 0), pid);
+    assert_int_equal(wait_status, 0);
+    assert_int_equal(repairs, 1);
+    (void)close(line[0]);
+    database_close(writer);
+    (void)munmap(header, 96);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -141,6 +214,7 @@ int main(void) {
         TEST(it_runs_in_wal_mode_with_normal_flushes_and_foreign_keys),
         TEST(a_foreign_write_is_noticed_and_an_own_one_is_not),
         TEST(values_are_bound_never_pasted),
+        TEST(a_reader_that_meets_the_writer_tries_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
