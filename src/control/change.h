@@ -14,8 +14,9 @@ int change_step(struct change *change, const char *verb, const char *argument, c
 void change_close(struct change *change);
 /* One order: prints what was done; the exit status. */
 int change_ask(struct control *control, const char *verb, const char *argument, const char *detail);
-/* Puts on record what `parcelpost` has changed itself; says so when that cannot be done. Before there is a database there
- * is nowhere to put it. The last thing that a subcommand does: without a server the process becomes the spool's user. */
+/* Puts on record what `parcelpost` has changed itself; says so when that cannot be done. Before there is a database
+ * there is nowhere to put it. The last thing that a subcommand does: without a server the process becomes the spool's
+ * user. */
 void change_note(struct control *control, const char *verb, const char *argument);
 /* Makes the database anew from the spool; the server must be stopped. */
 int change_rebuild(struct control *control);
