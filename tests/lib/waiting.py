@@ -45,3 +45,15 @@ def wait_exit(pid, timeout=None):
         return bool(select.select([descriptor], [], [], timeout or TIMEOUT)[0])
     finally:
         os.close(descriptor)
+
+
+def running(words):
+    """True while any process, of whatever session, has these words in its command line."""
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as stream:
+                if name.isdigit() and words.encode() in stream.read().replace(b"\0", b" "):
+                    return True
+        except OSError:
+            continue  # it has just ended
+    return False

@@ -12,7 +12,7 @@ from lib.fake_server import FakeServer
 from lib.instance import Instance
 from lib.messages import as_crlf, body_of, message
 from lib.place import program
-from lib.waiting import wait_for
+from lib.waiting import running, wait_for
 from lib.world import id_of
 
 SECRET = "smart-host-secret"
@@ -220,14 +220,14 @@ def test_a_filter_that_takes_too_long_is_ended_and_leaves_the_message_intact(wor
     data, arrived = filtered(world, source, marker, "hang")
     assert arrived.endswith(data) and b"X-Spam-Flag" not in arrived
     assert re.search("local_filter .* takes longer than local_filter_timeout", world.log()[before:])
-    assert not [name for _, name, _ in world.server.processes() if name == "filter"]
+    assert not running(world.server.path("filter"))
 
 
 def test_a_child_that_a_filter_leaves_behind_is_neither_waited_for_nor_left_alive(world, source, marker):
     """Even though it holds the filter's output open."""
     _, arrived = filtered(world, source, marker, "lingering child")
     assert b"\r\nX-Spam-Flag: YES\r\n" in arrived.partition(b"\r\n\r\n")[0]
-    assert not [name for _, name, _ in world.server.processes() if name == "filter"]
+    assert not running(world.server.path("filter"))
 
 
 def test_remote_mail_is_not_filtered(world, source, marker):

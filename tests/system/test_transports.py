@@ -13,7 +13,7 @@ from lib import ports
 from lib.background import Background
 from lib.instance import Instance
 from lib.messages import as_crlf, message
-from lib.waiting import wait_for
+from lib.waiting import running, wait_for
 from lib.world import id_of
 
 # Notes what it got, then does what the message's X-Do field says.
@@ -205,7 +205,7 @@ def test_a_program_that_leaves_its_input_unread_delivers_all_the_same(place, mar
 def test_a_program_that_takes_too_long_is_killed_and_the_mail_put_off(place, marker):
     row = place.outcome("coco@example.test", marker, "hang", "deferred")
     assert row["delivery_msg"] == "451 4.3.0 program: took longer than 3 s"
-    wait_for(lambda: not [name for _, name, _ in place.server.processes() if name == "program"], "the program's end")
+    wait_for(lambda: not running(place.server.path("program")), "the program's end")
 
 
 def test_a_killed_program_puts_the_mail_off(place, marker):
@@ -223,7 +223,7 @@ def test_too_much_output_is_dropped(place, marker):
 
 def test_children_that_a_program_leaves_behind_are_killed(place, marker):
     place.outcome("coco@example.test", marker, "child", "delivered")
-    wait_for(lambda: not [name for _, name, _ in place.server.processes() if name == "program"], "the child's end")
+    wait_for(lambda: not running(place.server.path("program")), "the child's end", timeout=5)
 
 
 def test_a_program_that_is_not_there_puts_the_mail_off(make_instance, marker):

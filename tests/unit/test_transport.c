@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The table of transports, and the maildir transport's folders and files. */
 #include "agent/maildir.h"
+#include "agent/program.h"
 #include "agent/transport.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -256,6 +257,71 @@ static void a_delivery_that_nobody_hears_of_is_not_finished(void **state) {
     free(delivery);
 }
 
+static void a_program_is_run_and_its_end_is_the_verdict(void **state) {
+    static const struct {
+        const char *command, *target;
+        enum result_kind kind;
+        const char *reply;
+    } rows[] = {
+        {"/bin/true", "coco@example.test", RESULT_DELIVERED, "250 2.0.0 box: delivered"},
+        {"/bin/false", "coco@example.test", RESULT_FAILED, "554 5.3.0 box: ended with status 1"},
+        {"/nowhere/program", "a@x", RESULT_DEFERRED, "451 4.3.5 box: cannot be started: No such file or directory"},
+        {"cat", "coco@x", RESULT_DELIVERED, "250 2.0.0 box: delivered: Return-Path: <me@far.test>"},
+        {"tail -n 1", "coco@x", RESULT_DELIVERED, "250 2.0.0 box: delivered: the end"},
+        {"echo  %a %u %e %d %% %x a%u", "coco+tag@x.test", RESULT_DELIVERED,
+         "250 2.0.0 box: delivered: coco+tag@x.test coco tag x.test %% %x a%u"},
+        {"printenv RECIPIENT", "|box", RESULT_DELIVERED, "250 2.0.0 box: delivered: given@x"},
+        {"printenv EXTENSION", "+tag@x", RESULT_DELIVERED, "250 2.0.0 box: delivered"},
+        {"echo %u", "-n@x", RESULT_FAILED, "553 5.1.3 this address cannot be given to a program"},
+        {"sleep 20", "coco@x", RESULT_DEFERRED, "451 4.3.0 box: took longer than 1 s"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        static char box[] = "box", pipe[] = "pipe", plus[] = "+";
+        char command[64];
+        struct config_transport block = {.name = box, .kind = pipe, .target = command, .user = empty, .timeout = 1};
+        struct config config = {.lmtp = empty, .recipient_delimiter = plus, .transports = &block, .transport_count = 1};
+        struct transport_context context = {.resolver = -1, .home = "/"};
+        bool by_name = rows[i].target[0] == '|';
+        struct delivery *delivery = delivery_of("A: b\r\n\r\nthe end\r\n", "", by_name ? "given@x" : rows[i].target);
+        if (by_name) {
+            free(delivery->recipients[0].target);
+            delivery->recipients[0].target = memory_string(text_of(rows[i].target));
+        }
+        block.timeout = strncmp(rows[i].command, "sleep", 5) == 0 ? 1 : 60;
+        text_copy(command, sizeof command, text_of(rows[i].command));
+        print_message("%s\n", command);
+        assert_true(transport_find(&config, "box", &context));
+        assert_true(context.transport->deliver(&context, delivery));
+        assert_int_equal(delivery->recipients[0].kind, rows[i].kind);
+        assert_string_equal(delivery->recipients[0].reply, rows[i].reply);
+        delivery_free(delivery);
+        free(delivery);
+    }
+}
+
+static void all_that_a_program_wrote_before_its_end_is_taken(void **state) {
+    static char shell[] = "sh", option[] = "-c", script[] = "head -c 60000 /dev/zero", path[] = "PATH=/usr/bin:/bin";
+    char *arguments[] = {shell, option, script, NULL}, *environment[] = {path, NULL};
+    int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    (void)state;
+    for (size_t maximum = 59999; maximum <= 60000; maximum++) {
+        const struct program program = {.arguments = arguments,
+                                        .environment = environment,
+                                        .input = input,
+                                        .seconds = 60,
+                                        .output_is_bounded = true};
+        struct buffer output;
+        int status = 9;
+        buffer_init(&output, maximum);
+        enum program_end end = program_run(&program, &output, &status);
+        assert_int_equal(end, maximum < 60000 ? PROGRAM_OUTPUT_FULL : PROGRAM_ENDED);
+        assert_true(maximum < 60000 || (output.length == 60000 && status == 0));
+        buffer_free(&output);
+    }
+    close(input);
+}
+
 static void content_comes_headers_first_whatever_the_size(void **state) {
     static char message[100000];
     char *joined = memory_new(1, sizeof message + 100);
@@ -291,6 +357,8 @@ static void content_comes_headers_first_whatever_the_size(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_complete_and_its_names_are_unique),
+        cmocka_unit_test(a_program_is_run_and_its_end_is_the_verdict),
+        cmocka_unit_test(all_that_a_program_wrote_before_its_end_is_taken),
         cmocka_unit_test(names_lead_to_rows_and_targets),
         cmocka_unit_test(only_unix_sockets_and_folders_need_the_file_system),
         cmocka_unit_test(addresses_become_folders_or_are_refused),
