@@ -71,12 +71,25 @@ static bool bind_address(int fd, const struct config_listen *listens, const stru
     return bind(fd, where, address->length) == 0;
 }
 
+/* Linux gives no port to two sockets, of which one has all addresses. */
+static bool is_own_port(const struct port_set *former, const struct network_address *address) {
+    for (size_t i = 0; former != NULL && i < former->count; i++) {
+        if (former->items[i].address.storage.ss_family == address->storage.ss_family &&
+            address->storage.ss_family != AF_UNIX && network_port(&former->items[i].address) == network_port(address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void describe_failure(const struct config_listen *listens, const struct network_address *address,
-                             struct buffer *error) {
+                             const struct port_set *former, struct buffer *error) {
     int reason = errno;
     char name[256];
-    const char *hint = reason == EADDRINUSE      ? "the port is taken: another program listens there"
-                       : reason == EACCES        ? "ports below 1024 need root"
+    bool own = reason == EADDRINUSE && is_own_port(former, address);
+    const char *hint = own                    ? "this server has the port under another address: that takes a new start"
+                       : reason == EADDRINUSE ? "the port is taken: another program listens there"
+                       : reason == EACCES     ? "ports below 1024 need root"
                        : reason == EADDRNOTAVAIL ? "this machine does not have that address"
                                                  : "it cannot be opened";
     buffer_format(error, "listen \"%s\": %s: %s (%s)", listens->address, port_name(address, name, sizeof(name)), hint,
@@ -118,6 +131,17 @@ static int open_port(const struct config *config, const struct config_listen *li
     return fd;
 }
 
+/* What may be new about a port that stays open. */
+static void keep_port(const struct config *config, const struct port *port) {
+    (void)listen(port->fd, (int)config->listen_backlog);
+    if (port->address.storage.ss_family == AF_UNIX) {
+        const char *path = ((const struct sockaddr_un *)&port->address.storage)->sun_path;
+        if (chmod(path, (mode_t)config->listens[port->listen].mode) != 0) {
+            log_warn("the mode of %s stays as it was: %s", path, strerror(errno));
+        }
+    }
+}
+
 static void remove_name(const struct port *port) {
     if (port->address.storage.ss_family == AF_UNIX) {
         unlink(((const struct sockaddr_un *)&port->address.storage)->sun_path);
@@ -148,7 +172,7 @@ enum exit_status port_set_open(struct port_set *set, const struct config *config
             }
             if (fd < 0) {
                 enum exit_status status = errno == EACCES ? EXIT_STATUS_NO_PERMISSION : EXIT_STATUS_UNAVAILABLE;
-                describe_failure(listens, &listens->parsed[j], error);
+                describe_failure(listens, &listens->parsed[j], former, error);
                 abandon(set, former);
                 return status;
             }
@@ -158,6 +182,7 @@ enum exit_status port_set_open(struct port_set *set, const struct config *config
     for (size_t i = 0; i < set->count; i++) {
         struct port *kept = take_former(former, &set->items[i].address);
         if (kept != NULL) {
+            keep_port(config, &set->items[i]);
             kept->fd = -1;
         }
     }

@@ -160,6 +160,24 @@ def test_sighup_renews_certificates_and_ports_while_sessions_go_on(make_instance
         ports.give_back([former])
 
 
+def test_sighup_gives_a_socket_its_new_mode_and_names_an_own_port_in_the_way(make_instance):
+    server = make_instance(start=False)
+    path, port = server.path("mx.sock"), ports.take(1)[0]
+    listens = 'listen "{path}" {{ role = mx\n mode = {mode} }}\nlisten "{address}:{port}" {{ role = mx }}'
+    server.extra = listens.format(path=path, mode="0600", address="0.0.0.0", port=port)
+    server.start()
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    server.extra = listens.format(path=path, mode="0666", address="0.0.0.0", port=port)
+    server.write_configuration()
+    server.reload()
+    wait_for(lambda: os.stat(path).st_mode & 0o777 == 0o666, "the socket's new mode", explain=server.log_tail)
+    server.extra = listens.format(path=path, mode="0666", address="127.0.0.1", port=port)
+    server.write_configuration()
+    server.daemon.send(signal.SIGHUP)
+    server.wait_log(f"the configuration in force stays: .*127.0.0.1:{port}: this server has the port under another address")
+    ports.give_back([port])
+
+
 def test_sighup_with_a_wrong_certificate_keeps_the_old_one(make_instance):
     server = make_instance()
     with server.talk("submission", fresh_source()) as client:
