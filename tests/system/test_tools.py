@@ -97,6 +97,7 @@ def test_what_strangers_write_cannot_steer_a_terminal_or_break_the_json(place, d
     place.replies["*"] = reply
     mail_id = place.deferred(f"'or'1'='1@{domain}", marker, sender="coco@example.test")
     place.replies["*"] = "450 4.2.1 later"
+    place.server.edit("update parcels set delivery_msg = delivery_msg || ? where mail_id = ?", "\x1b]0;title\x07 \x7f \u202e", mail_id)
     for words in (["queue", "list", f"domain={domain}"], ["queue", "list", "--json", f"domain={domain}"], ["queue", "show", mail_id], ["why", mail_id],
                   ["queue", "show", mail_id, "--json"]):
         output = place.server.command(*words)
@@ -174,13 +175,13 @@ def test_a_hold_of_one_recipient_outlives_a_crash_and_a_rebuild(make_instance, m
 
 
 def test_several_hundred_parcels_are_changed_in_steps_and_recorded_as_one_change(place, domain, marker):
-    mail_ids = [place.submit([f"r{number}@{domain}" for number in range(50)], marker) for _ in range(8)]
+    mail_ids = [place.submit([f"r{number}@{domain}" for number in range(5)], marker) for _ in range(40)]  # more than one step
     for mail_id in mail_ids:
         place.server.wait_parcels(mail_id, "deferred")
     for verb, done in (("hold", "held"), ("release", "released"), ("hold", "held"), ("remove", "removed")):
-        assert place.server.command("queue", verb, f"domain={domain}") == f"400 parcels {done}\n"
+        assert place.server.command("queue", verb, f"domain={domain}") == f"200 parcels {done}\n"
     rows = place.server.sql("select what, affected from operator_changes where what like ? order by id", f"%domain={domain}")
-    assert [tuple(row) for row in rows] == [(f"queue {verb} domain={domain}", 400) for verb in ("hold", "release", "hold", "remove")]
+    assert [tuple(row) for row in rows] == [(f"queue {verb} domain={domain}", 200) for verb in ("hold", "release", "hold", "remove")]
 
 
 @pytest.mark.parametrize("state", ["deferred", "held", "in hand"])
