@@ -150,9 +150,9 @@ static size_t remote_limit(const struct runner *runner) {
     return limit - (room < limit / 2 ? room : limit / 2);
 }
 
-/* Nor from servers that answer: of the agents, three quarters may wait for those of which nothing is known. */
+/* Nor from servers that answer: of the others, three quarters may wait for those of which nothing is known. */
 static size_t waiting_limit(const struct runner *runner) {
-    size_t share = (size_t)runner->config->agent_limit * 3 / 4;
+    size_t share = remote_limit(runner) * 3 / 4;
     return share > 0 ? share : 1;
 }
 

@@ -16,6 +16,8 @@
 #define SEEN_MILLISECONDS 60000 /* whoever answered so lately is not called unreachable by one of many agents */
 #define TLS_REFRESH 86400       /* seconds: the row is written again for the same finding */
 #define PUT_OFF_AT_ONCE 100
+#define RELEASE_FURTHEST (366 * 86400) /* all of it, by its index */
+#define RELEASE_LOCAL 600              /* without one; our own servers do not rest for long */
 #define RECORDING_FACTOR 4
 #define ROUNDS_AFTER_TROUBLE 10 /* of successes, for one more agent */
 #define REASON_MAXIMUM 400
@@ -91,7 +93,6 @@ static void take_tls(struct destination *destination, struct job *job, uint32_t 
 
 static void answered(struct runner *runner, struct destination *destination, struct job *job,
                      const struct agent_result *result) {
-    int64_t until = destination->rests_until;
     destination->answered = true;
     destination->answered_ms = clock_now_ms();
     grow(destination);
@@ -105,7 +106,7 @@ static void answered(struct runner *runner, struct destination *destination, str
     destination->rests_until = 0;
     set_reason(destination, TEXT_NONE);
     job->standing = DESTINATION_ANSWERED;
-    due_release(runner, destination, until);
+    due_release(runner, destination, now_seconds() + (destination->remote ? RELEASE_FURTHEST : RELEASE_LOCAL));
 }
 
 /* ---- trouble ---- */

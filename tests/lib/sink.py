@@ -8,6 +8,7 @@ import asyncio
 import collections
 import re
 import threading
+import time
 
 RECIPIENT = re.compile(rb"RCPT TO:<[^@>]*@([^>]*)>", re.I)
 
@@ -26,6 +27,7 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, _):
         self.sink.open.discard(self.transport)
+        self.sink.closed += 1
 
     def data_received(self, data):
         self.unread += data
@@ -59,8 +61,8 @@ class Client(asyncio.Protocol):
 class Sink:
     def __init__(self, answer=True, host="127.0.0.1"):
         self.answer, self.host, self.port = answer, host, 0
-        self.connections = self.most = self.messages = 0
-        self.open, self.domains, self.order, self.reached = set(), collections.Counter(), [], threading.Condition()
+        self.connections = self.most = self.messages = self.closed = self.connections_at_first = 0
+        self.open, self.domains, self.order, self.times, self.reached = set(), collections.Counter(), [], [], threading.Condition()
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.ready = threading.Event()
@@ -68,6 +70,8 @@ class Sink:
     def count(self, domain):
         with self.reached:
             self.messages += 1
+            self.connections_at_first = self.connections_at_first or self.connections
+            self.times.append(time.monotonic())
             self.domains[domain] += 1
             self.order.append(domain)
             self.reached.notify_all()

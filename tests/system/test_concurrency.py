@@ -1,0 +1,70 @@
+"""How many connections, to whom, at one time: counted at sinks that take everything, or never say a word."""
+from lib.filler import fill, stopped
+from lib.instance import Instance
+from lib.messages import message
+from lib.sink import Sink
+from lib.talker import fresh_source
+
+QUICK_END = {"stop_timeout": 1}
+
+
+def due(server, messages, domain):
+    with stopped(server):
+        return fill(server, messages, 1, domain, state="queued", retry=lambda number: -1)
+
+
+def delivered(server):
+    return server.sql("select count(*) from parcels where state = 'delivered'")[0][0]
+
+
+def test_many_messages_to_one_destination_need_no_more_connections_than_its_limit():
+    with Sink() as sink, Instance(route=sink.endpoint, settings={"destination_limit": 3}) as server:
+        due(server, 200, lambda number: "one.test")
+        assert sink.wait(200), server.log_tail()
+        assert sink.connections <= 3 and sink.most <= 3
+        assert sink.connections_at_first == 1  # it begins with one
+        assert sink.most > 1  # and gets more as they succeed
+
+
+def test_a_destination_with_a_limit_of_its_own():
+    with Sink() as sink, Instance(extra=f'route "one.test" {{ host = "{sink.endpoint}"\n limit = 1 }}') as server:
+        due(server, 30, lambda number: "one.test")
+        assert sink.wait(30), server.log_tail()
+        assert sink.most == 1
+
+
+def test_destinations_that_never_answer_leave_room_for_all_others():
+    names = [f"d{number}.dead.test" for number in range(30)] + [f"d{number}.alive.test" for number in range(40)]
+    with Sink() as sink, Sink(answer=False) as silence:
+        extra = f'route ".dead.test" {{ host = "{silence.endpoint}" }}'
+        with Instance(route=sink.endpoint, settings={"agent_limit": 12, "destination_limit": 2, **QUICK_END}, extra=extra) as server:
+            due(server, 2 * len(names), lambda number: names[number % len(names)])
+            assert sink.wait(80), server.log_tail()
+            assert set(sink.domains) == set(names[30:]) and not silence.closed
+            assert len(silence.open) <= 7  # three quarters of those that are not for local mail alone
+
+
+def test_local_mail_and_a_new_destination_are_served_beside_a_large_mailing():
+    with Sink() as sink, Instance(route=sink.endpoint, settings={"agent_limit": 6, "destination_limit": 2}) as server:
+        due(server, 600, lambda number: f"d{number}.mailing.test")
+        with server.talk("internal", source=fresh_source()) as client:
+            client.ehlo()
+            client.mail("coco@example.test", ["mike@example.test", "friend@new.test"], message("between"))
+        server.wait_mail("mike@example.test", "between")
+        assert sink.wait(601), server.log_tail()
+        assert sink.order.index("new.test") < 599  # not behind everybody who was there before
+
+
+def test_messages_a_minute_are_spaced_evenly():
+    with Sink() as sink, Instance(extra=f'route "one.test" {{ host = "{sink.endpoint}"\n rate = 120 }}') as server:
+        due(server, 5, lambda number: "one.test")
+        assert sink.wait(5), server.log_tail()
+        gaps = [later - sooner for sooner, later in zip(sink.times, sink.times[1:])]
+        assert min(gaps) > 0.3 and sum(gaps) > 1.8, gaps
+
+
+def test_what_a_destination_has_no_room_for_is_read_from_the_database_in_time():
+    with Sink() as sink, Instance(route=sink.endpoint, settings={"log_level": "warn"}) as server:
+        due(server, 1500, lambda number: "one.test")  # memory holds 1,000 of one destination
+        assert sink.wait(1500, 60), (sink.messages, server.log_tail())
+        server.wait_rows("select 1 where (select count(*) from parcels where state = 'delivered') = 1500")
