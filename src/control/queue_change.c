@@ -180,7 +180,10 @@ static int change_queue(struct control *control, const struct verb *verb, int co
     }
     char said[300];
     text_printable(said, sizeof(said), text_of(filter.text != NULL ? filter.text : BOUNCE_WORDS));
-    snprintf(words, sizeof(words), strcmp(verb->name, "bounce") == 0 ? "550 5.7.0 %s" : "", said);
+    words[0] = '\0';
+    if (strcmp(verb->name, "bounce") == 0) {
+        snprintf(words, sizeof(words), "550 5.7.0 %s", said);
+    }
     return filter.mail_id_count > 0 ? change_mails(control, verb, &filter, words)
                                     : change_selected(control, verb, &filter, words);
 }
