@@ -21,6 +21,8 @@ struct follow {
     struct targets *targets;
     struct text chain[DEPTH_MAXIMUM]; /* the keys whose rows are being followed */
     unsigned depth, steps, missing;
+    char domain[ADDRESS_DOMAIN_MAXIMUM + 1]; /* the last one that was asked about, and what it is: lists have few */
+    enum users_found domain_found;
     bool trouble; /* something on the way could not be looked up or is set up wrongly */
 };
 
@@ -269,6 +271,16 @@ static enum address_standing follow_local(struct follow *follow, struct text add
     return standing;
 }
 
+static enum users_found find_domain(struct follow *follow, struct text domain) {
+    if (!text_equal_nocase(text_of(follow->domain), domain)) {
+        follow->domain_found = local_domain(follow->lookup, domain);
+        if (!text_copy(follow->domain, sizeof follow->domain, domain)) {
+            follow->domain[0] = '\0';
+        }
+    }
+    return follow->domain_found;
+}
+
 static enum address_standing follow_address(struct follow *follow, struct text address, struct text owner,
                                             char canonical[ANSWER_ADDRESS_SIZE]) {
     size_t at = address_at(address);
@@ -285,7 +297,7 @@ static enum address_standing follow_address(struct follow *follow, struct text a
     if (follow_return(follow, address, owner, &standing, canonical)) {
         return standing;
     }
-    switch (local_domain(follow->lookup, domain)) {
+    switch (find_domain(follow, domain)) {
     case USERS_NO:
         return STANDING_REMOTE;
     case USERS_ERROR:

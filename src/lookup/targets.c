@@ -18,7 +18,10 @@ void targets_free(struct targets *targets) {
         free(targets->items[i].sender);
     }
     free(targets->items);
+    free(targets->places);
     targets->items = NULL;
+    targets->places = NULL;
+    targets->room = 0;
     targets->count = 0;
 }
 
@@ -66,33 +69,49 @@ static struct text sender_for(struct targets *targets, enum envelope_delivery de
     return text_of(targets->rewritten);
 }
 
-static bool has(const struct targets *targets, uint32_t hash, struct text address, struct text sender) {
-    for (size_t i = 0; i < targets->count; i++) {
-        const struct target *item = &targets->items[i];
-        if (item->hash == hash && text_equal_nocase(text_of(item->address), address) &&
-            text_equal(text_of(item->sender), sender)) {
-            return true;
+/* Where it stands among the places, or the free one where it would. */
+static size_t place_of(const struct targets *targets, const struct target *wanted) {
+    size_t mask = 2 * targets->room - 1, place = wanted->hash & mask;
+    while (targets->places[place] != 0) {
+        const struct target *item = &targets->items[targets->places[place] - 1];
+        if (item->hash == wanted->hash && text_equal_nocase(text_of(item->address), text_of(wanted->address)) &&
+            text_equal(text_of(item->sender), text_of(wanted->sender))) {
+            break;
         }
+        place = (place + 1) & mask;
     }
-    return false;
+    return place;
+}
+
+static void grow(struct targets *targets) {
+    targets->room = targets->room == 0 ? 4 : 2 * targets->room;
+    targets->items = memory_resize(targets->items, targets->room, sizeof *targets->items);
+    free(targets->places);
+    targets->places = memory_new(2 * targets->room, sizeof *targets->places);
+    for (size_t i = 0; i < targets->count; i++) {
+        targets->places[place_of(targets, &targets->items[i])] = (uint32_t)i + 1;
+    }
 }
 
 void targets_add(struct targets *targets, enum envelope_delivery delivery, struct text address, struct text owner) {
     struct text sender = sender_for(targets, delivery, owner);
-    uint32_t hash = hash_of(address);
-    if (has(targets, hash, address, sender)) {
+    struct target added = {.delivery = delivery,
+                           .address = memory_string(address),
+                           .sender = memory_string(sender),
+                           .hash = hash_of(address)};
+    if (targets->count == targets->room) {
+        grow(targets);
+    }
+    size_t place = place_of(targets, &added);
+    bool known = targets->places[place] != 0;
+    targets->overflow = targets->overflow || (!known && targets->maximum > 0 && targets->count >= targets->maximum);
+    if (known || targets->overflow) {
+        free(added.address);
+        free(added.sender);
         return;
     }
-    if (targets->maximum > 0 && targets->count >= targets->maximum) {
-        targets->overflow = true;
-        return;
-    }
-    if ((targets->count & (targets->count - 1)) == 0) { /* none, or a power of two: full */
-        targets->items =
-            memory_resize(targets->items, targets->count == 0 ? 1 : 2 * targets->count, sizeof *targets->items);
-    }
-    targets->items[targets->count++] = (struct target){
-        .delivery = delivery, .address = memory_string(address), .sender = memory_string(sender), .hash = hash};
+    targets->items[targets->count++] = added;
+    targets->places[place] = (uint32_t)targets->count;
 }
 
 bool targets_pack(const struct targets *targets, uint32_t skip, struct buffer *list) {

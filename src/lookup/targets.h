@@ -18,11 +18,12 @@ struct targets {
     struct lookup *lookup;
     struct text sender; /* the message's reverse-path, "" for <> */
     struct target *items;
-    size_t count, maximum;
-    bool overflow;       /* there were more */
-    bool sender_known;   /* the next two are worked out */
-    bool sender_is_ours; /* in a domain of ours: it stays as it is when mail is forwarded */
-    bool failed;         /* the lookup for that could not be made */
+    size_t count, maximum, room; /* room: a power of two */
+    uint32_t *places;            /* by hash: number of an item + 1, 0 for none; twice as many as there is room */
+    bool overflow;               /* there were more */
+    bool sender_known;           /* the next two are worked out */
+    bool sender_is_ours;         /* in a domain of ours: it stays as it is when mail is forwarded */
+    bool failed;                 /* the lookup for that could not be made */
     char rewritten[SRS_ADDRESS_SIZE];
 };
 void targets_init(struct targets *targets, struct lookup *lookup, struct text sender);
