@@ -40,9 +40,9 @@ static bool make_users(struct sqlite3 *handle) {
 /* Copies what the operator has made; what is there already cannot be made again, and stays. */
 static bool copy_tables(struct sqlite3 *from, struct sqlite3 *handle) {
     sqlite3_stmt *tables = NULL;
-    bool good = sqlite3_prepare_v2(from, statement_text(STATEMENT_SCHEMA), -1, &tables, NULL) == SQLITE_OK;
+    bool good = statement_prepare(from, statement_text(STATEMENT_SCHEMA), 0, &tables) == SQLITE_OK;
     int result = SQLITE_ERROR;
-    while (good && (result = sqlite3_step(tables)) == SQLITE_ROW) {
+    while (good && (result = statement_advance(tables)) == SQLITE_ROW) {
         (void)run(handle, column_string(tables, 0));
     }
     (void)sqlite3_finalize(tables);

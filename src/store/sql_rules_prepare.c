@@ -3,6 +3,7 @@
  * of the listener's, in lookup (as parcelpost-auth) and in `parcelpost`; what is wrong stays with its statement. */
 #include "base/memory.h"
 #include "store/sql_rules_private.h"
+#include "store/statements.h"
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,7 +172,7 @@ static const char *skip_quoted(const char *at) {
 }
 
 /* The ';' that ends a statement, or the end of the text. SQLite would tell only of statements that it understands. */
-static const char *statement_end(const char *at) {
+static const char *end_of_statement(const char *at) {
     while (*at != '\0' && *at != ';') {
         const char *behind = strchr("'\"`[", *at) != NULL ? skip_quoted(at) : skip_comment(at);
         at = behind != at ? behind : at + 1;
@@ -197,8 +198,8 @@ static void note_error(struct sqlite3 *handle, const struct sql_lock *lock, stru
 static void prepare(struct sqlite3 *handle, struct sql_lock *lock, enum rule_stage stage, struct text sql,
                     struct sql_statement *statement) {
     lock->refused[0] = '\0';
-    if (sqlite3_prepare_v3(handle, sql.data, (int)sql.length, SQLITE_PREPARE_PERSISTENT, &statement->handle, NULL) !=
-        SQLITE_OK) {
+    /* SQLite stops at the same ';' that we stopped at. */
+    if (statement_prepare(handle, sql.data, SQLITE_PREPARE_PERSISTENT, &statement->handle) != SQLITE_OK) {
         note_error(handle, lock, sql, statement);
     } else if (sqlite3_stmt_isexplain(statement->handle) != 0 || sqlite3_stmt_readonly(statement->handle) == 0 ||
                sqlite3_column_count(statement->handle) < 1) {
@@ -212,7 +213,7 @@ void sql_file_prepare(struct sqlite3 *handle, struct sql_lock *lock, const struc
                       enum rule_stage stage, struct sql_file *file) {
     const char *text = source->text != NULL ? source->text : "", *at = skip_blank(text);
     while (*at != '\0') {
-        const char *end = statement_end(at);
+        const char *end = end_of_statement(at);
         file->statements = memory_resize(file->statements, file->count + 1, sizeof file->statements[0]);
         struct sql_statement *statement = &file->statements[file->count++];
         *statement = (struct sql_statement){.line = 1 + count_lines(text, at)};
