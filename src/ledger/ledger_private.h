@@ -27,6 +27,7 @@ struct ledger {
     int pages_seen, pages_folded; /* of the write-ahead log, at the last tick and checkpoint */
     int folds_again;              /* checkpoints asked for since the last tick because one left too much */
     int64_t next_purge, next_sweep;
+    bool sweeps; /* there is more of the last sweep */
 };
 struct ledger_peer {            /* service_peer.data */
     char file_id[MAIL_ID_SIZE]; /* queue/tmp/ID, "" for none: a receiver has one at most */

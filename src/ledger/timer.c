@@ -15,6 +15,7 @@
 #define PURGE_EVERY 3600000
 #define PURGE_AGAIN 1000
 #define SWEEP_EVERY 300000
+#define SWEEP_MILLISECONDS 200 /* between two steps */
 #define SECONDS_A_DAY 86400
 
 static void end_lockouts(struct ledger *ledger) {
@@ -41,7 +42,7 @@ static void look_for_edits(struct ledger *ledger) {
     if (!spool_read_hold_rules(ledger->spool)) {
         log_error("hold rules cannot be read: %s", database_error(spool_database(ledger->spool)));
     }
-    spool_sweep(ledger->spool);
+    ledger->sweeps = spool_sweep(ledger->spool, true);
     round_finish(ledger);
     round_wake_runner(ledger);
 }
@@ -49,7 +50,7 @@ static void look_for_edits(struct ledger *ledger) {
 static void sweep(struct ledger *ledger) {
     if (clock_now_ms() >= ledger->next_sweep) {
         ledger->next_sweep = clock_deadline(SWEEP_EVERY);
-        spool_sweep(ledger->spool);
+        ledger->sweeps = spool_sweep(ledger->spool, true);
     }
     spool_unpin(ledger->spool);
     round_finish(ledger);
@@ -96,9 +97,15 @@ static void catch_up(void *context) {
     if (ledger->runner_behind) {
         round_wake_runner(ledger);
     }
+    if (ledger->sweeps) {
+        ledger->sweeps = spool_sweep(ledger->spool, false);
+        round_finish(ledger);
+    }
     contact_tell(ledger);
     (void)loop_after(service_loop(ledger->service),
-                     ledger->runner_behind || ledger->locked.untold > 0 ? BEHIND_MILLISECONDS : TICK_MILLISECONDS,
+                     ledger->runner_behind || ledger->locked.untold > 0 ? BEHIND_MILLISECONDS
+                     : ledger->sweeps                                   ? SWEEP_MILLISECONDS
+                                                                        : TICK_MILLISECONDS,
                      catch_up, ledger);
 }
 

@@ -43,5 +43,7 @@ bool mail_file_remove(const struct mail_files *files, const char *mail_id, uint6
 /* Calls back for each file of queue/mail whose name is a mail id; bytes: its size. */
 typedef void mail_file_visit(void *context, const char *mail_id, uint64_t bytes);
 bool mail_files_list(const struct mail_files *files, mail_file_visit *visit, void *context);
+/* Their names alone, in order, without a look at each; the caller frees *names. */
+bool mail_files_names(const struct mail_files *files, char (**names)[MAIL_ID_SIZE], size_t *count);
 uint64_t mail_file_size(const struct cargo_lengths *lengths);
 #endif

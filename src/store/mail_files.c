@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * The directories queue/mail and queue/tmp: making, listing, removing. Called by spool*.c in the ledger; failures are
  * returned. Left-overs in queue/tmp never got a 250: they are removed at start. */
+#include "base/memory.h"
 #include "store/mail_file.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,6 +57,35 @@ bool mail_files_open(struct mail_files *files, const char *queue, struct buffer 
 
 bool mail_files_list(const struct mail_files *files, mail_file_visit *visit, void *context) {
     return list(files->mail, visit, context);
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(a, b);
+}
+
+bool mail_files_names(const struct mail_files *files, char (**names)[MAIL_ID_SIZE], size_t *count) {
+    DIR *directory = opendir(files->mail);
+    size_t room = 0;
+    *names = NULL;
+    *count = 0;
+    if (directory == NULL) {
+        return false;
+    }
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        if (!mail_id_is_valid(text_of(entry->d_name)) || (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN)) {
+            continue;
+        }
+        if (*count == room) {
+            room = room ? room * 2 : 256;
+            *names = memory_resize(*names, room, sizeof **names);
+        }
+        memcpy((*names)[(*count)++], entry->d_name, MAIL_ID_SIZE);
+    }
+    (void)closedir(directory);
+    if (*count > 0) {
+        qsort(*names, *count, sizeof **names, compare_names);
+    }
+    return true;
 }
 
 bool mail_file_remove(const struct mail_files *files, const char *mail_id, uint64_t *bytes) {

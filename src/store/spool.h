@@ -124,8 +124,9 @@ struct spool_content { /* a message's cargo */
     int fd;      /* the file, read-only, owned by the caller; the cargo begins at offset 0 */
 };
 bool spool_fetch(struct spool *spool, const char *mail_id, struct spool_content *content);
-/* After rows were edited by hand: mails whose recipients have all ended leave, parcels without a message end. */
-void spool_sweep(struct spool *spool);
+/* After rows were edited by hand: mails whose recipients have all ended leave, parcels without a message end. A step of
+ * it, the first one where anew; true when there are more. */
+bool spool_sweep(struct spool *spool, bool anew);
 /* Moves a few old mails out of a segment that nothing else keeps from being reused. */
 void spool_unpin(struct spool *spool);
 struct spool_recipient { /* who still waits */

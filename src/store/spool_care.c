@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Housekeeping of the spool, a little at a time from the ledger's timer: mails that ended by hand leave, old mails move
- * out of a segment that only they keep from being reused; and `queue rebuild`. Failures are logged and tried again. */
+ * Housekeeping of the spool, a little at a time from the ledger's timer: old mails move out of a segment that only they
+ * keep from being reused; and `queue rebuild`. Failures are logged and tried again. */
 #include "base/file.h"
 #include "base/log.h"
 #include "store/settings.h"
@@ -13,36 +13,6 @@
 #include <unistd.h>
 
 #define UNPIN_AT_ONCE 16
-
-static void add_leaver(struct spool *spool, const char *mail_id) {
-    struct piece *piece = spool_piece_new(PIECE_ATTEMPT, mail_id, NULL);
-    if (mails_place(spool->database, mail_id, &piece->place_kind, &piece->place) == PARCELS_YES &&
-        piece->place_kind != PLACE_GONE && spool_append_gone(spool, mail_id, GONE_ENDED) == JOURNAL_OK) {
-        piece->ended = piece->in_journal = true;
-        spool_piece_add(spool, piece);
-    } else {
-        spool_piece_free(piece);
-    }
-}
-
-void spool_sweep(struct spool *spool) {
-    char ids[64][MAIL_ID_SIZE];
-    size_t count = 0;
-    if (spool->rows_wait || spool->first != NULL) {
-        return;
-    }
-    struct sqlite3_stmt *rows = statement_query(spool->database, STATEMENT_MAILS_ENDED, BINDS_NONE);
-    while (count < sizeof ids / sizeof ids[0] && statement_step(rows) == STATEMENT_ROW) {
-        count += text_copy(ids[count], MAIL_ID_SIZE, text_of(column_string(rows, 0)));
-    }
-    statement_end(rows);
-    for (size_t i = 0; i < count; i++) {
-        add_leaver(spool, ids[i]);
-    }
-    if (!statement_run(spool->database, STATEMENT_PARCELS_WITHOUT_MAIL, BINDS(bind_time((int64_t)time(NULL))))) {
-        log_warn("parcels without a message cannot be ended: %s", database_error(spool->database));
-    }
-}
 
 static void add_mover(struct spool *spool, const char *mail_id) {
     struct piece *piece = spool_piece_new(PIECE_ATTEMPT, mail_id, NULL);

@@ -51,7 +51,13 @@ struct verified {
     char mail_id[MAIL_ID_SIZE];
     struct timespec changed; /* the file's ctime then: anybody's write shows */
 };
+struct sweep {           /* how far it is */
+    bool mails, parcels; /* there is more */
+    char place[PLACE_SIZE], mail_id[MAIL_ID_SIZE], retry_at[CLOCK_TEXT_SIZE];
+    int64_t parcel;
+};
 struct spool {
+    struct sweep sweep;
     struct spool_options options;
     int claim; /* queue/ itself, locked */
     struct database *database;

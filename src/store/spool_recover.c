@@ -202,6 +202,41 @@ static void apply_file(void *context, const char *mail_id, uint64_t bytes) {
     }
 }
 
+/* Those that the rows know as files need nothing: both are gone through in order of their names. */
+static bool apply_unknown_files(struct recovery *recovery) {
+    struct spool *spool = recovery->spool;
+    char(*names)[MAIL_ID_SIZE];
+    size_t count, unknown = 0, next = 0;
+    if (!mail_files_names(&spool->files, &names, &count)) {
+        return false;
+    }
+    struct sqlite3_stmt *rows = statement_query(spool->database, STATEMENT_MAILS_IN_FILES, BINDS_NONE);
+    while (statement_step(rows) == STATEMENT_ROW) {
+        const char *known = column_string(rows, 0);
+        for (; next < count && strcmp(names[next], known) < 0; next++) {
+            memmove(names[unknown++], names[next], MAIL_ID_SIZE);
+        }
+        next += next < count && strcmp(names[next], known) == 0;
+    }
+    statement_end(rows);
+    for (; next < count; next++) {
+        memmove(names[unknown++], names[next], MAIL_ID_SIZE);
+    }
+    for (size_t i = 0; i < unknown; i++) {
+        apply_file(recovery, names[i], 0);
+    }
+    free(names);
+    return true;
+}
+
+/* How much they are is counted only where it matters; a limit that is set later counts from then on. */
+static bool apply_files(struct recovery *recovery) {
+    struct spool *spool = recovery->spool;
+    return recovery->own_contacts && spool->options.limits.maximum_size == 0
+               ? apply_unknown_files(recovery)
+               : mail_files_list(&spool->files, apply_file, recovery);
+}
+
 /* ---- the rest of a start ---- */
 
 static bool sync_domains(struct spool *spool) {
@@ -258,7 +293,7 @@ static bool apply_all(struct recovery *recovery) {
         return false;
     }
     journal_scan(spool->journal, recovery->end, apply_record, recovery);
-    if (recovery->failed || !mail_files_list(&spool->files, apply_file, recovery) || recovery->failed) {
+    if (recovery->failed || !apply_files(recovery) || recovery->failed) {
         return false;
     }
     return sync_domains(spool) && position_write(spool->database, recovery->end);

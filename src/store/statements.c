@@ -72,11 +72,14 @@ static const char *const statements[STATEMENTS] = {
                            " ?15, ?16, ?17)",
     [STATEMENT_MAIL_PLACE] = "SELECT place FROM mails WHERE mail_id = ?1",
     [STATEMENT_MAIL_SET_PLACE] = "UPDATE mails SET place = ?2 WHERE mail_id = ?1",
-    [STATEMENT_MAILS_IN_JOURNAL] = "SELECT mail_id, place FROM mails WHERE place <> 'gone' AND place <> 'file'",
-    [STATEMENT_MAILS_IN_FILES] = "SELECT mail_id FROM mails WHERE place = 'file'",
-    [STATEMENT_MAILS_ENDED] = "SELECT mail_id FROM mails m WHERE place <> 'gone' AND NOT EXISTS (SELECT 1 FROM"
-                              " parcels p WHERE p.mail_id = m.mail_id AND p.recipient >= 0 AND p." WAITING ")"
-                              " LIMIT 1000",
+    [STATEMENT_MAILS_IN_JOURNAL] = "SELECT mail_id, place FROM mails INDEXED BY mails_here"
+                                   " WHERE place <> 'gone' AND place >= 'journal ' AND place < 'journal!'",
+    [STATEMENT_MAILS_IN_FILES] = "SELECT mail_id FROM mails INDEXED BY mails_here"
+                                 " WHERE place = 'file' AND place <> 'gone' ORDER BY mail_id",
+    [STATEMENT_MAILS_SWEEP] = "SELECT place, mail_id, EXISTS (SELECT 1 FROM parcels p WHERE p.mail_id = m.mail_id"
+                              " AND p.recipient >= 0 AND p." WAITING ") FROM mails m INDEXED BY mails_here"
+                              " WHERE place <> 'gone' AND place >= ?1 AND (place > ?1 OR mail_id > ?2)"
+                              " ORDER BY place, mail_id LIMIT ?3",
     [STATEMENT_PARCEL_ADD] = "INSERT INTO parcels (contact_id, mail_id, recipient, from_url, to_url, target, domain,"
                              " delivery, state, delivery_at, delivery_msg, retry_at, expires_at, notify, orcpt,"
                              " created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
@@ -93,10 +96,14 @@ static const char *const statements[STATEMENTS] = {
                                " retry_at = CASE bounce WHEN '' THEN ?5 ELSE ?3 END,"
                                " delayed_at = CASE WHEN ?7 THEN ?3 ELSE delayed_at END,"
                                " updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2 AND " WAITING,
-    [STATEMENT_PARCELS_WITHOUT_MAIL] = "UPDATE parcels SET state = 'failed', delivery_at = ?1, retry_at = NULL,"
-                                       " delivery_msg = '554 5.3.0 the message is no longer in the spool',"
-                                       " updated_at = ?1 WHERE state IN ('queued','deferred') AND NOT EXISTS (SELECT 1"
-                                       " FROM mails m WHERE m.mail_id = parcels.mail_id AND m.place <> 'gone')",
+    [STATEMENT_PARCELS_SWEEP] =
+        "SELECT retry_at, id, EXISTS (SELECT 1 FROM mails m WHERE m.mail_id = p.mail_id"
+        " AND m.place <> 'gone') FROM parcels p INDEXED BY parcels_due"
+        " WHERE state IN ('queued','deferred') AND retry_at >= ?1 AND (retry_at > ?1 OR id > ?2)"
+        " ORDER BY retry_at, id LIMIT ?3",
+    [STATEMENT_PARCEL_WITHOUT_MAIL] = "UPDATE parcels SET state = 'failed', delivery_at = ?1, retry_at = NULL,"
+                                      " delivery_msg = '554 5.3.0 the message is no longer in the spool',"
+                                      " updated_at = ?1 WHERE id = ?2 AND state IN ('queued','deferred')",
     [STATEMENT_PARCEL_RETRY] = "UPDATE parcels SET retry_at = ?3, updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2"
                                " AND state IN ('queued','deferred')",
     [STATEMENT_PARCEL_HOLD] =
