@@ -73,6 +73,7 @@ bool rules_answer(struct rules *rules, const struct lookup_rule *question, enum 
     *outcome = answers[sql_engine_ask(rules->engine, &asked, reply, rule, &error)];
     if (*outcome == RULE_ANSWER_FAILED) {
         log_error("rule %s failed: %s", rule, buffer_string(&error));
+        rules_close(rules); /* prepared anew: what it lacked may come back */
     }
     buffer_free(&error);
     return true;

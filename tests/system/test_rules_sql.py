@@ -188,6 +188,30 @@ def test_facts_of_the_contact_and_history_can_be_asked(make_instance, marker):
     assert evidence(server, source) == []
 
 
+def test_a_table_of_the_operators_own_is_read_may_go_and_come_back(make_instance, source):
+    server = make_instance(settings={"lookup_workers": 1})
+
+    def fill():
+        server.edit("create table blocked (domain text primary key)")
+        server.edit("insert into blocked values ('example.net')")
+    fill()
+    write_rules(server, {"mail_from": "SELECT '550 5.7.1 ' || domain || ' is blocked' FROM blocked WHERE domain = :from_domain"})
+    server.reload()
+    server.wait_log("configuration was read again")
+
+    def answer():
+        with server.talk(source=fresh_source()) as client:
+            client.ehlo()
+            return client.command("MAIL FROM:<a@example.net>").text
+    wait_for(lambda: answer() == "550 5.7.1 example.net is blocked", "the rule")
+    server.edit("drop table blocked")
+    assert answer().startswith("451 4.3.0 ")
+    server.kill("lookup")  # one that begins without the table
+    wait_for(lambda: answer().startswith("451 4.3.0 "), "the answer without the table")
+    fill()
+    wait_for(lambda: answer() == "550 5.7.1 example.net is blocked", "the table to be seen")
+
+
 # What goes wrong.
 
 ENDLESS = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x)\nSELECT max(n) FROM x"
