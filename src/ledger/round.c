@@ -69,7 +69,8 @@ static struct text domain_of(const char *target) {
     return at != NULL ? text_of(at + 1) : TEXT_NONE;
 }
 
-static bool add_parcel(struct buffer *list, const struct spool_news *news, uint32_t recipient, int64_t now) {
+/* With the time that stands in its row: by that the runner finds again what it has no room for now. */
+static bool add_parcel(struct buffer *list, const struct spool_news *news, uint32_t recipient) {
     const struct envelope_recipient *to = &news->envelope->recipients[recipient];
     if (to->status != RECIPIENT_QUEUED) {
         return true; /* held */
@@ -77,7 +78,7 @@ static bool add_parcel(struct buffer *list, const struct spool_news *news, uint3
     const struct parcel_item item = {.recipient = recipient,
                                      .delivery = (uint32_t)to->delivery,
                                      .parcel_id = news->parcel_ids[recipient],
-                                     .retry_at = now,
+                                     .retry_at = news->due_at,
                                      .target = text_of(to->target),
                                      .domain = domain_of(to->target),
                                      .sender = text_of(to->sender)};
@@ -86,10 +87,9 @@ static bool add_parcel(struct buffer *list, const struct spool_news *news, uint3
 
 /* As many recipients as one message takes; returns the first one that is left. */
 static uint32_t fill_list(struct buffer *list, const struct spool_news *news, uint32_t first) {
-    int64_t now = (int64_t)time(NULL);
     uint32_t next = first;
     buffer_clear(list);
-    while (next < news->envelope->recipient_count && add_parcel(list, news, next, now)) {
+    while (next < news->envelope->recipient_count && add_parcel(list, news, next)) {
         next++;
     }
     return next;

@@ -230,6 +230,7 @@ static void tell_news(struct spool *spool, const struct spool_events *events, co
         struct spool_news news = {.envelope = &piece->envelope,
                                   .parcel_ids = piece->parcel_ids,
                                   .size = piece->lengths.message + piece->lengths.headers,
+                                  .due_at = piece->at,
                                   .expires_at = piece->envelope.received_at + spool->options.queue_lifetime};
         events->news(events->context, &news);
     }

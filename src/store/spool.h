@@ -95,7 +95,7 @@ struct spool_news { /* a message whose parcels can be delivered from now on */
     const struct envelope *envelope;
     const int64_t *parcel_ids; /* by recipient */
     uint64_t size;
-    int64_t expires_at;
+    int64_t due_at, expires_at; /* due_at: retry_at of its rows */
 };
 struct spool_events {
     void *context;
