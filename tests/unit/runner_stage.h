@@ -37,6 +37,7 @@ struct stage {
     int hub, ledger, control;
     int runner_hub, runner_ledger; /* the other ends, until the runner has them */
     long retry;
+    long account_limit, agent_limit, destination_limit; /* 0: as the stage has them */
 };
 
 static inline void run_child(struct stage *stage, int hub, int ledger, bool cron) {
@@ -54,8 +55,10 @@ static inline void run_child(struct stage *stage, int hub, int ledger, bool cron
                             .retry_seconds = &stage->retry,
                             .retry_count = 1,
                             .queue_lifetime = 1000,
-                            .agent_limit = 2,
-                            .destination_limit = 1,
+                            .agent_limit = stage->agent_limit > 0 ? stage->agent_limit : 2,
+                            .destination_limit = stage->destination_limit > 0 ? stage->destination_limit : 1,
+                            .account_limit = stage->account_limit,
+                            .outbound_tls_memory = 1000000,
                             .agent_recipients = 2};
     struct process_start start = {.config = &config,
                                   .hub = hub,
