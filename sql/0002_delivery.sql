@@ -3,6 +3,9 @@ ALTER TABLE parcels ADD COLUMN delayed_at TEXT;
 ALTER TABLE parcels ADD COLUMN bounce TEXT NOT NULL DEFAULT '';
 ALTER TABLE operator_changes ADD COLUMN name TEXT NOT NULL DEFAULT '';
 ALTER TABLE operator_changes ADD COLUMN affected INTEGER NOT NULL DEFAULT 0;
+-- What has ended, by age, for the purge.
+DROP INDEX parcels_age;
+CREATE INDEX parcels_ended ON parcels(coalesce(delivery_at, created_at)) WHERE state NOT IN ('queued', 'deferred', 'held');
 -- What waits longer, by domain: costs nothing for mail that leaves at once.
 CREATE INDEX parcels_waiting ON parcels(domain, retry_at) WHERE state IN ('deferred', 'held');
 CREATE INDEX parcels_held ON parcels(created_at) WHERE state = 'held';
@@ -39,6 +42,7 @@ CREATE TABLE destinations (
     tls_at TEXT,                -- when it showed that last
     updated_at TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX destinations_age ON destinations(updated_at);
 
 -- Mail that an operator wants held when it comes.
 CREATE TABLE hold_rules (

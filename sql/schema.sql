@@ -83,7 +83,8 @@ CREATE TABLE parcels (
 );
 CREATE INDEX parcels_mail ON parcels(mail_id, recipient);
 CREATE INDEX parcels_due ON parcels(retry_at) WHERE state IN ('queued', 'deferred');
-CREATE INDEX parcels_age ON parcels(created_at);
+-- What has ended, by age, for the purge.
+CREATE INDEX parcels_ended ON parcels(coalesce(delivery_at, created_at)) WHERE state NOT IN ('queued', 'deferred', 'held');
 -- What waits longer, by domain: costs nothing for mail that leaves at once.
 CREATE INDEX parcels_waiting ON parcels(domain, retry_at) WHERE state IN ('deferred', 'held');
 CREATE INDEX parcels_held ON parcels(created_at) WHERE state = 'held';
@@ -140,6 +141,8 @@ CREATE TABLE destinations (
     tls_at TEXT,                -- when it showed that last
     updated_at TEXT NOT NULL
 ) WITHOUT ROWID;
+
+CREATE INDEX destinations_age ON destinations(updated_at);
 
 -- Mail that an operator wants held when it comes.
 CREATE TABLE hold_rules (

@@ -9,6 +9,7 @@
 #include "ledger/locked.h"
 #include "store/checkpoint.h"
 #include "store/contacts.h"
+#include "store/history.h"
 #include "store/spool.h"
 
 struct ledger {
@@ -26,6 +27,7 @@ struct ledger {
     int64_t data_version;
     int pages_seen, pages_folded; /* of the write-ahead log, at the last tick and checkpoint */
     int folds_again;              /* checkpoints asked for since the last tick because one left too much */
+    struct history history;
     int64_t next_purge, next_sweep;
     bool sweeps; /* there is more of the last sweep */
 };

@@ -61,8 +61,9 @@ static void purge(struct ledger *ledger) {
     if (clock_now_ms() < ledger->next_purge) {
         return;
     }
-    int64_t before = (int64_t)time(NULL) - ledger->config->history_days * SECONDS_A_DAY;
-    if (!history_purge(spool_database(ledger->spool), before, &more)) {
+    ledger->history.before = (int64_t)time(NULL) - ledger->config->history_days * SECONDS_A_DAY;
+    ledger->history.tls_before = (int64_t)time(NULL) - ledger->config->outbound_tls_memory;
+    if (!history_purge(spool_database(ledger->spool), &ledger->history, &more)) {
         log_warn("history cannot be purged: %s", database_error(spool_database(ledger->spool)));
     }
     ledger->next_purge = clock_deadline(more ? PURGE_AGAIN : PURGE_EVERY);

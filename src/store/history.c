@@ -5,17 +5,33 @@
 #include "store/statements.h"
 
 #define ROWS_AT_ONCE 200
+#define CONTACTS_AT_ONCE 2000 /* looked at: they have no index by age, which each connection would pay for */
 
-bool history_purge(struct database *database, int64_t before, bool *more) {
+static bool purge_contacts(struct database *database, struct history *history, bool *more) {
+    int64_t upto = history->contact + CONTACTS_AT_ONCE;
+    struct sqlite3_stmt *row = statement_query(database, STATEMENT_CONTACTS_LAST, BINDS_NONE);
+    bool good = statement_step(row) == STATEMENT_ROW;
+    int64_t last = good ? column_integer(row, 0) : 0;
+    statement_end(row);
+    good = good && statement_run(database, STATEMENT_PURGE_CONTACTS,
+                                 BINDS(bind_time(history->before), bind_integer(history->contact), bind_integer(upto)));
+    *more = *more || (good && upto < last);
+    history->contact = good && upto < last ? upto : 0;
+    return good;
+}
+
+bool history_purge(struct database *database, struct history *history, bool *more) {
     static const enum statement_name steps[] = {STATEMENT_PURGE_VIOLATIONS, STATEMENT_PURGE_ATTEMPTS,
                                                 STATEMENT_PURGE_PARCELS, STATEMENT_PURGE_MAILS,
-                                                STATEMENT_PURGE_CONTACTS};
+                                                STATEMENT_PURGE_DESTINATIONS};
     *more = false;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        if (!statement_run(database, steps[i], BINDS(bind_time(before), bind_integer(ROWS_AT_ONCE)))) {
+        const struct bind binds[] = {bind_time(history->before), bind_integer(ROWS_AT_ONCE),
+                                     bind_time(history->tls_before)};
+        if (!statement_run(database, steps[i], binds, steps[i] == STATEMENT_PURGE_DESTINATIONS ? 3 : 2)) {
             return false;
         }
         *more = *more || statement_changes(database) == ROWS_AT_ONCE;
     }
-    return true;
+    return purge_contacts(database, history, more);
 }

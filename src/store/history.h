@@ -3,6 +3,11 @@
 #ifndef STORE_HISTORY_H
 #define STORE_HISTORY_H
 #include "store/database.h"
-/* Deletes at most some hundred rows of what ended before `before`. *more: there may be others. False on an error. */
-bool history_purge(struct database *database, int64_t before, bool *more);
+struct history {
+    int64_t before;     /* what ended earlier goes; seconds since 1970 */
+    int64_t tls_before; /* and what destinations showed of TLS only then */
+    int64_t contact;    /* the contacts up to here have been looked at; 0 at first */
+};
+/* Deletes at most some hundred rows of each table. *more: there may be others. False on an error. */
+bool history_purge(struct database *database, struct history *history, bool *more);
 #endif

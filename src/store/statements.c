@@ -159,14 +159,20 @@ static const char *const statements[STATEMENTS] = {
                                    " WHERE created_at < ?1 LIMIT ?2)",
     [STATEMENT_PURGE_ATTEMPTS] = "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts"
                                  " WHERE started_at < ?1 LIMIT ?2)",
-    [STATEMENT_PURGE_PARCELS] = "DELETE FROM parcels WHERE id IN (SELECT id FROM parcels WHERE created_at < ?1"
-                                " AND coalesce(delivery_at, created_at) < ?1 AND NOT " WAITING " LIMIT ?2)",
+    [STATEMENT_PURGE_PARCELS] = "DELETE FROM parcels WHERE id IN (SELECT id FROM parcels INDEXED BY parcels_ended"
+                                " WHERE state NOT IN ('queued', 'deferred', 'held')"
+                                " AND coalesce(delivery_at, created_at) < ?1 LIMIT ?2)",
     [STATEMENT_PURGE_MAILS] = "DELETE FROM mails WHERE mail_id IN (SELECT mail_id FROM mails m WHERE received_at < ?1"
                               " AND place = 'gone' AND NOT EXISTS (SELECT 1 FROM parcels p"
                               " WHERE p.mail_id = m.mail_id) LIMIT ?2)",
-    [STATEMENT_PURGE_CONTACTS] = "DELETE FROM contacts WHERE id IN (SELECT id FROM contacts c WHERE updated_at < ?1"
-                                 " AND expires_at IS NULL AND NOT EXISTS (SELECT 1 FROM violations v"
-                                 " WHERE v.contact_id = c.id) LIMIT ?2)",
+    [STATEMENT_PURGE_DESTINATIONS] = "DELETE FROM destinations WHERE destination IN (SELECT destination FROM"
+                                     " destinations INDEXED BY destinations_age WHERE updated_at < ?1"
+                                     " AND (tls_at IS NULL OR tls_at < ?3) LIMIT ?2)",
+    [STATEMENT_PURGE_CONTACTS] =
+        "DELETE FROM contacts WHERE id IN (SELECT id FROM contacts c WHERE id > ?2 AND id <= ?3"
+        " AND updated_at < ?1 AND expires_at IS NULL AND NOT EXISTS (SELECT 1 FROM violations v"
+        " WHERE v.contact_id = c.id))",
+    [STATEMENT_CONTACTS_LAST] = "SELECT max(id) FROM contacts",
     [STATEMENT_USERS_LOCAL_DOMAIN] = "SELECT 1 FROM domains WHERE domain = ?1",
     [STATEMENT_USERS_FIND] = "SELECT address FROM users WHERE address = ?1",
     [STATEMENT_USERS_HASH] = "SELECT hash FROM users WHERE address = ?1",

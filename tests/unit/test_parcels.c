@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Rows of parcels as the queue runner and people see them: what is due, states, refused recipients, the purge by age.
  */
+#include "store/destinations.h"
 #include "store/history.h"
 #include "store/schedule.h"
 #include "store_fixture.h"
@@ -118,18 +119,50 @@ static void a_place_reads_back_as_it_was_written(void **state) {
 
 static void history_is_purged_by_age_and_what_waits_never_is(void **state) {
     bool more;
+    struct history history = {.before = time(NULL) - 1000, .tls_before = time(NULL) - 1000};
+    struct database *database = fixture.spool->database;
+    struct destinations_row row;
     (void)state;
+    assert_true(destinations_failed(database, TEXT("dead.test"), time(NULL) + 60, TEXT("451 no"), time(NULL)));
+    assert_true(destinations_answered(database, TEXT("safe.test"), DESTINATIONS_TLS_VERIFIED, time(NULL)));
     fixture_add(&fixture, 1, 1, 100);
     fixture_add(&fixture, 2, 1, 100);
     fixture_finish(&fixture);
     fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK");
-    assert_true(history_purge(fixture.spool->database, time(NULL) - 1000, &more));
+    assert_true(history_purge(database, &history, &more));
     assert_string_equal(fixture_states(&fixture, 1), "delivered");
-    assert_true(history_purge(fixture.spool->database, time(NULL) + 1000, &more));
+    assert_int_equal(destinations_find(database, TEXT("dead.test"), &row), DESTINATIONS_YES);
+    history.before = time(NULL) + 1000;
+    assert_true(history_purge(database, &history, &more));
+    assert_false(more);
+    assert_int_equal(destinations_find(database, TEXT("dead.test"), &row), DESTINATIONS_NO);
+    assert_int_equal(destinations_find(database, TEXT("SAFE.test"), &row), DESTINATIONS_YES); /* for longer */
     assert_string_equal(fixture_states(&fixture, 1), "");
     assert_string_equal(fixture_place(&fixture, 1), "");
     assert_string_equal(fixture_states(&fixture, 2), "queued");
     assert_string_equal(fixture_place(&fixture, 2), "journal");
+}
+
+static void history_goes_in_bounded_steps(void **state) {
+    bool more = true;
+    char name[32];
+    struct history history = {.before = time(NULL) + 1000, .tls_before = 0};
+    struct destinations_row row;
+    struct database *database = fixture.spool->database;
+    (void)state;
+    for (int i = 0; i < 450; i++) {
+        (void)snprintf(name, sizeof name, "d%d.test", i);
+        assert_true(destinations_failed(database, text_of(name), 1, TEXT_NONE, time(NULL)));
+    }
+    for (int step = 0; step < 3; step++) {
+        assert_true(more);
+        assert_true(history_purge(database, &history, &more));
+    }
+    assert_false(more);
+    for (int i = 0; i < 450; i++) {
+        (void)snprintf(name, sizeof name, "d%d.test", i);
+        assert_int_equal(destinations_find(database, text_of(name), &row), DESTINATIONS_NO);
+    }
 }
 
 static void local_domains_follow_the_configuration_and_rows_added_by_hand_stay(void **state) {
@@ -169,6 +202,7 @@ int main(void) {
         TEST(a_refused_recipient_is_a_row_that_is_never_due),
         TEST(a_place_reads_back_as_it_was_written),
         TEST(history_is_purged_by_age_and_what_waits_never_is),
+        TEST(history_goes_in_bounded_steps),
         TEST(local_domains_follow_the_configuration_and_rows_added_by_hand_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,120 @@
+-- Parcelpost's tables. The only place with DDL; migrations are sql/NNNN_what.sql, applied by PRAGMA user_version.
+-- Times are UTC text 'YYYY-MM-DD HH:MM:SS': string order is time order.
+
+-- Who has connected, and how they behaved. IPv6 contacts are a /64.
+CREATE TABLE contacts (
+    id INTEGER PRIMARY KEY,
+    remote_ip TEXT NOT NULL UNIQUE,
+    hits INTEGER NOT NULL DEFAULT 0,
+    locks INTEGER NOT NULL DEFAULT 0,
+    violations INTEGER NOT NULL DEFAULT 0,
+    expires_at TEXT,            -- end of the lockout, NULL when there is none
+    locked_at TEXT,             -- when it began
+    accepted_at TEXT,           -- last accepted message: the mercies for honest senders look here
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+
+CREATE INDEX contacts_locked ON contacts(expires_at) WHERE expires_at IS NOT NULL;
+
+-- Evidence for every point.
+CREATE TABLE violations (
+    id INTEGER PRIMARY KEY,
+    contact_id INTEGER NOT NULL REFERENCES contacts(id),
+    created_at TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    verb TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    reply TEXT NOT NULL,
+    account TEXT NOT NULL DEFAULT '',
+    mail_id TEXT NOT NULL DEFAULT '',
+    counted INTEGER NOT NULL DEFAULT 1  -- 0: recorded, forgiven by one of the mercies
+);
+CREATE INDEX violations_contact ON violations(contact_id, created_at);
+CREATE INDEX violations_age ON violations(created_at);
+
+-- One row a message.
+CREATE TABLE mails (
+    mail_id TEXT PRIMARY KEY,
+    contact_id INTEGER,
+    place TEXT NOT NULL,        -- 'journal SEGMENT OFFSET', 'file', 'gone'
+    received_at TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    role TEXT NOT NULL,
+    local_port INTEGER NOT NULL,
+    remote_ip TEXT NOT NULL,
+    remote_name TEXT NOT NULL,
+    ehlo TEXT NOT NULL,
+    from_url TEXT NOT NULL,
+    protocol TEXT NOT NULL,
+    tls TEXT NOT NULL,
+    account TEXT NOT NULL,
+    verdicts TEXT NOT NULL,     -- DKIM, SPF, DMARC as in Authentication-Results
+    message_id TEXT NOT NULL,
+    auto_generated INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX mails_age ON mails(received_at);
+CREATE INDEX mails_here ON mails(place) WHERE place <> 'gone';
+
+-- One row a recipient, accepted or refused.
+CREATE TABLE parcels (
+    id INTEGER PRIMARY KEY,
+    contact_id INTEGER,
+    mail_id TEXT NOT NULL,
+    recipient INTEGER NOT NULL DEFAULT -1,  -- place in the envelope; -1: refused
+    from_url TEXT NOT NULL,
+    to_url TEXT NOT NULL,
+    target TEXT NOT NULL,       -- the address it is delivered to
+    domain TEXT NOT NULL,
+    delivery TEXT NOT NULL CHECK (delivery IN ('local', 'remote', 'none')),
+    state TEXT NOT NULL CHECK (state IN ('queued', 'deferred', 'held', 'delivered', 'failed', 'expired', 'refused', 'removed')),
+    delivery_at TEXT,           -- when it ended or was last tried
+    delivery_msg TEXT NOT NULL DEFAULT '',
+    retry_at TEXT,
+    expires_at TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    notify TEXT NOT NULL DEFAULT '',
+    orcpt TEXT NOT NULL DEFAULT '',
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+CREATE INDEX parcels_mail ON parcels(mail_id, recipient);
+CREATE INDEX parcels_due ON parcels(retry_at) WHERE state IN ('queued', 'deferred');
+CREATE INDEX parcels_age ON parcels(created_at);
+
+-- Every delivery attempt.
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY,
+    parcel_id INTEGER NOT NULL,
+    started_at TEXT NOT NULL,
+    route TEXT NOT NULL,        -- transport and why there
+    host TEXT NOT NULL,
+    address TEXT NOT NULL,
+    tls TEXT NOT NULL,
+    reply TEXT NOT NULL,
+    milliseconds INTEGER NOT NULL
+);
+CREATE INDEX attempts_parcel ON attempts(parcel_id);
+CREATE INDEX attempts_age ON attempts(started_at);
+
+-- What is local; filled from the configuration's local_domains at start, rows added by hand stay.
+CREATE TABLE domains (
+    domain TEXT PRIMARY KEY COLLATE NOCASE,
+    configured INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+-- What an operator changed: who, when, what.
+CREATE TABLE operator_changes (
+    id INTEGER PRIMARY KEY,
+    created_at TEXT NOT NULL,
+    uid INTEGER NOT NULL,
+    what TEXT NOT NULL
+);
+
+-- How far into the journal this database reflects it.
+CREATE TABLE journal_position (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    segment INTEGER NOT NULL,
+    position INTEGER NOT NULL
+);
+INSERT INTO journal_position VALUES (1, 0, 0);
