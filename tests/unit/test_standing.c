@@ -210,7 +210,7 @@ static void a_destination_begins_with_one_agent_and_gets_more_as_they_succeed(vo
     give_content(&stage, MAIL, "me@far.test", 1);
     uint32_t serial = expect(agent, AGENT_JOB);
     for (int i = 0; i < 4; i++) {
-        snprintf(id, sizeof id, "1AbCdE-FgHi%02d-Lm", i);
+        snprintf(id, sizeof id, "1AbCdE-FgHi%02u-Lm", (unsigned)i % 100);
         push_letter(&stage, (struct letter){id, NULL, "a@dead.test", NULL, DELIVERY_REMOTE, 10 + i, 0});
     }
     expect_silence(stage.hub);
