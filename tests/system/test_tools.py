@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pwd
+import signal
 import subprocess
 
 import pytest
@@ -437,13 +438,14 @@ def test_top_shows_processes_sessions_the_queue_and_what_is_in_hand(place, domai
 
 def test_top_draws_anew_on_a_terminal_until_it_is_interrupted(place):
     master, slave = os.openpty()
-    done = subprocess.Popen([program("parcelpost"), "-c", place.server.configuration, "top", "1"], stdin=subprocess.DEVNULL, stdout=slave, close_fds=True)
+    done = subprocess.Popen([program("parcelpost"), "-c", place.server.configuration, "top", "1"], stdin=subprocess.DEVNULL, stdout=slave,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # ignored in background jobs
     os.close(slave)
     seen = b""
     while seen.count(b"\x1b[H\x1b[2J") < 3:
         seen += os.read(master, 65536)
-    done.send_signal(2)
-    assert done.wait(10) == -2 and b"sessions" in seen
+    done.send_signal(signal.SIGINT)
+    assert done.wait(60) == -signal.SIGINT and b"sessions" in seen
     os.close(master)
     for words in (["0"], ["many"], ["1", "2", "3"]):
         assert place.server.command("top", *words, check=False)[0] == USAGE
