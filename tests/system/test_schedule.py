@@ -126,3 +126,12 @@ def test_mail_put_off_until_its_time_is_over_is_returned_without_an_attempt(worl
     wait_for(lambda: world.server.sql("select 1 from mails where role = 'notice' and mail_id in (select mail_id from parcels where to_url = ?"
                                       " and created_at >= ?)", "coco@example.test", row["created_at"]), "the notice",
              explain=world.server.log_tail)
+
+
+def test_a_sender_is_told_of_the_delay_of_mail_that_was_only_put_off(world):
+    _, domain, _ = dead_domain(world)
+    mail_id, _ = put_off(world, domain)
+    world.server.edit("update mails set received_at = datetime('now', '-5 hours') where mail_id = ?", mail_id)
+    world.server.edit("update parcels set retry_at = '2020-01-01 00:00:00' where mail_id = ?", mail_id)
+    row, = world.server.wait_rows("select * from parcels where mail_id = ? and delayed_at is not null", mail_id)
+    assert row["state"] == "deferred" and row["attempts"] == 0 and row["retry_at"] == destination(world, domain)["retry_at"]

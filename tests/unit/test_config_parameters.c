@@ -218,7 +218,8 @@ static void the_closest_route_counts(void **state) {
 static void a_domain_has_its_own_pace_and_the_rest_from_outside_its_block(void **state) {
     struct config *config =
         config_of("retry_schedule = {60, 120}\nqueue_lifetime = 1d\ndestination_limit = 7\ndestination_rate = 30\n"
-                  "route \"slow.example\" {\nretry_schedule = {1h}\nrate = 0\n}\nroute \"*\" {\nlimit = 2\n}\n");
+                  "route \"slow.example\" {\nretry_schedule = {1h}\nrate = 0\ndelay_warning = 8h\n}\nroute \"*\" "
+                  "{\nlimit = 2\n}\n");
     (void)state;
     assert_non_null(config);
     struct config_pace slow = config_pace_for(config, TEXT("Slow.Example"), true);
@@ -227,10 +228,12 @@ static void a_domain_has_its_own_pace_and_the_rest_from_outside_its_block(void *
     assert_int_equal(slow.queue_lifetime, 86400);
     assert_int_equal(slow.limit, 7);
     assert_int_equal(slow.rate, 0);
+    assert_int_equal(slow.delay_warning, 28800);
     struct config_pace other = config_pace_for(config, TEXT("other.example"), true);
     assert_int_equal(other.retry_count, 2);
     assert_int_equal(other.limit, 2);
     assert_int_equal(other.rate, 30);
+    assert_int_equal(other.delay_warning, 14400);
     struct config_pace local = config_pace_for(config, TEXT("other.example"), false); /* "*" is for remote domains */
     assert_int_equal(local.limit, 7);
     assert_int_equal(local.rate, 0);
