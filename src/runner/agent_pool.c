@@ -318,8 +318,21 @@ void agent_becomes_idle(struct runner *runner, struct agent *agent) {
     if (agent->state == AGENT_ENDING || agent->peer == NULL) {
         return; /* one that is still wanted becomes idle when it comes */
     }
+    if (agent->outdated) {
+        agent_end(runner, agent);
+        return;
+    }
     set_state(runner, agent, AGENT_IDLE);
     agent_tidy_schedule(runner);
+}
+
+void agent_outdate(struct runner *runner) {
+    while (runner->agents[AGENT_IDLE].first != NULL) {
+        agent_end(runner, runner->agents[AGENT_IDLE].first);
+    }
+    for (struct agent *agent = runner->agents[AGENT_BUSY].first; agent != NULL; agent = agent->next) {
+        agent->outdated = true;
+    }
 }
 
 static void tidy(void *context) {

@@ -13,15 +13,20 @@
 #define BUCKETS 4096
 #define SEEN_MILLISECONDS 60000 /* a server that answered so lately is there */
 
-static struct destination **bucket_of(struct runner *runner, const char *domain) {
-    uint32_t hash = 2166136261u; /* FNV-1a over lower case */
+/* FNV-1a over lower case */
+static uint32_t hash_of(const char *domain) {
+    uint32_t hash = 2166136261u;
     for (const char *c = domain; *c != '\0'; c++) {
         hash = (hash ^ (uint32_t)tolower((unsigned char)*c)) * 16777619u;
     }
+    return hash;
+}
+
+static struct destination **bucket_of(struct runner *runner, const char *domain) {
     if (runner->destination_buckets == NULL) {
         runner->destination_buckets = memory_new(BUCKETS, sizeof *runner->destination_buckets);
     }
-    return &runner->destination_buckets[hash % BUCKETS];
+    return &runner->destination_buckets[hash_of(domain) % BUCKETS];
 }
 
 /* ---- which ---- */
@@ -50,12 +55,29 @@ void destination_configure(struct runner *runner, struct destination *destinatio
     destination->rate = pace.rate;
 }
 
+/* A rate outlives the destination by what of it is used up. */
+static void keep_rate(struct runner *runner, const struct destination *destination) {
+    uint32_t hash = hash_of(destination->domain);
+    if (destination->rate > 0 && destination->next_ms > clock_now_ms()) {
+        runner->rates[hash % RATE_MEMORY] = (struct rate){.hash = hash, .next_ms = destination->next_ms};
+    }
+}
+
+static void recall_rate(const struct runner *runner, struct destination *destination) {
+    uint32_t hash = hash_of(destination->domain);
+    const struct rate *kept = &runner->rates[hash % RATE_MEMORY];
+    if (destination->rate > 0 && kept->hash == hash) {
+        destination->next_ms = destination->paused_until = kept->next_ms;
+    }
+}
+
 static struct destination *make(struct runner *runner, struct destination_key key, struct destination **bucket) {
     struct destination *destination = memory_new(1, sizeof *destination);
     destination->transport = memory_string(text_of(key.transport));
     destination->domain = memory_string(text_of(key.domain));
     destination->remote = strcmp(key.transport, "smtp") == 0;
     destination_configure(runner, destination);
+    recall_rate(runner, destination);
     destination->left_from = CLOCK_NEVER;
     destination->window = destination->remote ? 1 : SIZE_MAX; /* our own server has nothing to fear from us */
     destination->grows_fast = true;
@@ -96,6 +118,7 @@ void destination_release(struct runner *runner, struct destination *destination)
         destination->left_from != CLOCK_NEVER) {
         return;
     }
+    keep_rate(runner, destination);
     while (*place != destination) {
         place = &(*place)->next_same_hash;
     }

@@ -65,8 +65,8 @@ bool job_take_ahead(struct runner *runner, struct destination *destination, stru
     return false;
 }
 
-/* A job of the first waiting mail; there is one. */
-static struct job *new_job(struct runner *runner, struct destination *destination) {
+/* A job of the first waiting mail; there is one. account: who sends it; NULL when it is not to be sent. */
+static struct job *new_job(struct runner *runner, struct destination *destination, struct account *account) {
     struct job *job = memory_new(1, sizeof *job);
     job->serial = ++runner->last_serial;
     job->state = JOB_FETCHING;
@@ -79,8 +79,8 @@ static struct job *new_job(struct runner *runner, struct destination *destinatio
     buffer_init(&job->results, CHANNEL_MESSAGE_MAXIMUM);
     buffer_init(&job->notices, NOTICES_MAXIMUM);
     destination->jobs++;
-    job->account = destination->first->account;
-    account_job_begins(runner, job->account);
+    job->account = account;
+    account_job_begins(runner, account);
     take_parcels(runner, job);
     job_list_add(runner, job);
     return job;
@@ -133,7 +133,7 @@ bool job_start(struct runner *runner, struct destination *destination, struct ag
         destination_settle(runner, destination);
         return false;
     }
-    struct job *job = new_job(runner, destination);
+    struct job *job = new_job(runner, destination, destination->first->account);
     set_agent(runner, job, agent);
     destination_settle(runner, destination);
     return true;
@@ -142,7 +142,7 @@ bool job_start(struct runner *runner, struct destination *destination, struct ag
 void job_put_off(struct runner *runner, struct destination *destination) {
     bool tell = destination->first->bounce != NULL;
     char words[JOB_TEXT_MAXIMUM];
-    struct job *job = new_job(runner, destination);
+    struct job *job = new_job(runner, destination, NULL);
     job->untried = true;
     for (size_t i = 0; i < job->count; i++) {
         tell = tell || record_has_news(runner, job->parcels[i]);

@@ -103,10 +103,8 @@ static void peer_gone(void *context, struct service_peer *peer) {
     }
 }
 
-/* Jobs that no agent has begun go back; the others are finished and recorded. */
-static void hub_gone(void *context) {
-    struct runner *runner = context;
-    runner->stopping = true;
+/* Jobs that no agent has begun go back into the queue. */
+static void abandon_unbegun(struct runner *runner) {
     for (enum job_place place = JOB_IN_HAND; place <= JOB_TO_FETCH; place++) {
         struct job *next;
         for (struct job *job = runner->jobs[place].first; job != NULL; job = next) {
@@ -116,6 +114,13 @@ static void hub_gone(void *context) {
             }
         }
     }
+}
+
+/* The others are finished and recorded. */
+static void hub_gone(void *context) {
+    struct runner *runner = context;
+    runner->stopping = true;
+    abandon_unbegun(runner);
     runner_soon(runner, 0);
 }
 
@@ -137,6 +142,8 @@ static bool on_reload(void *context, struct service_peer *peer, struct channel_m
         config_free(runner->config);
         runner->config = config;
         log_info("new configuration");
+        abandon_unbegun(runner);
+        agent_outdate(runner);
         parcel_forget_waiting(runner); /* it may lead them elsewhere */
         for (struct destination *one = runner->destinations; one != NULL; one = one->next_all) {
             destination_configure(runner, one);

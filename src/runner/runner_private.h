@@ -114,6 +114,7 @@ struct agent {
     int64_t since, born;                     /* in this state, at all: clock_now_ms */
     bool waits;                              /* for a server: nothing good is known of it, or it has been long */
     bool slow;                               /* counted in its destination's slow */
+    bool outdated;                           /* forked before the configuration changed: ends after its job */
     struct agent *next, *previous;           /* in the list of its state, the oldest first */
     struct agent *next_idle, *previous_idle; /* in its destination */
 };
@@ -166,6 +167,11 @@ struct run { /* an operator's "run" that is not through */
     uint32_t serial;
     size_t pending;
 };
+#define RATE_MEMORY 1024
+struct rate { /* of a destination that nothing refers to any more, as far as it is used up */
+    uint32_t hash;
+    int64_t next_ms;
+};
 #define VACATION_MEMORY 64
 struct answered { /* whom an answer in somebody's name went to, until the tables say so */
     uint64_t pair;
@@ -184,6 +190,7 @@ struct runner {
     struct destination *destinations; /* all that have anything waiting, in hand or idle */
     struct destination **destination_buckets;
     struct destination_list places[DESTINATION_PLACES];
+    struct rate rates[RATE_MEMORY]; /* by hash modulo its size */
     struct destination *refills;
     bool new_first;   /* PLACE_NEW before PLACE_PROVEN, every second round */
     bool take_newest; /* of the destinations that could start, the one that came last goes next */
@@ -295,6 +302,9 @@ void agent_make_place(struct runner *runner, enum destination_place place);
 void agent_peer_gone(struct runner *runner, struct service_peer *peer);
 /* No more work for it: it says QUIT and ends. */
 void agent_end(struct runner *runner, struct agent *agent);
+/* After a change of configuration: idle agents end, busy ones after the job in hand. Those that are still wanted are
+ * forked with the new one. */
+void agent_outdate(struct runner *runner);
 void agent_becomes_idle(struct runner *runner, struct agent *agent);
 /* It was handed a job. */
 void agent_begins(struct runner *runner, struct agent *agent);

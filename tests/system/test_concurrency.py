@@ -4,6 +4,7 @@ from lib.instance import Instance
 from lib.messages import message
 from lib.sink import Sink
 from lib.talker import fresh_source
+from lib.waiting import wait_for
 
 QUICK_END = {"stop_timeout": 1}
 
@@ -68,3 +69,47 @@ def test_what_a_destination_has_no_room_for_is_read_from_the_database_in_time():
         due(server, 1500, lambda number: "one.test")  # memory holds 1,000 of one destination
         assert sink.wait(1500, 60), (sink.messages, server.log_tail())
         server.wait_rows("select 1 where (select count(*) from parcels where state = 'delivered') = 1500")
+
+
+def send(server, *recipients):
+    with server.talk("internal", source=fresh_source()) as client:
+        client.ehlo()
+        client.mail("coco@example.test", list(recipients), message("sent"))
+
+
+def test_after_a_reload_no_agent_goes_on_with_the_former_routes():
+    with Sink() as former, Sink() as sink, Instance(route=former.endpoint) as server:
+        send(server, "friend@one.test")
+        assert former.wait(1), server.log_tail()
+        server.wait_rows("select 1 from parcels where state = 'delivered'")  # its agent waits for more mail to one.test
+        server.route = sink.endpoint
+        server.write_configuration()
+        before = len(server.log_text())
+        server.reload()
+        server.wait_log("runner.*new configuration", before)
+        send(server, "friend@one.test", "friend@two.test")
+        assert sink.wait(2) and former.messages == 1, (former.order, server.log_tail())
+
+
+def test_a_rate_holds_although_nothing_was_sent_there_for_a_while():
+    with Sink() as sink, Instance(extra=f'route "one.test" {{ host = "{sink.endpoint}"\n rate = 8 }}') as server:
+        send(server, "friend@one.test")
+        assert sink.wait(1), server.log_tail()
+        wait_for(lambda: not server.processes("agent"), "the end of the agent that waited for more", 15)
+        send(server, "friend@one.test")
+        assert sink.wait(2), server.log_tail()
+        assert sink.times[1] - sink.times[0] > 7, sink.times
+
+
+def test_mail_that_is_put_off_uses_up_nothing_of_its_accounts_rate():
+    extra = 'route "dead.test" { host = "127.0.0.1:1" }'
+    with Sink() as sink, Instance(route=sink.endpoint, settings={"account_rate": 20}, extra=extra) as server:
+        with server.talk("submission", source=fresh_source()) as client:
+            client.ehlo()
+            client.starttls()
+            client.login()
+            for number in range(20):
+                client.mail("coco@example.test", [f"friend{number}@dead.test"], message("dead"))
+            server.wait_rows("select 1 where (select count(*) from parcels where state = 'deferred') = 20")
+            client.mail("coco@example.test", ["friend@alive.test"], message("alive"))
+        assert sink.wait(1, 20), server.log_tail()
