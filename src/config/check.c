@@ -104,8 +104,8 @@ static void add_default_listen(struct config *config, long port, enum listen_rol
     buffer_init(&address, 16);
     (void)buffer_format(&address, "%ld", port);
     config->listens = memory_resize(config->listens, config->listen_count + 1, sizeof config->listens[0]);
-    config->listens[config->listen_count++] =
-        (struct config_listen){.address = memory_string(buffer_text(&address)), .role = role, .mode = 0666};
+    config->listens[config->listen_count++] = (struct config_listen){
+        .address = memory_string(buffer_text(&address)), .role = role, .mode = 0666, .owner = memory_string(TEXT_NONE)};
     buffer_free(&address);
 }
 
@@ -170,6 +170,10 @@ static void complete_listen(struct reading *reading, size_t index) {
         listen->role = role_by_port(reading->config, listen);
     if (listen->role == ROLE_SENDMAIL && listen->parsed[0].storage.ss_family != AF_UNIX)
         reading_add_error(reading, line, label, "the path of a Unix socket", "the role sendmail trusts the user's id");
+    if (listen->role == ROLE_LMTP && network_port(&listen->parsed[0]) == 25)
+        reading_add_error(reading, line, label, "another port", "LMTP is never spoken on port 25 (RFC 2033 5)");
+    if (!is_empty(listen->owner) && listen->parsed[0].storage.ss_family != AF_UNIX)
+        reading_add_error(reading, line, label, "the path of a Unix socket", "a port has no owner");
     check_proxy(reading, listen, line, label);
 }
 

@@ -15,7 +15,8 @@ enum listen_role {
     ROLE_MX,         /* port 25: mail from strangers to us */
     ROLE_INTERNAL,   /* port 467: members in trusted networks, or authenticated */
     ROLE_SUBMISSION, /* port 587: members, encrypted and authenticated */
-    ROLE_SENDMAIL    /* the Unix socket of the sendmail program: members by uid */
+    ROLE_SENDMAIL,   /* the Unix socket of the sendmail program: members by uid */
+    ROLE_LMTP        /* LMTP (RFC 2033): mail for us from a server that the operator lets connect */
 };
 enum log_life { LOG_LIFE_NONE, LOG_LIFE_DAILY, LOG_LIFE_WEEKLY, LOG_LIFE_MONTHLY };
 enum runner_mode { RUNNER_RESIDENT, RUNNER_CRON };
@@ -32,8 +33,9 @@ struct config_networks {
 struct config_listen { /* listen "ADDRESS" { role = … } */
     char *address;     /* as written */
     enum listen_role role;
-    long mode;  /* of a Unix socket, octal in the file */
-    bool proxy; /* every connection begins with a proxy's header, and comes from one of */
+    long mode;   /* of a Unix socket, octal in the file */
+    char *owner; /* of a Unix socket: "user" or "user:group"; "": who starts the server */
+    bool proxy;  /* every connection begins with a proxy's header, and comes from one of */
     struct config_networks proxy_networks;
     struct network_address parsed[2]; /* "port" alone gives v4 and v6 */
     size_t parsed_count;

@@ -3,6 +3,7 @@
 #include "listener/port.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/privilege.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -53,6 +54,37 @@ static bool clear_stale_path(const struct network_address *address) {
     return true;
 }
 
+/* The owner that the block names, or false with ESRCH when there is no such user or group. */
+static bool find_owner(const struct config_listen *listens, struct privilege_user *owner) {
+    char user[64], group[64] = "";
+    struct text text = text_of(listens->owner);
+    size_t colon = text_find(text, ':');
+    bool fits = text_copy(user, sizeof(user), text_first(text, colon)) &&
+                (colon == text.length || text_copy(group, sizeof(group), text_from(text, colon + 1)));
+    if (!fits || !privilege_find(user, group, owner)) {
+        errno = ESRCH;
+        return false;
+    }
+    return true;
+}
+
+/* Mode and owner of a Unix socket, as the block says. */
+static bool give_path(const struct config_listen *listens, const char *path) {
+    struct privilege_user owner;
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        return false;
+    }
+    if ((status.st_mode & 0777) != (mode_t)listens->mode && chmod(path, (mode_t)listens->mode) != 0) {
+        return false;
+    }
+    if (listens->owner[0] == '\0') {
+        return true;
+    }
+    return find_owner(listens, &owner) &&
+           ((status.st_uid == owner.uid && status.st_gid == owner.gid) || chown(path, owner.uid, owner.gid) == 0);
+}
+
 static bool bind_address(int fd, const struct config_listen *listens, const struct network_address *address) {
     int yes = 1;
     const struct sockaddr *where = (const struct sockaddr *)&address->storage;
@@ -61,7 +93,13 @@ static bool bind_address(int fd, const struct config_listen *listens, const stru
         mode_t former = umask(0177);
         bool bound = clear_stale_path(address) && bind(fd, where, address->length) == 0;
         umask(former);
-        return bound && chmod(path, (mode_t)listens->mode) == 0;
+        if (bound && !give_path(listens, path)) {
+            int reason = errno;
+            unlink(path);
+            errno = reason;
+            return false;
+        }
+        return bound;
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)); /* connections inherit it: replies are whole anyway */
@@ -89,6 +127,8 @@ static void describe_failure(const struct config_listen *listens, const struct n
     bool own = reason == EADDRINUSE && is_own_port(former, address);
     const char *hint = own                    ? "this server has the port under another address: that takes a new start"
                        : reason == EADDRINUSE ? "the port is taken: another program listens there"
+                       : reason == ESRCH      ? "there is no such owner"
+                       : reason == EPERM      ? "its owner cannot be set: that takes a start as root"
                        : reason == EACCES     ? "ports below 1024 need root"
                        : reason == EADDRNOTAVAIL ? "this machine does not have that address"
                                                  : "it cannot be opened";
@@ -136,8 +176,9 @@ static void keep_port(const struct config *config, const struct port *port) {
     (void)listen(port->fd, (int)config->listen_backlog);
     if (port->address.storage.ss_family == AF_UNIX) {
         const char *path = ((const struct sockaddr_un *)&port->address.storage)->sun_path;
-        if (chmod(path, (mode_t)config->listens[port->listen].mode) != 0) {
-            log_warn("the mode of %s stays as it was: %s", path, strerror(errno));
+        if (!give_path(&config->listens[port->listen], path)) {
+            log_warn("mode and owner of %s stay as they were: %s", path,
+                     errno == ESRCH ? "there is no such owner" : strerror(errno));
         }
     }
 }

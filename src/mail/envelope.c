@@ -18,11 +18,7 @@ void envelope_init(struct envelope *envelope) {
     }
 }
 
-void envelope_free(struct envelope *envelope) {
-    for (size_t i = 0; i < ENVELOPE_STRINGS; i++) {
-        free(*envelope_string(envelope, i));
-        *envelope_string(envelope, i) = NULL;
-    }
+void envelope_clear_recipients(struct envelope *envelope) {
     for (size_t i = 0; i < envelope->recipient_count; i++) {
         free(envelope->recipients[i].to_url);
         free(envelope->recipients[i].target);
@@ -33,6 +29,14 @@ void envelope_free(struct envelope *envelope) {
     free(envelope->recipients);
     envelope->recipients = NULL;
     envelope->recipient_count = 0;
+}
+
+void envelope_free(struct envelope *envelope) {
+    for (size_t i = 0; i < ENVELOPE_STRINGS; i++) {
+        free(*envelope_string(envelope, i));
+        *envelope_string(envelope, i) = NULL;
+    }
+    envelope_clear_recipients(envelope);
 }
 
 void envelope_set(char **string, struct text value) {

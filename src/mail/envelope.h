@@ -65,6 +65,8 @@ void envelope_set(char **string, struct text value);
 /* Appends a recipient; all but delivery copied. */
 struct envelope_recipient *envelope_add(struct envelope *envelope, struct text to_url, struct text target,
                                         enum envelope_delivery delivery);
+/* Takes all recipients out. */
+void envelope_clear_recipients(struct envelope *envelope);
 /* True when an alias of ours sends its mail on to another server. */
 bool envelope_is_forwarded(const struct envelope_recipient *recipient);
 /* Appends the text form; false past the buffer's maximum. Tabs, CR, LF, NUL in values are refused (false). */

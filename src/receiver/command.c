@@ -10,8 +10,17 @@
 #define ANY_TIME (IN(SESSION_GREETED) | IN(SESSION_READY) | IN(SESSION_MAIL))
 
 const struct command commands[] = {
-    {.verb = "EHLO", .handle = command_ehlo, .states = ANY_TIME, .keywords = "PIPELINING\nENHANCEDSTATUSCODES"},
-    {.verb = "HELO", .handle = command_helo, .states = ANY_TIME, .keywords = ""},
+    {.verb = "EHLO",
+     .handle = command_ehlo,
+     .states = ANY_TIME,
+     .flags = COMMAND_SMTP_ONLY,
+     .keywords = "PIPELINING\nENHANCEDSTATUSCODES"},
+    {.verb = "HELO", .handle = command_helo, .states = ANY_TIME, .flags = COMMAND_SMTP_ONLY, .keywords = ""},
+    {.verb = "LHLO",
+     .handle = command_lhlo,
+     .states = ANY_TIME,
+     .flags = COMMAND_LMTP_ONLY,
+     .keywords = "PIPELINING\nENHANCEDSTATUSCODES"},
     {.verb = "STARTTLS",
      .handle = command_starttls,
      .states = IN(SESSION_READY) | IN(SESSION_MAIL),
@@ -78,7 +87,13 @@ static bool is_members_port(const struct session *session) {
     return session->client.role == ROLE_SUBMISSION || session->client.role == ROLE_INTERNAL;
 }
 
+bool command_is_spoken(const struct session *session, const struct command *command) {
+    return !(command->flags & (session->client.role == ROLE_LMTP ? COMMAND_SMTP_ONLY : COMMAND_LMTP_ONLY));
+}
+
 bool command_is_offered(const struct session *session, const struct command *command) {
+    if (!command_is_spoken(session, command))
+        return false;
     if ((command->flags & COMMAND_MEMBERS_ONLY) && !is_members_port(session))
         return false;
     if ((command->flags & COMMAND_AFTER_TLS) && !session->tls)
@@ -91,6 +106,7 @@ bool command_is_offered(const struct session *session, const struct command *com
 /* What a flag asks for and the session does not have. */
 static bool is_flag_refused(const struct session *session, const struct command *command, struct reply *reply) {
     const struct transaction *transaction = &session->transaction;
+    bool lmtp = session->client.role == ROLE_LMTP;
 
     if ((command->flags & COMMAND_BEFORE_TLS) && session->tls)
         reply_set(reply, 503, "5.5.1", "TLS is active already");
@@ -100,6 +116,8 @@ static bool is_flag_refused(const struct session *session, const struct command 
         reply_set(reply, 503, "5.5.1", "Already authenticated");
     else if ((command->flags & COMMAND_NEEDS_RECIPIENT) && transaction->tried == 0)
         reply_set(reply, 503, "5.5.1", "Command out of sequence");
+    else if ((command->flags & COMMAND_NEEDS_RECIPIENT) && lmtp && transaction->envelope.recipient_count == 0)
+        reply_set(reply, 503, "5.5.1", "There must be at least 1 acceptable recipient"); /* RFC 2033 4.2 */
     else if ((command->flags & COMMAND_NEEDS_RECIPIENT) && transaction->envelope.recipient_count == 0)
         reply_set(reply, 554, "5.5.1", "There must be at least 1 acceptable recipient");
     else
@@ -183,7 +201,7 @@ static void dispatch(struct session *session, struct text line) {
 
     command_line_split(line, &verb, &argument);
     command = command_find(verb);
-    if (command == NULL) {
+    if (command == NULL || !command_is_spoken(session, command)) {
         refuse_unknown(session, line, verb);
         return;
     }

@@ -14,7 +14,9 @@ enum command_flag {
     COMMAND_BEFORE_TLS = 1 << 3,      /* 503 after, 454 without a certificate */
     COMMAND_BEFORE_LOGIN = 1 << 4,    /* 503 after */
     COMMAND_NEEDS_RECIPIENT = 1 << 5, /* 554 when none was accepted, 503 before the first RCPT */
-    COMMAND_RULES_ANSWER = 1 << 6     /* a rule's 2xx is sent in place of the handler's reply */
+    COMMAND_RULES_ANSWER = 1 << 6,    /* a rule's 2xx is sent in place of the handler's reply */
+    COMMAND_SMTP_ONLY = 1 << 7,       /* unknown where LMTP is spoken (RFC 2033 4.1) */
+    COMMAND_LMTP_ONLY = 1 << 8        /* unknown elsewhere */
 };
 struct command {
     const char *verb;
@@ -30,6 +32,8 @@ extern const size_t command_count;
 /* Reads the next command and carries it out. */
 void command_next(struct session *session);
 const struct command *command_find(struct text verb);
+/* False for a verb of the other protocol: SMTP has EHLO and HELO, LMTP has LHLO. */
+bool command_is_spoken(const struct session *session, const struct command *command);
 /* True when the row could be used by this client at some time, now or after logging in: EHLO lists it. */
 bool command_is_offered(const struct session *session, const struct command *command);
 /* True, and the reply is set, when the row does not allow the command now. */
@@ -49,6 +53,6 @@ bool command_take_parameters(struct text rest, const struct parameter_row *rows,
 bool command_take_path(struct text argument, const char *keyword, bool utf8, struct address *address, struct text *rest,
                        struct reply *reply);
 
-command_handler command_ehlo, command_helo, command_mail, command_rcpt, command_data, command_rset, command_noop,
-    command_quit, command_vrfy, command_expn, command_help, command_auth, command_starttls;
+command_handler command_ehlo, command_helo, command_lhlo, command_mail, command_rcpt, command_data, command_rset,
+    command_noop, command_quit, command_vrfy, command_expn, command_help, command_auth, command_starttls;
 #endif

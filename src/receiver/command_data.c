@@ -76,7 +76,7 @@ static void judge_and_store(struct session *session, struct data_reading *readin
     if (reading->decoder.eight_bit)
         session->transaction.envelope.body = BODY_8BITMIME;
     if (is_refused(session, reading, &reply))
-        session_send(session, &reply, "message", VIOLATION_PLAIN);
+        transaction_answer(session, &reply, "message", VIOLATION_PLAIN);
     else
         transaction_store(session);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * EHLO and HELO. Called by the dispatcher, confined. A refused one leaves the session as it was (RFC 5321 4.1.4). */
+ * EHLO and HELO, or LHLO where LMTP is spoken. Called by the dispatcher, confined. A refused one leaves the session as
+ * it was (RFC 5321 4.1.4). */
 #include "receiver/command.h"
 #include "receiver/facts.h"
 
@@ -47,16 +48,20 @@ static void greet(struct session *session) {
     buffer_free(&text);
 }
 
+static const char *names_of(const struct session *session) {
+    return session->client.role == ROLE_LMTP ? "LHLO" : "EHLO/HELO";
+}
+
 static void hello(struct session *session, struct text argument, bool extended) {
     char domain[ADDRESS_DOMAIN_MAXIMUM + 1];
     struct reply reply;
 
     if (argument.length == 0 && session->config->ehlo_domain_required) {
-        session_reply(session, 501, "5.5.4", "Domain required after EHLO/HELO");
+        session_reply(session, 501, "5.5.4", "Domain required after %s", names_of(session));
         return;
     }
     if (!is_domain_text(argument)) {
-        session_reply(session, 501, "5.5.4", "what follows EHLO/HELO is no domain");
+        session_reply(session, 501, "5.5.4", "what follows %s is no domain", names_of(session));
         return;
     }
     (void)text_copy(domain, sizeof domain, argument);
@@ -83,4 +88,9 @@ void command_ehlo(struct session *session, struct text argument) {
 /* helo = "HELO" SP Domain CRLF */
 void command_helo(struct session *session, struct text argument) {
     hello(session, argument, false);
+}
+
+/* lhlo = "LHLO" SP Domain CRLF (RFC 2033 4.1): what EHLO is to SMTP. */
+void command_lhlo(struct session *session, struct text argument) {
+    hello(session, argument, true);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * HELP: the verbs, from the table. Called by the dispatcher, confined; cannot fail. */
+ * HELP: the verbs of this port's protocol, from the table. Called by the dispatcher, confined; cannot fail. */
 #include "receiver/command.h"
 
 /* help = "HELP" [ SP String ] CRLF */
@@ -9,7 +9,8 @@ void command_help(struct session *session, struct text argument) {
     (void)argument;
     buffer_init(&verbs, REPLY_TEXT_SIZE);
     for (size_t i = 0; i < command_count; i++)
-        (void)buffer_format(&verbs, "%s%s", i > 0 ? " " : "", commands[i].verb);
+        if (command_is_spoken(session, &commands[i]))
+            (void)buffer_format(&verbs, "%s%s", verbs.length > 0 ? " " : "", commands[i].verb);
     session_reply(session, 214, "2.0.0", "%s", buffer_string(&verbs));
     buffer_free(&verbs);
 }

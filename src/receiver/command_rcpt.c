@@ -87,5 +87,7 @@ void command_rcpt(struct session *session, struct text argument) {
         session_reply(session, 452, "4.5.3", "Too many recipients: send to this one in another transaction");
         return;
     }
+    if (session->client.role == ROLE_LMTP)
+        transaction_owe_reply(&session->transaction, &recipient);
     session_reply(session, 250, "2.1.5", "ACCEPTED");
 }

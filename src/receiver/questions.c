@@ -46,7 +46,7 @@ void facts_ask_connection(struct session *session) {
     size_t lists = session->client.role == ROLE_MX ? config->dnsbl_count : 0;
     char name[256];
 
-    if (session->client.role == ROLE_SENDMAIL || (!config->reverse_lookup && lists == 0))
+    if (session->client.is_local || (!config->reverse_lookup && lists == 0))
         return;
     session->questions = questions_new(lists);
     if (config->reverse_lookup && network_reverse_name(ip, NULL, name, sizeof name))

@@ -7,14 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *received_protocol(bool extended, bool tls, bool authenticated, bool utf8) {
-    static const char *const plain[] = {"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"};
-    static const char *const with_utf8[] = {"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"};
-    unsigned row = (tls ? 1u : 0u) + (authenticated ? 2u : 0u);
+const char *received_protocol(bool lmtp, bool extended, bool tls, bool authenticated, bool utf8) {
+    static const char *const words[][4] = {
+        {"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"},
+        {"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"},
+        {"LMTP", "LMTPS", "LMTPA", "LMTPSA"},
+        {"UTF8LMTP", "UTF8LMTPS", "UTF8LMTPA", "UTF8LMTPSA"},
+    };
 
     if (!extended && !tls && !authenticated)
         return "SMTP";
-    return utf8 ? with_utf8[row] : plain[row];
+    return words[(lmtp ? 2u : 0u) + (utf8 ? 1u : 0u)][(tls ? 1u : 0u) + (authenticated ? 2u : 0u)];
 }
 
 /* TCP-info = address-literal / ( Domain FWS address-literal ) */
@@ -43,7 +46,8 @@ bool received_format(struct buffer *headers, const struct envelope *envelope, co
 
     clock_mail_date((time_t)envelope->received_at, date);
     if (local_uid >= 0)
-        fits = buffer_format(headers, "Received: from %s (uid %lld)\r\n", server_name, (long long)local_uid);
+        fits = buffer_format(headers, "Received: from %s (uid %lld)\r\n",
+                             strcmp(envelope->role, "lmtp") == 0 ? envelope->ehlo : server_name, (long long)local_uid);
     else
         fits = append_from(headers, envelope);
     fits = fits && buffer_format(headers, "\tby %s (Parcelpost) with %s id %s", server_name, envelope->protocol,

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 
 /* RFC 5321 4.4, RFC 3848, RFC 6531 4.3: the word after "with". */
-const char *received_protocol(bool extended, bool tls, bool authenticated, bool utf8);
-/* Appends "Received: …" with its CRLF, from what the envelope says. local_uid: of a local program, or -1. `for` only
- * with one recipient, so that nobody learns of the others. */
+const char *received_protocol(bool lmtp, bool extended, bool tls, bool authenticated, bool utf8);
+/* Appends "Received: …" with its CRLF, from what the envelope says. local_uid: of a peer on this host, or -1. `for`
+ * only with one recipient, so that nobody learns of the others. */
 bool received_format(struct buffer *headers, const struct envelope *envelope, const char *server_name,
                      int64_t local_uid);
 /* Appends Date and Message-ID when the header section has none (RFC 6409 8.2, 8.3); a Message-ID that is made is set in

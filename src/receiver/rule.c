@@ -10,7 +10,8 @@
 #define MX (1u << ROLE_MX)
 #define MEMBERS (1u << ROLE_INTERNAL | 1u << ROLE_SUBMISSION)
 #define LOCAL (1u << ROLE_SENDMAIL)
-#define ALL (MX | MEMBERS | LOCAL)
+#define LMTP (1u << ROLE_LMTP)
+#define ALL (MX | MEMBERS | LOCAL | LMTP)
 
 const struct rule rules[] = {
     {.name = "ehlo-domain", .stage = RULE_EHLO, .roles = MX, .needs = FACT_EHLO_DOMAIN, .judge = rule_ehlo_domain},

@@ -93,6 +93,7 @@ void session_set_client(struct session *session, const struct network_address *p
     network_ip_text(&client->local, client->local_ip);
     network_contact(&client->peer, (unsigned)session->config->contact_prefix_v6, client->contact);
     client->local_port = network_port(&client->local);
+    client->is_local = local->storage.ss_family == AF_UNIX;
     client->trusted = session->facts.trusted = is_trusted(session);
 }
 
@@ -217,7 +218,8 @@ static bool open_session(struct session *session) {
     if (is_refused(session))
         return false;
     clock_mail_date(time(NULL), date);
-    session_reply(session, 220, "", "%s ESMTP Parcelpost %s", session->config->server_name, date);
+    session_reply(session, 220, "", "%s %s Parcelpost %s", session->config->server_name,
+                  session->client.role == ROLE_LMTP ? "LMTP" : "ESMTP", date);
     session_set_state(session, SESSION_GREETED);
     return true;
 }

@@ -33,9 +33,10 @@ struct session_client { /* who is there; does not change */
     struct network_address peer, local;
     char peer_ip[NETWORK_IP_SIZE], local_ip[NETWORK_IP_SIZE], contact[NETWORK_IP_SIZE];
     unsigned local_port;
-    uint32_t uid; /* of a Unix socket's peer */
-    bool trusted; /* by its network on the internal port, or by its uid */
-    bool proxied; /* it came through a proxy's port */
+    bool is_local; /* it came through a Unix socket */
+    uint32_t uid;  /* then: its peer's */
+    bool trusted;  /* by its network on the internal port, or by its uid */
+    bool proxied;  /* it came through a proxy's port */
     bool over_limit;
 };
 

@@ -80,11 +80,11 @@ static struct text from_domain(const struct session *session, char scratch[VALUE
 }
 
 static struct text rcpt(const struct session *session, char scratch[VALUE_SIZE]) {
-    return address(session->facts.recipient, scratch);
+    return session->facts.recipient != NULL ? address(session->facts.recipient, scratch) : TEXT_NONE;
 }
 
 static struct text rcpt_domain(const struct session *session, char scratch[VALUE_SIZE]) {
-    return domain(session->facts.recipient, scratch);
+    return session->facts.recipient != NULL ? domain(session->facts.recipient, scratch) : TEXT_NONE;
 }
 
 /* What came, once it has come; before that what the client declared. */

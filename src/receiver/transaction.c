@@ -31,6 +31,7 @@ void transaction_free(struct transaction *transaction) {
         return;
     envelope_free(&transaction->envelope);
     message_free(&transaction->message);
+    transaction_free_owed(transaction);
     *transaction = (struct transaction){.open = false};
 }
 
@@ -88,8 +89,8 @@ void transaction_complete_envelope(struct session *session) {
     envelope->local_port = session->client.local_port;
     envelope_set(&envelope->role, text_of(config_role_name(session->client.role)));
     envelope_set(&envelope->protocol,
-                 text_of(received_protocol(session->extended, session->tls, session->account[0] != '\0',
-                                           session->transaction.utf8)));
+                 text_of(received_protocol(session->client.role == ROLE_LMTP, session->extended, session->tls,
+                                           session->account[0] != '\0', session->transaction.utf8)));
     envelope_set(&envelope->ehlo, text_of(session->ehlo));
     envelope_set(&envelope->from_url, text_of(session->transaction.from_text));
     envelope_set(&envelope->account, text_of(session->account));

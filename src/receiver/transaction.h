@@ -21,6 +21,16 @@ struct transaction {
     unsigned told;            /* refused recipients that were reported */
     struct envelope envelope; /* holds the accepted recipients */
     struct message message;
+    struct owed_reply *owed; /* LMTP: one for each accepted RCPT, in their order */
+    size_t owed_count;
+};
+/* RFC 2033 4.2: what became of the message for one recipient. Strings are owned. */
+struct owed_reply {
+    struct address address;
+    char *recipient, *targets, *orcpt, *rule; /* rule: NULL, or the one that refused the message for this recipient */
+    size_t targets_length;
+    unsigned notify;
+    struct reply *refusal; /* with rule */
 };
 struct recipient {
     struct address address;
@@ -45,6 +55,18 @@ void transaction_refuse(struct session *session, const struct recipient *recipie
 void transaction_name_sender_targets(struct session *session);
 /* Fills what the session knows into the envelope, before it is formatted. */
 void transaction_complete_envelope(struct session *session);
+/* ---- transaction_lmtp.c ---- */
+/* A reply is due to this accepted RCPT when the data has ended; also to one that names a recipient again. */
+void transaction_owe_reply(struct transaction *transaction, const struct recipient *recipient);
+/* Asks the rules about the whole message for each recipient alone. Those that they refuse leave the envelope and get
+ * their refusal in transaction_answer. */
+void transaction_judge_each(struct session *session);
+/* What follows the end of data: one reply, or with LMTP one for each accepted RCPT. */
+void transaction_answer(struct session *session, const struct reply *reply, const char *rule,
+                        enum violation_mercy mercy);
+void transaction_free_owed(struct transaction *transaction);
+
+/* ---- transaction_store.c ---- */
 /* Headers, signature, commit: what follows the end of data. Sends the reply. */
 void transaction_store(struct session *session);
 #endif

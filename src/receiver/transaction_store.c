@@ -84,7 +84,7 @@ static bool add_headers(struct session *session, struct added *added) {
         done = received_results(&added->headers, name, buffer_text(&verdict));
     }
     buffer_free(&verdict);
-    int64_t uid = session->client.role == ROLE_SENDMAIL ? (int64_t)session->client.uid : -1;
+    int64_t uid = session->client.is_local ? (int64_t)session->client.uid : -1;
     return done && received_format(&added->headers, envelope, name, uid) &&
            buffer_append_text(&added->headers, buffer_text(&added->missing));
 }
@@ -158,25 +158,35 @@ static const char *failure_words(enum commit_outcome outcome) {
 static void answer(struct session *session, enum commit_outcome outcome) {
     const char *name = session->config->server_name;
     const struct transaction *transaction = &session->transaction;
+    struct reply reply;
 
     if (outcome == COMMIT_OK) {
         log_info("accepted from=<%s> to=%zu size=%llu contact=%s %s", transaction->from_text,
                  transaction->envelope.recipient_count, (unsigned long long)transaction->message.length,
                  session->client.contact, transaction->envelope.protocol);
-        session_reply(session, 250, "2.0.0", "OK id=%s", session->mail_id);
+        reply_set(&reply, 250, "2.0.0", "OK id=%s", session->mail_id);
+        transaction_answer(session, &reply, "", VIOLATION_PLAIN);
         return;
     }
     log_error("%s: from=<%s> to=%zu: %s", outcome == COMMIT_UNKNOWN ? "perhaps saved" : "not saved",
               transaction->from_text, transaction->envelope.recipient_count, failure_words(outcome));
     if (outcome == COMMIT_FULL)
-        session_reply(session, 452, "4.3.1", "%s insufficient system storage id=%s", name, session->mail_id);
+        reply_set(&reply, 452, "4.3.1", "%s insufficient system storage id=%s", name, session->mail_id);
     else
-        session_reply(session, 451, "4.3.0", "%s error: unable to save the message id=%s", name, session->mail_id);
+        reply_set(&reply, 451, "4.3.0", "%s error: unable to save the message id=%s", name, session->mail_id);
+    transaction_answer(session, &reply, "protocol", VIOLATION_PLAIN);
 }
 
-/* By a rule that looks at the whole message and its verdicts. */
+/* By a rule that looks at the whole message and its verdicts. With LMTP: for everybody. */
 static bool is_refused(struct session *session) {
     struct reply reply;
+
+    if (session->client.role == ROLE_LMTP) {
+        transaction_judge_each(session);
+        if (session->transaction.envelope.recipient_count == 0)
+            transaction_answer(session, &reply, "", VIOLATION_PLAIN);
+        return session->transaction.envelope.recipient_count == 0;
+    }
     const struct rule *rule = rule_evaluate(session, RULE_MESSAGE, &reply);
 
     if (rule != NULL)

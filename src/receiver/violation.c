@@ -23,7 +23,8 @@ bool violation_report(struct session *session, const char *rule, enum violation_
 
     log_warn("violation by %s: %s, rule %s: %s", session->client.peer_ip, session->verb, rule,
              text_printable(shown, sizeof shown, violation.reply));
-    if (session->client.role == ROLE_SENDMAIL || session->contact_id == 0)
+    /* Behind LMTP is a server of ours that hands on what others made: it is not shut out for their faults. */
+    if (session->client.role == ROLE_SENDMAIL || session->client.role == ROLE_LMTP || session->contact_id == 0)
         return false;
     if (!ask_contact_violation(session->start->ledger, &violation, &state))
         return false;

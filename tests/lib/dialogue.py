@@ -9,7 +9,7 @@ C: what the client sends (CRLF is added); C: lines with no S: between them are s
 server; … stands for any text. {server} {title} {ip} {port} {domain} stand for the instance's values.
 
 Directives:
-  @port mx|internal|submission    before the first line; mx when it is absent
+  @port mx|internal|submission|lmtp  before the first line; mx when it is absent
   @config KEY=VALUE               a configuration key of the instance; {here} is the script's folder
   @connect                        a (new) connection; the first one may be left out
   @close                          the client closes, without QUIT
@@ -81,7 +81,8 @@ class Player:
         self.script, self.instance, self.source = script, instance, source
         self.client = None
         self.unsent = b""
-        port = {"mx": instance.mx_port, "internal": instance.internal_port, "submission": instance.submission_port}[script.port]
+        port = {"mx": instance.mx_port, "internal": instance.internal_port, "submission": instance.submission_port,
+                "lmtp": instance.lmtp_listener}[script.port]
         self.port = port
         self.values = {"server": "mail.example.test", "title": "Example", "domain": "example.test", "ip": source, "port": str(port)}
 

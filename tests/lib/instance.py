@@ -5,7 +5,8 @@
         server.sql("select …")
 
 settings are configuration keys; extra is appended to the configuration as it stands; zone adds DNS names; local is
-"maildir", "dovecot" or "HOST:PORT" (LMTP); dns and route are "HOST:PORT". root=False drops to nobody first.
+"maildir", "dovecot" or "HOST:PORT" (LMTP); lmtp: it listens for LMTP too, on the
+port lmtp_listener and on the Unix socket lmtp_socket; dns and route are "HOST:PORT". root=False drops to nobody first.
 """
 import json
 import os
@@ -58,7 +59,7 @@ def can_be_root():
 
 class Instance:
     def __init__(self, directory=None, settings=None, local="maildir", dns=None, route=None, root=None, extra="", zone=None,
-                 environment=None, preload=None, sendmail_socket=True):
+                 environment=None, preload=None, sendmail_socket=True, lmtp=False):
         self.own_directory = directory is None
         self.directory = os.path.abspath(directory or tempfile.mkdtemp(prefix="parcelpost-"))
         self.settings, self.local, self.dns, self.route = dict(settings or {}), local, dns, route
@@ -68,8 +69,9 @@ class Instance:
         self.environment = dict(environment or {})
         if preload:
             self.environment["LD_PRELOAD"] = shim(preload)
-        self.ports = ports.take(5)
-        self.mx_port, self.internal_port, self.submission_port, self.lmtp_port, self.dns_port = self.ports
+        self.ports = ports.take(6 if lmtp else 5)
+        self.mx_port, self.internal_port, self.submission_port, self.lmtp_port, self.dns_port = self.ports[:5]
+        self.lmtp_listener, self.lmtp_socket = (self.ports[5], self.path("lmtp.sock")) if lmtp else (None, None)
         self.imap_port = None
         self.daemon = self.name_server = self.dovecot = None
 
@@ -186,6 +188,9 @@ class Instance:
             lines.append(f'listen "127.0.0.1:{port}" {{ role = {role} }}')
         if self.sendmail_socket:
             lines.append(f'listen "{self.path("sendmail.sock")}" {{ role = sendmail\n mode = 0666 }}')
+        if self.lmtp_listener:
+            lines.append(f'listen "127.0.0.1:{self.lmtp_listener}" {{ role = lmtp }}')
+            lines.append(f'listen "{self.lmtp_socket}" {{ role = lmtp\n mode = 0660 }}')
         if self.route:
             lines.append(f'route "*" {{ host = "{self.route}" }}')
         with open(self.configuration, "w", encoding="utf-8") as stream:
@@ -300,7 +305,7 @@ class Instance:
     # Asking and looking.
 
     def talk(self, role="mx", source=None, **options):
-        port = {"mx": self.mx_port, "internal": self.internal_port, "submission": self.submission_port}[role]
+        port = {"mx": self.mx_port, "internal": self.internal_port, "submission": self.submission_port, "lmtp": self.lmtp_listener}[role]
         return SmtpTalker(port, source=source, **options)
 
     def command(self, *words, input="", check=True, name="parcelpost"):

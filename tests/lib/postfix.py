@@ -38,6 +38,7 @@ bounce_queue_lifetime = 0
 alias_maps =
 alias_database =
 transport_maps = {transport_maps}
+relay_domains = {relay_domains}
 """
 MASTER = """
 127.0.0.1:{port} inet n - n - 100 smtpd
@@ -53,6 +54,7 @@ verify unix - - n - 1 verify
 flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
 showq unix n - n - - showq
 error unix - - n - - error
 discard unix - - n - - discard
@@ -78,7 +80,8 @@ default_transport = discard:
 
 class Postfix:
     """Postfix(folder, domain, (certificate, key)).start(): .port .endpoint .mails(). sasl: it is a relay host instead, with
-    logins by that socket. others={domain: port}: where it sends mail for these"""
+    logins by that socket. others={domain: port or "lmtp:unix:PATH"}: where it sends
+    mail for these, in the second case also what strangers send it"""
 
     def __init__(self, folder, domain="remote.test", certificate=None, sasl=None, others=None):
         self.folder, self.domain, self.certificate, self.sasl, self.others = folder, domain, certificate, sasl, others or {}
@@ -89,7 +92,7 @@ class Postfix:
         return f"127.0.0.1:{self.port}"
 
     def transport_maps(self):
-        rows = [f"{{{domain} = smtp:[127.0.0.1]:{port}}}" for domain, port in self.others.items()]
+        rows = [f"{{{domain} = {port if isinstance(port, str) else f'smtp:[127.0.0.1]:{port}'}}}" for domain, port in self.others.items()]
         return "inline:{" + ", ".join(rows) + "}" if rows else ""
 
     def run(self, verb):
@@ -103,7 +106,8 @@ class Postfix:
         os.chown(os.path.join(self.folder, "mail"), 65534, 65534)
         certificate, key = self.certificate or ("", "")
         text = MAIN.format(folder=self.folder, domain=self.domain, certificate=certificate, key=key, tls_level="may" if certificate else "none",
-                           transport_maps=self.transport_maps())
+                           transport_maps=self.transport_maps(),
+                           relay_domains=" ".join(domain for domain, port in self.others.items() if isinstance(port, str)))
         text += RELAY.format(sasl=self.sasl) if self.sasl else ""
         for name, content in (("main.cf", text), ("master.cf", MASTER.format(port=self.port))):
             with open(os.path.join(self.folder, "etc", name), "w", encoding="utf-8") as stream:

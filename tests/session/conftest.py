@@ -19,7 +19,7 @@ def instance_for(settings):
         return _running[key]
     while len(_running) >= KEPT:
         stop(next(iter(_running)))
-    _running[key] = Instance(settings=settings).start()
+    _running[key] = Instance(settings=settings, lmtp=True).start()
     return _running[key]
 
 

@@ -71,6 +71,10 @@ static const struct situation rows[] = {
     {"AUTH on the internal port", "AUTH", "PLAIN", .role = ROLE_INTERNAL, .state = SESSION_READY, .tls = true},
     {"a second AUTH", "AUTH", "PLAIN", .role = ROLE_SUBMISSION, .state = SESSION_READY, .tls = true, .login = true,
      .code = 503},
+    {"LMTP: DATA when no RCPT was accepted", "DATA", "", .role = ROLE_LMTP, .state = SESSION_MAIL, .tried = 1,
+     .code = 503},
+    {"LMTP: DATA when one was", "DATA", "", .role = ROLE_LMTP, .state = SESSION_MAIL, .tried = 2, .accepted = 1},
+    {"LMTP: AUTH", "AUTH", "PLAIN", .role = ROLE_LMTP, .state = SESSION_READY, .tls = true, .code = 502},
     {"AUTH within a transaction", "AUTH", "PLAIN", .role = ROLE_SUBMISSION, .state = SESSION_MAIL, .tls = true,
      .code = 503},
 };

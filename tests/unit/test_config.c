@@ -235,7 +235,7 @@ static const struct wrong_row wrong_rows[] = {
     {"a server without port", "lmtp = localhost", "FILE:1: lmtp: \"localhost\" is wrong"},
     {"a bad name server", "dns_servers = {ns.example}", "FILE:1: dns_servers: \"ns.example\" is wrong"},
     {"an unknown role", "listen \"25\" { role = mxx }",
-     "FILE:1: listen \"25\": role: \"mxx\" is wrong; accepted: mx, internal, submission or sendmail"},
+     "FILE:1: listen \"25\": role: \"mxx\" is wrong; accepted: mx, internal, submission, sendmail or lmtp"},
     {"a sendmail listener on a port", "listen \"25\" { role = sendmail }", "FILE:1: listen \"25\": the role sendmail"},
     {"a mode that is not octal", "listen \"/x\" { mode = 0888 }", "FILE:1: listen \"/x\": mode: \"0888\" is wrong"},
     {"the same block twice", "route \"a\" { host = \"b:25\" }\nroute \"a\" { host = \"b:25\" }",

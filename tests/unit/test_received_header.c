@@ -17,20 +17,26 @@ static const struct {
     const char *sentence;
     bool extended, tls, authenticated, utf8;
     const char *word;
+    bool lmtp;
 } protocol_rows[] = {
-    {"HELO", false, false, false, false, "SMTP"},
-    {"EHLO", true, false, false, false, "ESMTP"},
-    {"EHLO within TLS", true, true, false, false, "ESMTPS"},
-    {"a login", true, false, true, false, "ESMTPA"},
-    {"a login within TLS", true, true, true, false, "ESMTPSA"},
-    {"SMTPUTF8", true, false, false, true, "UTF8SMTP"},
-    {"SMTPUTF8 with a login within TLS", true, true, true, true, "UTF8SMTPSA"},
+    {"HELO", false, false, false, false, "SMTP", false},
+    {"EHLO", true, false, false, false, "ESMTP", false},
+    {"EHLO within TLS", true, true, false, false, "ESMTPS", false},
+    {"a login", true, false, true, false, "ESMTPA", false},
+    {"a login within TLS", true, true, true, false, "ESMTPSA", false},
+    {"SMTPUTF8", true, false, false, true, "UTF8SMTP", false},
+    {"SMTPUTF8 with a login within TLS", true, true, true, true, "UTF8SMTPSA", false},
+    {"LHLO", true, false, false, false, "LMTP", true},
+    {"LHLO within TLS", true, true, false, false, "LMTPS", true},
+    {"LHLO and a login", true, false, true, false, "LMTPA", true},
+    {"LHLO within TLS with a login", true, true, true, false, "LMTPSA", true},
+    {"LHLO and SMTPUTF8", true, false, false, true, "UTF8LMTP", true},
 };
 
 static void protocol_words(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof protocol_rows / sizeof protocol_rows[0]; i++) {
-        const char *word = received_protocol(protocol_rows[i].extended, protocol_rows[i].tls,
+        const char *word = received_protocol(protocol_rows[i].lmtp, protocol_rows[i].extended, protocol_rows[i].tls,
                                              protocol_rows[i].authenticated, protocol_rows[i].utf8);
         if (strcmp(word, protocol_rows[i].word) != 0)
             fail_msg("%s: %s", protocol_rows[i].sentence, word);
