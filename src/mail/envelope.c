@@ -40,6 +40,9 @@ void envelope_free(struct envelope *envelope) {
 }
 
 void envelope_set(char **string, struct text value) {
+    if (value.length == 0 && *string != NULL && (*string)[0] == '\0') {
+        return; /* most are, and a list has thousands */
+    }
     char *copy = memory_string(value); /* first: value may lie in the old string */
     free(*string);
     *string = copy;

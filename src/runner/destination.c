@@ -40,7 +40,7 @@ struct destination_key {
 static struct destination_key key_of(const struct config *config, enum envelope_delivery delivery, const char *domain,
                                      const char *target) {
     bool remote = delivery == DELIVERY_REMOTE;
-    if (target[0] == '|') {
+    if (!remote && target[0] == '|') { /* elsewhere it is a letter as any other */
         return (struct destination_key){target + 1, ""};
     }
     const struct config_route *route = config_route_of(config, text_of(domain), remote);

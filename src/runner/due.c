@@ -212,27 +212,14 @@ void due_release(struct runner *runner, struct destination *destination, int64_t
 
 /* ---- rows that somebody else ended ---- */
 
-static bool mark_confirmed(void *context, struct schedule_parcel *due) {
-    struct parcel *parcel = parcel_find(context, due->parcel_id);
-    if (parcel != NULL) {
-        parcel->confirmed = true;
-    }
-    return true;
-}
-
+/* One by one: a list's mail has thousands of rows, of which a destination has a few. */
 void due_confirm(struct runner *runner, struct destination *destination, const char *mail_id) {
     struct parcel *next;
     char id[MAIL_ID_SIZE]; /* mail_id may be a parcel's own, which goes */
     text_copy(id, sizeof id, text_of(mail_id));
-    for (struct parcel *parcel = destination->first; parcel != NULL; parcel = parcel->next) {
-        parcel->confirmed = strcmp(parcel->mail_id, id) != 0;
-    }
-    if (!schedule_mail(runner->database, id, MAIL_PARCELS_MAXIMUM, mark_confirmed, runner)) {
-        return;
-    }
     for (struct parcel *parcel = destination->first; parcel != NULL; parcel = next) {
         next = parcel->next;
-        if (!parcel->confirmed) {
+        if (strcmp(parcel->mail_id, id) == 0 && !schedule_waits(runner->database, parcel->id)) {
             log_info("%s: the parcel for %s is no longer waiting", id, parcel->target);
             parcel_end(runner, parcel, PARCEL_DROPPED);
         }

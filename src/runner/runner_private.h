@@ -50,7 +50,6 @@ struct parcel {
     char *bounce; /* an operator's words: it ends with them; NULL */
     uint32_t recipient, attempts, auto_generated;
     uint32_t runs;   /* bit i: runs[i] waits for it */
-    bool confirmed;  /* found in the database just now (due_confirm) */
     struct job *job; /* NULL: waiting in its destination */
     struct destination *destination;
     struct parcel *next, *previous; /* in the destination */

@@ -79,6 +79,13 @@ bool schedule_facts(struct database *database, struct schedule_parcel *parcel) {
     return found;
 }
 
+bool schedule_waits(struct database *database, int64_t parcel_id) {
+    struct sqlite3_stmt *row = statement_query(database, STATEMENT_SCHEDULE_WAITS, BINDS(bind_integer(parcel_id)));
+    enum statement_result result = statement_step(row);
+    statement_end(row);
+    return result != STATEMENT_DONE;
+}
+
 bool schedule_next(struct database *database, int64_t after, int64_t *next) {
     struct sqlite3_stmt *row =
         statement_query(database, STATEMENT_SCHEDULE_NEXT, BINDS(bind_time(after > 0 ? after : 1)));

@@ -38,6 +38,8 @@ bool schedule_mail(struct database *database, const char *mail_id, size_t limit,
 /* Fills in what its mail knows; false when there is no such mail, or on an error. The strings last until the next call.
  */
 bool schedule_facts(struct database *database, struct schedule_parcel *parcel);
+/* Whether this parcel still waits; true on an error: then nothing is known to have changed. */
+bool schedule_waits(struct database *database, int64_t parcel_id);
 /* The earliest retry_at of a waiting parcel that lies after this time; CLOCK_NEVER when there is none. */
 bool schedule_next(struct database *database, int64_t after, int64_t *next);
 #endif

@@ -59,18 +59,26 @@ bool spool_waiting(struct spool *spool, const char *mail_id, struct spool_recipi
     return good;
 }
 
+/* Only the status bytes are looked for: a list's mail has thousands of recipients, and is fetched for each domain. The
+ * text was written by envelope_format and has its checksum. statuses are in the order of recipients. */
 static void align_bytes(const struct mail_status *statuses, size_t count, const struct cargo_lengths *lengths,
                         char *cargo) {
-    struct envelope envelope;
     char *text = cargo + lengths->message + lengths->headers;
-    if (envelope_parse((struct text){text, lengths->envelope}, &envelope)) {
-        for (size_t i = 0; i < count; i++) {
-            if (statuses[i].recipient < envelope.recipient_count) {
-                text[envelope.recipients[statuses[i].recipient].status_offset] = (char)statuses[i].status;
+    struct text rest = {text, lengths->envelope};
+    uint32_t recipient = 0;
+    size_t next = 0;
+    while (rest.length > 0 && next < count) {
+        size_t length = text_find(rest, '\n');
+        if (length > 1 && rest.data[1] == '\t') {
+            for (; next < count && statuses[next].recipient <= recipient; next++) {
+                if (statuses[next].recipient == recipient) {
+                    text[rest.data - text] = (char)statuses[next].status;
+                }
             }
+            recipient++;
         }
+        rest = text_from(rest, length + 1);
     }
-    envelope_free(&envelope);
 }
 
 static bool align_file(struct spool *spool, const char *mail_id, const struct mail_status *statuses, size_t count,

@@ -139,6 +139,7 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_SCHEDULE_MAIL] = "SELECT " SCHEDULE_COLUMNS " WHERE p.state IN ('queued','deferred')"
                                 " AND p.mail_id = ?1 ORDER BY p.id LIMIT ?2",
     [STATEMENT_SCHEDULE_FACTS] = "SELECT size, received_at, account, auto_generated FROM mails WHERE mail_id = ?1",
+    [STATEMENT_SCHEDULE_WAITS] = "SELECT 1 FROM parcels WHERE id = ?1 AND state IN ('queued','deferred')",
     [STATEMENT_SCHEDULE_NEXT] = "SELECT min(retry_at) FROM parcels WHERE state IN ('queued','deferred')"
                                 " AND retry_at > ?1",
     [STATEMENT_DESTINATION_FIND] = "SELECT failures, retry_at, reason, tls, tls_at FROM destinations"

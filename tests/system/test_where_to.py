@@ -13,6 +13,8 @@ from lib.fake_server import FakeServer
 from lib.instance import Instance
 from lib.messages import message
 from lib.postfix import Postfix
+from lib.sink import Sink
+from lib.talker import fresh_source
 from lib.world import World, fresh_address
 
 SOURCE, SOURCE_OF_THE_BLOCK = "127.0.0.77", "127.0.0.78"
@@ -262,3 +264,12 @@ def test_a_relay_host_gets_mail_with_a_login_within_verified_tls(relayed, marker
     assert attempt["route"] == "smtp route *" and attempt["tls"].endswith(" verified"), dict(attempt)
     assert "sasl_username=coco@example.test" in relayed.relay.log_text()
     assert "TLS connection established from" in relayed.relay.log_text()
+
+
+def test_a_local_part_elsewhere_may_begin_like_the_name_of_a_program():
+    with Sink() as sink, Instance(route=sink.endpoint) as server:
+        with server.talk("internal", source=fresh_source()) as client:
+            client.ehlo()
+            client.mail("coco@example.test", ["|friend@one.test"], message("bar"))
+        server.wait_rows("select 1 from parcels where to_url = '|friend@one.test' and state = 'delivered'")
+        assert sink.order == ["one.test"]
