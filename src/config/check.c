@@ -5,6 +5,7 @@
 #include "config/reading.h"
 #include "config/value.h"
 #include "mail/address.h"
+#include "mail/extension.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -325,6 +326,33 @@ static void check_delivery(struct reading *reading) {
     check_routes(reading);
 }
 
+/* ---- extensions ---- */
+
+#define EHLO_KEYWORDS_MAXIMUM 256 /* bytes in all: the answer to EHLO is one reply */
+
+static void check_extensions(struct reading *reading) {
+    struct config *config = reading->config;
+    size_t length = 0;
+
+    for (size_t i = 0; i < config->extensions_off.count; i++) {
+        enum extension extension = extension_find(text_of(config->extensions_off.items[i]));
+        if (extension == EXTENSION_NONE)
+            complain(reading, "extensions_off", "keywords that EHLO lists", "there is no such extension");
+        else
+            config->extensions_off_bits |= 1u << extension;
+    }
+    for (size_t i = 0; i < config->ehlo_keywords.count; i++) {
+        struct text line = text_of(config->ehlo_keywords.items[i]);
+        length += line.length + 1;
+        if (!extension_line_is_valid(line) || extension_find(text_first(line, text_find(line, ' '))) != EXTENSION_NONE)
+            complain(reading, "ehlo_keywords",
+                     "a keyword of letters, digits and hyphens that is not one of ours, and parameters",
+                     "is no line for EHLO");
+    }
+    if (length > EHLO_KEYWORDS_MAXIMUM)
+        complain(reading, "ehlo_keywords", "at most 256 bytes in all", "is too long");
+}
+
 /* ---- keys, lists, spool ---- */
 
 static void check_dkim(struct reading *reading) {
@@ -374,6 +402,7 @@ void config_complete(struct reading *reading) {
     complete_schedule(&reading->config->retry_schedule, &reading->config->retry_seconds, &reading->config->retry_count);
     check_names(reading);
     check_delivery(reading);
+    check_extensions(reading);
     check_dkim(reading);
     check_files(reading);
 }

@@ -118,7 +118,9 @@ struct config {
     long line_maximum, recipient_maximum, message_maximum, received_maximum;
     long mail_id_base; /* message_id_base */
     bool dkim_verify;
-    char *rules_directory; /* "" for none */
+    struct config_strings extensions_off, ehlo_keywords;
+    uint32_t extensions_off_bits; /* of 1 << enum extension */
+    char *rules_directory;        /* "" for none */
     long rules_timeout_ms;
     /* contacts */
     long prohibited_seconds, max_failed_msgs_per_period, lockout_maximum, contact_prefix_v6, history_days;

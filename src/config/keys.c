@@ -145,6 +145,9 @@ const struct config_key config_keys[] = {
      .help = "Received fields above which a message is taken for one that runs in circles."},
     {.name = "message_id_base", .type = KEY_CHOICE, AT(mail_id_base), .standard = "62", .words = id_bases,
      .help = "The base of mail ids; 36 for file systems that do not tell upper from lower case."},
+    {ROW(extensions_off, KEY_TEXTS, ""),
+     .help = "Extensions that are neither announced nor understood, by their keyword, such as SMTPUTF8 or DSN."},
+    {ROW(ehlo_keywords, KEY_TEXTS, ""), .help = "Further lines of the answer to EHLO, each a keyword with its parameters."},
     {ROW(dkim_verify, KEY_SWITCH, "yes"), .help = "Verify DKIM signatures and say so in Authentication-Results."},
 
     {ROW(rules_directory, KEY_PATH, "/etc/parcelpost/rules"), .heading = "Rules",

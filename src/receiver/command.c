@@ -4,75 +4,44 @@
 #include "receiver/command.h"
 #include "base/log.h"
 #include "receiver/dialog.h"
+#include "receiver/extension.h"
 #include "receiver/sql_rule.h"
 
 #define IN(state) (1u << (state))
 #define ANY_TIME (IN(SESSION_GREETED) | IN(SESSION_READY) | IN(SESSION_MAIL))
 
 const struct command commands[] = {
-    {.verb = "EHLO",
-     .handle = command_ehlo,
-     .states = ANY_TIME,
-     .flags = COMMAND_SMTP_ONLY,
-     .keywords = "PIPELINING\nENHANCEDSTATUSCODES"},
-    {.verb = "HELO", .handle = command_helo, .states = ANY_TIME, .flags = COMMAND_SMTP_ONLY, .keywords = ""},
-    {.verb = "LHLO",
-     .handle = command_lhlo,
-     .states = ANY_TIME,
-     .flags = COMMAND_LMTP_ONLY,
-     .keywords = "PIPELINING\nENHANCEDSTATUSCODES"},
+    {.verb = "EHLO", .handle = command_ehlo, .states = ANY_TIME, .flags = COMMAND_SMTP_ONLY},
+    {.verb = "HELO", .handle = command_helo, .states = ANY_TIME, .flags = COMMAND_SMTP_ONLY},
+    {.verb = "LHLO", .handle = command_lhlo, .states = ANY_TIME, .flags = COMMAND_LMTP_ONLY},
     {.verb = "STARTTLS",
      .handle = command_starttls,
      .states = IN(SESSION_READY) | IN(SESSION_MAIL),
      .flags = COMMAND_NO_ARGUMENT | COMMAND_BEFORE_TLS,
-     .keywords = "STARTTLS"},
+     .extension = EXTENSION_STARTTLS},
     {.verb = "AUTH",
      .handle = command_auth,
      .states = IN(SESSION_READY),
      .flags = COMMAND_AFTER_TLS | COMMAND_MEMBERS_ONLY | COMMAND_BEFORE_LOGIN,
-     .keywords = "AUTH PLAIN LOGIN"},
-    {.verb = "MAIL",
-     .handle = command_mail,
-     .states = IN(SESSION_READY),
-     .keywords = "SIZE %ld\n8BITMIME\nSMTPUTF8\nDSN"},
-    {.verb = "RCPT", .handle = command_rcpt, .states = IN(SESSION_MAIL), .keywords = ""},
+     .extension = EXTENSION_AUTH},
+    {.verb = "MAIL", .handle = command_mail, .states = IN(SESSION_READY)},
+    {.verb = "RCPT", .handle = command_rcpt, .states = IN(SESSION_MAIL)},
     {.verb = "DATA",
      .handle = command_data,
      .states = IN(SESSION_MAIL),
      .flags = COMMAND_NO_ARGUMENT | COMMAND_NEEDS_RECIPIENT,
-     .stage = RULE_DATA,
-     .keywords = ""},
-    {.verb = "RSET",
-     .handle = command_rset,
-     .states = ANY_TIME,
-     .flags = COMMAND_NO_ARGUMENT,
-     .stage = RULE_RSET,
-     .keywords = ""},
-    {.verb = "NOOP",
-     .handle = command_noop,
-     .states = ANY_TIME,
-     .flags = COMMAND_RULES_ANSWER,
-     .stage = RULE_NOOP,
-     .keywords = ""},
-    {.verb = "VRFY",
-     .handle = command_vrfy,
-     .states = ANY_TIME,
-     .flags = COMMAND_RULES_ANSWER,
-     .stage = RULE_VRFY,
-     .keywords = ""},
-    {.verb = "EXPN",
-     .handle = command_expn,
-     .states = ANY_TIME,
-     .flags = COMMAND_RULES_ANSWER,
-     .stage = RULE_EXPN,
-     .keywords = ""},
+     .stage = RULE_DATA},
+    {.verb = "RSET", .handle = command_rset, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT, .stage = RULE_RSET},
+    {.verb = "NOOP", .handle = command_noop, .states = ANY_TIME, .flags = COMMAND_RULES_ANSWER, .stage = RULE_NOOP},
+    {.verb = "VRFY", .handle = command_vrfy, .states = ANY_TIME, .flags = COMMAND_RULES_ANSWER, .stage = RULE_VRFY},
+    {.verb = "EXPN", .handle = command_expn, .states = ANY_TIME, .flags = COMMAND_RULES_ANSWER, .stage = RULE_EXPN},
     {.verb = "HELP",
      .handle = command_help,
      .states = ANY_TIME,
      .flags = COMMAND_RULES_ANSWER,
      .stage = RULE_HELP,
-     .keywords = "HELP"},
-    {.verb = "QUIT", .handle = command_quit, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT, .keywords = ""},
+     .extension = EXTENSION_HELP},
+    {.verb = "QUIT", .handle = command_quit, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT},
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 
@@ -92,7 +61,7 @@ bool command_is_spoken(const struct session *session, const struct command *comm
 }
 
 bool command_is_offered(const struct session *session, const struct command *command) {
-    if (!command_is_spoken(session, command))
+    if (!command_is_spoken(session, command) || !extension_is_on(session->config, command->extension))
         return false;
     if ((command->flags & COMMAND_MEMBERS_ONLY) && !is_members_port(session))
         return false;
@@ -127,7 +96,9 @@ static bool is_flag_refused(const struct session *session, const struct command 
 
 bool command_is_refused(const struct session *session, const struct command *command, struct text argument,
                         struct reply *reply) {
-    if ((command->flags & COMMAND_AFTER_TLS) && !session->tls)
+    if (!extension_is_on(session->config, command->extension))
+        reply_set(reply, 502, "5.5.1", "%s is switched off", command->verb);
+    else if ((command->flags & COMMAND_AFTER_TLS) && !session->tls)
         reply_set(reply, 538, "5.7.11", "Encryption required for requested authentication mechanism");
     else if ((command->flags & COMMAND_MEMBERS_ONLY) && !is_members_port(session))
         reply_set(reply, 502, "5.5.1", "%s is not offered on this port", command->verb);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The SMTP commands: one row each in command.c with its verb, its handler (command_*.c), when it is allowed and what
- * EHLO says about it. The dispatcher enforces the row; handlers never repeat it. */
+ * The SMTP commands: one row each in command.c with its verb, its handler (command_*.c), when it is allowed and which
+ * extension it belongs to. The dispatcher enforces the row; handlers never repeat it. */
 #ifndef RECEIVER_COMMAND_H
 #define RECEIVER_COMMAND_H
 #include "base/buffer.h"
+#include "mail/extension.h"
 #include "receiver/session.h"
 
 typedef void command_handler(struct session *session, struct text argument);
@@ -21,10 +22,10 @@ enum command_flag {
 struct command {
     const char *verb;
     command_handler *handle;
-    unsigned states;       /* bits of 1 << enum session_state in which it may come; 503 in others */
-    unsigned flags;        /* enum command_flag */
-    enum rule_stage stage; /* whose rules are asked before the handler; RULE_CONNECT: the handler asks them itself */
-    const char *keywords;  /* EHLO lines separated by '\n', "" for none; "%ld" stands for message_maximum */
+    unsigned states;          /* bits of 1 << enum session_state in which it may come; 503 in others */
+    unsigned flags;           /* enum command_flag */
+    enum rule_stage stage;    /* whose rules are asked before the handler; RULE_CONNECT: the handler asks them itself */
+    enum extension extension; /* the one that adds the command; without it: 502 */
 };
 extern const struct command commands[];
 extern const size_t command_count;
@@ -44,11 +45,12 @@ bool command_is_http(struct text verb);
 /* The ESMTP parameters of MAIL and RCPT: one row a keyword. */
 struct parameter_row {
     const char *keyword;
+    enum extension extension; /* without it the keyword is unknown */
     /* False, and the reply is set, when the value is not acceptable. */
     bool (*take)(void *target, struct text value, struct reply *reply);
 };
-bool command_take_parameters(struct text rest, const struct parameter_row *rows, size_t count, void *target,
-                             struct reply *reply);
+bool command_take_parameters(const struct config *config, struct text rest, const struct parameter_row *rows,
+                             size_t count, void *target, struct reply *reply);
 /* Parses "FROM:<path> parameters" or "TO:…". what: "sender" or "recipient"; enhanced: for its errors. */
 bool command_take_path(struct text argument, const char *keyword, bool utf8, struct address *address, struct text *rest,
                        struct reply *reply);

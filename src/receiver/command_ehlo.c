@@ -2,6 +2,7 @@
  * EHLO and HELO, or LHLO where LMTP is spoken. Called by the dispatcher, confined. A refused one leaves the session as
  * it was (RFC 5321 4.1.4). */
 #include "receiver/command.h"
+#include "receiver/extension.h"
 #include "receiver/facts.h"
 
 /* What may stand in a trace field: names, also those with '_', and literals. */
@@ -20,22 +21,6 @@ static bool is_domain_text(struct text domain) {
     return true;
 }
 
-/* The keywords of every row that is offered, one a line. */
-static void append_keywords(const struct session *session, struct buffer *text) {
-    for (size_t i = 0; i < command_count; i++) {
-        struct text keywords = text_of(commands[i].keywords);
-        struct text keyword;
-        while (command_is_offered(session, &commands[i]) && text_split(&keywords, '\n', &keyword)) {
-            (void)buffer_append_byte(text, '\n');
-            if (text_ends_nocase(keyword, TEXT(" %ld")))
-                (void)buffer_format(text, "%.*s %ld", (int)keyword.length - 4, keyword.data,
-                                    session->config->message_maximum);
-            else
-                (void)buffer_append_text(text, keyword);
-        }
-    }
-}
-
 static void greet(struct session *session) {
     const char *shown = session->ehlo[0] != '\0' ? session->ehlo : session->client.peer_ip;
     struct buffer text;
@@ -43,7 +28,7 @@ static void greet(struct session *session) {
     buffer_init(&text, REPLY_TEXT_SIZE);
     (void)buffer_format(&text, "%s Hello %s at %s", session->config->server_name, shown, session->client.peer_ip);
     if (session->extended)
-        append_keywords(session, &text);
+        extension_list(session, &text);
     session_reply(session, 250, "", "%s", buffer_string(&text));
     buffer_free(&text);
 }

@@ -83,9 +83,12 @@ static bool take_envid(void *target, struct text value, struct reply *reply) {
 }
 
 static const struct parameter_row rows[] = {
-    {.keyword = "SIZE", .take = take_size},     {.keyword = "BODY", .take = take_body},
-    {.keyword = "SMTPUTF8", .take = take_utf8}, {.keyword = "AUTH", .take = take_auth},
-    {.keyword = "RET", .take = take_ret},       {.keyword = "ENVID", .take = take_envid},
+    {.keyword = "SIZE", .extension = EXTENSION_SIZE, .take = take_size},
+    {.keyword = "BODY", .extension = EXTENSION_8BITMIME, .take = take_body},
+    {.keyword = "SMTPUTF8", .extension = EXTENSION_SMTPUTF8, .take = take_utf8},
+    {.keyword = "AUTH", .extension = EXTENSION_AUTH, .take = take_auth},
+    {.keyword = "RET", .extension = EXTENSION_DSN, .take = take_ret},
+    {.keyword = "ENVID", .extension = EXTENSION_DSN, .take = take_envid},
 };
 
 /* SMTPUTF8 stands behind the path whose reading depends on it. */
@@ -110,7 +113,7 @@ void command_mail(struct session *session, struct text argument) {
     struct reply reply;
 
     if (!command_take_path(argument, "FROM:", asks_for_utf8(argument), &sender, &rest, &reply) ||
-        !command_take_parameters(rest, rows, sizeof rows / sizeof rows[0], &parameters, &reply)) {
+        !command_take_parameters(session->config, rest, rows, sizeof rows / sizeof rows[0], &parameters, &reply)) {
         session_send(session, &reply, "syntax", VIOLATION_PLAIN);
         return;
     }

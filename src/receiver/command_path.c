@@ -2,6 +2,7 @@
  * What MAIL and RCPT have in common: their path and their ESMTP parameters (RFC 5321 4.1.1.2, 4.1.1.3, 4.1.1.11).
  * Called by their handlers, confined; fails with the reply to send. */
 #include "receiver/command.h"
+#include "receiver/extension.h"
 #include <string.h>
 
 /* Which words and codes an objection to a path has. */
@@ -59,8 +60,8 @@ bool command_take_path(struct text argument, const char *keyword, bool utf8, str
     return false;
 }
 
-bool command_take_parameters(struct text rest, const struct parameter_row *rows, size_t count, void *target,
-                             struct reply *reply) {
+bool command_take_parameters(const struct config *config, struct text rest, const struct parameter_row *rows,
+                             size_t count, void *target, struct reply *reply) {
     struct command_parameter parameter;
     enum command_parameter_result result;
     unsigned given = 0; /* bits of rows */
@@ -70,7 +71,7 @@ bool command_take_parameters(struct text rest, const struct parameter_row *rows,
         size_t row = 0;
         while (row < count && !text_equal_nocase(parameter.keyword, text_of(rows[row].keyword)))
             row++;
-        if (row == count) {
+        if (row == count || !extension_is_on(config, rows[row].extension)) {
             (void)text_printable(shown, sizeof shown, parameter.keyword);
             reply_set(reply, 555, "5.5.4", "parameter %s is not recognized or not implemented", shown);
             return false;

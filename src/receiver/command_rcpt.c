@@ -27,8 +27,8 @@ static bool take_orcpt(void *target, struct text value, struct reply *reply) {
 }
 
 static const struct parameter_row rows[] = {
-    {.keyword = "NOTIFY", .take = take_notify},
-    {.keyword = "ORCPT", .take = take_orcpt},
+    {.keyword = "NOTIFY", .extension = EXTENSION_DSN, .take = take_notify},
+    {.keyword = "ORCPT", .extension = EXTENSION_DSN, .take = take_orcpt},
 };
 
 static bool parse(struct session *session, struct text argument, struct recipient *recipient, struct reply *reply) {
@@ -43,7 +43,7 @@ static bool parse(struct session *session, struct text argument, struct recipien
         return false;
     }
     (void)address_text(&recipient->address, recipient->text, sizeof recipient->text);
-    return command_take_parameters(rest, rows, sizeof rows / sizeof rows[0], recipient, reply);
+    return command_take_parameters(session->config, rest, rows, sizeof rows / sizeof rows[0], recipient, reply);
 }
 
 static const struct rule *evaluate(struct session *session, struct recipient *recipient, struct reply *reply) {

@@ -5,14 +5,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "receiver/dialog.h"
+#include "receiver/extension.h"
 #include "receiver/session.h"
 #include "receiver/violation.h"
 #include <stdarg.h>
 #include <stdio.h>
 
 static void write_reply(struct session *session, const struct reply *reply) {
+    struct reply plain;
     struct buffer wire;
 
+    if (!extension_is_on(session->config, EXTENSION_ENHANCEDSTATUSCODES)) { /* RFC 2034 3: then none are sent */
+        plain = *reply;
+        plain.enhanced[0] = '\0';
+        reply = &plain;
+    }
     buffer_init(&wire, 8 * REPLY_TEXT_SIZE);
     if (!reply_format(reply, &wire))
         die_panic("a reply of %zu bytes", wire.length);

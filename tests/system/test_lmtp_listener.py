@@ -195,6 +195,20 @@ def test_a_wrong_lmtp_block_stops_the_start(make_instance, block, words):
     assert status != 0 and words in output, output
 
 
+@pytest.mark.parametrize("line, words", [
+    ('extensions_off = {"SMTPUTF9"}', "there is no such extension"),
+    ('ehlo_keywords = {"X_Y"}', "is no line for EHLO"),
+    ('ehlo_keywords = {"SIZE 1"}', "is no line for EHLO"),
+    ('ehlo_keywords = {"X %s"}' % ("y" * 256), "is too long"),
+])
+def test_a_wrong_ehlo_keyword_or_extension_stops_the_start(make_instance, line, words):
+    instance = make_instance(start=False)
+    instance.extra = line
+    instance.prepare_files()
+    status, output = start_fails(instance)
+    assert status != 0 and words in output, output
+
+
 def test_an_owner_that_does_not_exist_stops_the_start(make_instance):
     instance = make_instance(start=False)
     path = instance.path("given.sock")

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ * What EHLO and LHLO announce. Called by them, the dispatcher and the parameters, confined; cannot fail. An extension
+ * that is switched off is unknown: not listed, its command and its parameters refused. */
+#include "receiver/extension.h"
+#include "receiver/command.h"
+
+struct extension_row {
+    const char *words;                           /* behind the keyword, or NULL */
+    long (*number)(const struct config *config); /* and behind those, or NULL */
+};
+
+static long message_maximum(const struct config *config) {
+    return config->message_maximum;
+}
+
+static long recipient_maximum(const struct config *config) {
+    return config->recipient_maximum;
+}
+
+/* MAILMAX and RCPTDOMAINMAX are not among the limits that there are. */
+static const struct extension_row rows[EXTENSIONS] = {
+    [EXTENSION_AUTH] = {.words = " PLAIN LOGIN"},
+    [EXTENSION_SIZE] = {.words = " ", .number = message_maximum},
+    [EXTENSION_LIMITS] = {.words = " RCPTMAX=", .number = recipient_maximum},
+};
+
+bool extension_is_on(const struct config *config, enum extension extension) {
+    return !(config->extensions_off_bits & 1u << extension);
+}
+
+/* Also the command that it adds can be used. */
+static bool is_offered(const struct session *session, enum extension extension) {
+    if (!extension_is_on(session->config, extension))
+        return false;
+    for (size_t i = 0; i < command_count; i++)
+        if (commands[i].extension == extension)
+            return command_is_offered(session, &commands[i]);
+    return true;
+}
+
+void extension_list(const struct session *session, struct buffer *text) {
+    const struct config_strings *own = &session->config->ehlo_keywords;
+
+    for (size_t i = EXTENSION_NONE + 1; i < EXTENSIONS; i++) {
+        if (!is_offered(session, (enum extension)i))
+            continue;
+        (void)buffer_format(text, "\n%s%s", extension_names[i], rows[i].words != NULL ? rows[i].words : "");
+        if (rows[i].number != NULL)
+            (void)buffer_format(text, "%ld", rows[i].number(session->config));
+    }
+    for (size_t i = 0; i < own->count; i++)
+        (void)buffer_format(text, "\n%s", own->items[i]);
+}
