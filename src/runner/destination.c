@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #define BUCKETS 4096
+#define WORTH_READING 500       /* parcels: for one at a time the database is not asked */
 #define SEEN_MILLISECONDS 60000 /* a server that answered so lately is there */
 
 /* FNV-1a over lower case */
@@ -142,7 +143,7 @@ void destination_release(struct runner *runner, struct destination *destination)
 
 void destination_want_refill(struct runner *runner, struct destination *destination) {
     if (destination->left_from != CLOCK_NEVER && !destination->wants_refill &&
-        destination->waiting <= parcel_room(destination) / 2) {
+        destination->waiting <= parcel_room(runner, destination, WORTH_READING) / 2) {
         destination->wants_refill = true;
         destination->next_refill = runner->refills;
         runner->refills = destination;

@@ -139,7 +139,7 @@ struct refill {
 static bool add_refilled(void *context, struct schedule_parcel *due) {
     struct refill *refill = context;
     int64_t retry_at = due->retry_at;
-    bool room = refill->destination->waiting < parcel_room(refill->destination);
+    bool room = refill->destination->waiting < parcel_room(refill->runner, refill->destination, 0);
     if (room) {
         add(refill->runner, due, false);
     }

@@ -11,7 +11,8 @@
 #define FINISHED_SIZE 32768
 #define ROOM_FOR_FRESH (PARCELS_MAXIMUM / 4) /* that what is read from the database leaves */
 #define ROOM_A_DESTINATION 1000
-#define ROOM_WHILE_IT_FAILS 100
+#define ROOM_WHILE_IT_FAILS 100 /* or more than a quarter of memory is used */
+#define ROOM_WHILE_FULL 10      /* more than half */
 
 static struct parcel **bucket_of(struct runner *runner, int64_t id) {
     if (runner->buckets == NULL) {
@@ -47,8 +48,12 @@ int64_t parcel_expiry(const struct runner *runner, const struct parcel *parcel) 
 
 /* ---- room ---- */
 
-size_t parcel_room(const struct destination *destination) {
-    return destination->failures > 0 ? ROOM_WHILE_IT_FAILS : ROOM_A_DESTINATION;
+size_t parcel_room(const struct runner *runner, const struct destination *destination, size_t more) {
+    size_t held = runner->parcel_count + more;
+    size_t room = held < PARCELS_MAXIMUM / 4   ? ROOM_A_DESTINATION
+                  : held < PARCELS_MAXIMUM / 2 ? ROOM_WHILE_IT_FAILS
+                                               : ROOM_WHILE_FULL;
+    return destination->failures > 0 && room > ROOM_WHILE_IT_FAILS ? ROOM_WHILE_IT_FAILS : room;
 }
 
 static void leave(struct runner *runner, struct destination *destination, int64_t retry_at) {
@@ -111,7 +116,7 @@ static bool has_room(struct runner *runner, struct destination *destination, con
         runner->overflow = true;
         return false;
     }
-    if (destination->waiting >= parcel_room(destination) ||
+    if (destination->waiting >= parcel_room(runner, destination, 0) ||
         (runner->parcel_count >= PARCELS_MAXIMUM && !make_room(runner))) {
         leave(runner, destination, due->retry_at);
         return false;

@@ -233,8 +233,9 @@ void parcel_forget_waiting(struct runner *runner);
 void parcel_end(struct runner *runner, struct parcel *parcel, enum parcel_end end);
 typedef void parcel_visit(struct runner *runner, struct parcel *parcel, void *context);
 void parcel_each(struct runner *runner, parcel_visit *visit, void *context);
-/* How many of a destination's parcels may wait in memory. */
-size_t parcel_room(const struct destination *destination);
+/* How many of a destination's parcels may wait in memory, once that holds so many more: the less is free, the fewer.
+ * Else the mail of some slow destinations would fill it, and nobody else's be read. */
+size_t parcel_room(const struct runner *runner, const struct destination *destination, size_t more);
 /* When it expires: as its row says, or sooner or later where a route block has its own lifetime. */
 int64_t parcel_expiry(const struct runner *runner, const struct parcel *parcel);
 struct config_pace parcel_pace(const struct runner *runner, const struct parcel *parcel);

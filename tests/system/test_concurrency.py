@@ -113,3 +113,13 @@ def test_mail_that_is_put_off_uses_up_nothing_of_its_accounts_rate():
             server.wait_rows("select 1 where (select count(*) from parcels where state = 'deferred') = 20")
             client.mail("coco@example.test", ["friend@alive.test"], message("alive"))
         assert sink.wait(1, 20), server.log_tail()
+
+
+def test_destinations_that_are_slow_leave_memory_for_all_others():
+    with Sink() as sink, Sink() as slow:
+        extra = f'route ".slow.test" {{ host = "{slow.endpoint}"\n rate = 1 }}'
+        with Instance(route=sink.endpoint, settings={"log_level": "warn"}, extra=extra) as server:
+            with stopped(server):  # more than memory holds goes before the mail of the others
+                fill(server, 180, 100, lambda number: f"d{number % 18}.slow.test", state="queued", retry=lambda number: -100)
+                fill(server, 20, 1, lambda number: f"other{number}.test", state="queued", retry=lambda number: -50, series=2)
+            assert sink.wait(20), (sink.messages, slow.messages, server.log_tail())
