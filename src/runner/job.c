@@ -117,6 +117,10 @@ static void prefer_newest(struct runner *runner, struct destination *destination
     }
 }
 
+bool job_may_start(struct runner *runner, struct destination *destination) {
+    return destination->first_ahead != NULL || find_allowed(runner, destination);
+}
+
 bool job_start(struct runner *runner, struct destination *destination, struct agent *agent) {
     if (destination->first != NULL) {
         prefer_newest(runner, destination);

@@ -314,6 +314,8 @@ void agent_tidy_schedule(struct runner *runner);
 bool agent_on_hub_agent(void *context, struct service_peer *peer, struct channel_message *message);
 
 /* job.c */
+/* Whether something could be sent there now; false: its logins' limits are used up, and it is paused. */
+bool job_may_start(struct runner *runner, struct destination *destination);
 /* agent NULL: the content is fetched ahead, so that an agent that becomes idle need not wait for the ledger. False:
  * nothing may start, and the agent is idle again. */
 bool job_start(struct runner *runner, struct destination *destination, struct agent *agent);

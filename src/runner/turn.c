@@ -40,6 +40,10 @@ static struct destination *next_of(struct runner *runner, enum destination_place
 static void start_place(struct runner *runner, enum destination_place place) {
     struct destination *destination;
     while (!results_pile_up(runner) && (destination = next_of(runner, place)) != NULL) {
+        if (!job_may_start(runner, destination)) { /* before an agent is forked for it */
+            destination_settle(runner, destination);
+            continue;
+        }
         struct agent *agent = agent_for(runner, destination);
         if (agent == NULL) {
             if (destination->place == place) { /* not paused: there is no room */

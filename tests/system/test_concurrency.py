@@ -123,3 +123,14 @@ def test_destinations_that_are_slow_leave_memory_for_all_others():
                 fill(server, 180, 100, lambda number: f"d{number % 18}.slow.test", state="queued", retry=lambda number: -100)
                 fill(server, 20, 1, lambda number: f"other{number}.test", state="queued", retry=lambda number: -50, series=2)
             assert sink.wait(20), (sink.messages, slow.messages, server.log_tail())
+
+
+def test_no_agent_is_forked_for_mail_that_its_accounts_rate_keeps_waiting():
+    with Sink() as sink, Instance(route=sink.endpoint, settings={"account_rate": 60}) as server:
+        with server.talk("submission", source=fresh_source()) as client:
+            client.ehlo()
+            client.starttls()
+            client.login()
+            client.mail("coco@example.test", [f"friend@d{number}.test" for number in range(20)], message("many"))
+        assert sink.wait(3), server.log_tail()
+        assert len(server.processes("agent")) <= 3, server.processes("agent")
