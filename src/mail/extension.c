@@ -14,6 +14,7 @@ const char *const extension_names[EXTENSIONS] = {
     [EXTENSION_SMTPUTF8] = "SMTPUTF8",
     [EXTENSION_DSN] = "DSN",
     [EXTENSION_LIMITS] = "LIMITS",
+    [EXTENSION_CHUNKING] = "CHUNKING",
     [EXTENSION_HELP] = "HELP",
 };
 

@@ -17,6 +17,7 @@ enum extension { /* in the order in which EHLO lists them */
                  EXTENSION_SMTPUTF8,            /* RFC 6531 */
                  EXTENSION_DSN,                 /* RFC 3461 */
                  EXTENSION_LIMITS,              /* RFC 9422 */
+                 EXTENSION_CHUNKING,            /* RFC 3030 */
                  EXTENSION_HELP,                /* RFC 5321 4.1.1.8 */
                  EXTENSIONS
 };

@@ -8,7 +8,7 @@
 #include "receiver/sql_rule.h"
 
 #define IN(state) (1u << (state))
-#define ANY_TIME (IN(SESSION_GREETED) | IN(SESSION_READY) | IN(SESSION_MAIL))
+#define ANY_TIME (IN(SESSION_GREETED) | IN(SESSION_READY) | IN(SESSION_MAIL) | IN(SESSION_BDAT))
 
 const struct command commands[] = {
     {.verb = "EHLO", .handle = command_ehlo, .states = ANY_TIME, .flags = COMMAND_SMTP_ONLY},
@@ -31,6 +31,11 @@ const struct command commands[] = {
      .states = IN(SESSION_MAIL),
      .flags = COMMAND_NO_ARGUMENT | COMMAND_NEEDS_RECIPIENT,
      .stage = RULE_DATA},
+    {.verb = "BDAT",
+     .handle = command_bdat,
+     .states = IN(SESSION_MAIL) | IN(SESSION_BDAT),
+     .flags = COMMAND_NEEDS_RECIPIENT | COMMAND_HAS_DATA,
+     .extension = EXTENSION_CHUNKING},
     {.verb = "RSET", .handle = command_rset, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT, .stage = RULE_RSET},
     {.verb = "NOOP", .handle = command_noop, .states = ANY_TIME, .flags = COMMAND_RULES_ANSWER, .stage = RULE_NOOP},
     {.verb = "VRFY", .handle = command_vrfy, .states = ANY_TIME, .flags = COMMAND_RULES_ANSWER, .stage = RULE_VRFY},
@@ -164,6 +169,14 @@ static const struct rule *ask_rules(struct session *session, const struct comman
     return sql_rule_evaluate(session, command->stage, reply);
 }
 
+static void refuse(struct session *session, const struct command *command, struct text argument,
+                   const struct reply *reply) {
+    if (command->flags & COMMAND_HAS_DATA)
+        command_bdat_refuse(session, argument, reply, "order", VIOLATION_PLAIN);
+    else
+        session_send(session, reply, "order", VIOLATION_PLAIN);
+}
+
 static void dispatch(struct session *session, struct text line) {
     const struct command *command;
     const struct rule *rule;
@@ -182,7 +195,7 @@ static void dispatch(struct session *session, struct text line) {
     if (command->handle == command_auth)
         session->login_tried = session->line_secret = true;
     if (command_is_refused(session, command, argument, &reply))
-        session_send(session, &reply, "order", VIOLATION_PLAIN);
+        refuse(session, command, argument, &reply);
     else if ((rule = ask_rules(session, command, &reply)) != NULL)
         session_send(session, &reply, rule->name, rule->mercy);
     else

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "mail/extension.h"
 #include "receiver/session.h"
+#include "smtp/data_decoder.h"
 
 typedef void command_handler(struct session *session, struct text argument);
 enum command_flag {
@@ -17,7 +18,8 @@ enum command_flag {
     COMMAND_NEEDS_RECIPIENT = 1 << 5, /* 554 when none was accepted, 503 before the first RCPT */
     COMMAND_RULES_ANSWER = 1 << 6,    /* a rule's 2xx is sent in place of the handler's reply */
     COMMAND_SMTP_ONLY = 1 << 7,       /* unknown where LMTP is spoken (RFC 2033 4.1) */
-    COMMAND_LMTP_ONLY = 1 << 8        /* unknown elsewhere */
+    COMMAND_LMTP_ONLY = 1 << 8,       /* unknown elsewhere */
+    COMMAND_HAS_DATA = 1 << 9         /* bytes follow the line, which are taken also when it is refused */
 };
 struct command {
     const char *verb;
@@ -55,6 +57,13 @@ bool command_take_parameters(const struct config *config, struct text rest, cons
 bool command_take_path(struct text argument, const char *keyword, bool utf8, struct address *address, struct text *rest,
                        struct reply *reply);
 
-command_handler command_ehlo, command_helo, command_lhlo, command_mail, command_rcpt, command_data, command_rset,
-    command_noop, command_quit, command_vrfy, command_expn, command_help, command_auth, command_starttls;
+command_handler command_ehlo, command_helo, command_lhlo, command_mail, command_rcpt, command_data, command_bdat,
+    command_rset, command_noop, command_quit, command_vrfy, command_expn, command_help, command_auth, command_starttls;
+/* BDAT when it is refused: takes the bytes that follow its line, then answers. */
+void command_bdat_refuse(struct session *session, struct text argument, const struct reply *reply, const char *rule,
+                         enum violation_mercy mercy);
+/* What DATA and BDAT share. True, and the reply is set, when the bytes so far cannot be kept. */
+bool command_data_is_faulty(const struct session *session, enum data_fault fault, struct reply *reply);
+/* All data has come: stores it, or refuses it; the reply is sent. */
+void command_data_store(struct session *session, enum data_fault fault, bool eight_bit);
 #endif

@@ -41,15 +41,14 @@ static bool read_data(struct data_reading *reading) {
     }
 }
 
-/* What is wrong with the bytes, or with keeping them. */
-static bool is_refused(const struct session *session, const struct data_reading *reading, struct reply *reply) {
+bool command_data_is_faulty(const struct session *session, enum data_fault fault, struct reply *reply) {
     const struct message *message = &session->transaction.message;
     const char *name = session->config->server_name;
 
-    if (reading->decoder.fault == DATA_FAULT_BARE_CR || reading->decoder.fault == DATA_FAULT_BARE_LF)
+    if (fault == DATA_FAULT_BARE_CR || fault == DATA_FAULT_BARE_LF)
         reply_set(reply, 550, "5.6.11", "the message holds a bare %s: lines end in CR LF",
-                  reading->decoder.fault == DATA_FAULT_BARE_CR ? "CR" : "LF");
-    else if (reading->decoder.fault == DATA_FAULT_NUL)
+                  fault == DATA_FAULT_BARE_CR ? "CR" : "LF");
+    else if (fault == DATA_FAULT_NUL)
         reply_set(reply, 550, "5.6.0", "the message holds a NUL");
     else if (message->problem == MESSAGE_TOO_LARGE)
         reply_set(reply, 552, "5.3.4", "Message size exceeds the maximum of %ld bytes",
@@ -60,7 +59,18 @@ static bool is_refused(const struct session *session, const struct data_reading 
         reply_set(reply, 452, "4.3.1", "%s insufficient system storage id=%s", name, session->mail_id);
     else if (message->problem != MESSAGE_OK)
         reply_set(reply, 451, "4.3.0", "%s error: unable to save the message id=%s", name, session->mail_id);
-    else if (header_count(message_header(message), "Received") > (unsigned long)session->config->received_maximum)
+    else
+        return false;
+    return true;
+}
+
+/* What is wrong with the bytes, with keeping them, or with where they have been. */
+static bool is_refused(const struct session *session, enum data_fault fault, struct reply *reply) {
+    const struct message *message = &session->transaction.message;
+
+    if (command_data_is_faulty(session, fault, reply))
+        return true;
+    if (header_count(message_header(message), "Received") > (unsigned long)session->config->received_maximum)
         reply_set(reply, 554, "5.4.6", "too many hops: this message goes in circles"); /* RFC 5321 6.3 */
     else if (transaction_goes_in_circles(&session->transaction))
         reply_set(reply, 554, "5.4.6", "this message was forwarded from here before: it goes in circles");
@@ -69,13 +79,13 @@ static bool is_refused(const struct session *session, const struct data_reading 
     return true;
 }
 
-static void judge_and_store(struct session *session, struct data_reading *reading) {
+void command_data_store(struct session *session, enum data_fault fault, bool eight_bit) {
     struct reply reply;
 
     message_finish(&session->transaction.message);
-    if (reading->decoder.eight_bit)
+    if (eight_bit)
         session->transaction.envelope.body = BODY_8BITMIME;
-    if (is_refused(session, reading, &reply))
+    if (is_refused(session, fault, &reply))
         transaction_answer(session, &reply, "message", VIOLATION_PLAIN);
     else
         transaction_store(session);
@@ -98,7 +108,7 @@ void command_data(struct session *session, struct text argument) {
     if (!complete)
         return;
     bool large = message->received > CARGO_INLINE_MAXIMUM;
-    judge_and_store(session, &reading);
+    command_data_store(session, reading.decoder.fault, reading.decoder.eight_bit);
     session_end_transaction(session);
     if (large)
         (void)malloc_trim(0);

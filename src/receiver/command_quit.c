@@ -10,7 +10,7 @@ void command_quit(struct session *session, struct text argument) {
     struct reply reply;
 
     (void)argument;
-    if (session->state == SESSION_MAIL)
+    if (session->state == SESSION_MAIL || session->state == SESSION_BDAT)
         (void)violation_report(session, "broken", VIOLATION_PLAIN, "QUIT in the middle of a message", &expires_at);
     const struct rule *rule = rule_evaluate(session, RULE_QUIT, &reply);
     if (rule != NULL)

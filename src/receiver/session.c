@@ -20,7 +20,8 @@
 
 static const char *const state_names[SESSION_STATES] = {
     [SESSION_CONNECTED] = "connected", [SESSION_GREETED] = "greeted", [SESSION_READY] = "ready",
-    [SESSION_MAIL] = "mail",           [SESSION_DATA] = "data",       [SESSION_CLOSING] = "closing",
+    [SESSION_MAIL] = "mail",           [SESSION_DATA] = "data",       [SESSION_BDAT] = "chunks",
+    [SESSION_CLOSING] = "closing",
 };
 
 const char *session_state_name(enum session_state state) {
@@ -55,9 +56,14 @@ static void ready_mail_id(struct session *session) {
     log_set_tag(session->mail_id);
 }
 
+bool session_in_transaction(const struct session *session) {
+    return session->state == SESSION_MAIL || session->state == SESSION_DATA || session->state == SESSION_BDAT;
+}
+
 void session_end_transaction(struct session *session) {
-    if (session->state != SESSION_MAIL && session->state != SESSION_DATA)
+    if (!session_in_transaction(session))
         return;
+    session->stream.stop_fd = session->start->hub;
     transaction_free(&session->transaction);
     session_set_state(session, SESSION_READY);
     ready_mail_id(session);

@@ -21,6 +21,7 @@ enum session_state {
     SESSION_READY,     /* EHLO or HELO accepted; no transaction */
     SESSION_MAIL,      /* a transaction is open */
     SESSION_DATA,      /* mail data is being read */
+    SESSION_BDAT,      /* between the chunks of a message (RFC 3030) */
     SESSION_CLOSING,   /* what is in the output is still sent, nothing is read any more */
     SESSION_STATES
 };
@@ -83,6 +84,8 @@ const char *session_state_name(enum session_state state);
 int64_t session_deadline(const struct session *session, enum session_phase phase);
 /* True when this client may send to the world: logged in, or trusted. */
 bool session_may_relay(const struct session *session);
+/* True within a transaction, whatever of it has come. */
+bool session_in_transaction(const struct session *session);
 /* Ends the transaction, if there is one, and readies the next mail id. */
 void session_end_transaction(struct session *session);
 

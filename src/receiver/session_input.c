@@ -33,7 +33,7 @@ static void end_by_loss(struct session *session, enum stream_result result) {
     int64_t expires_at;
 
     session->peer_gone = true;
-    if (session->state == SESSION_MAIL || session->state == SESSION_DATA)
+    if (session_in_transaction(session))
         (void)violation_report(session, "broken", VIOLATION_BROKEN, how, &expires_at);
     else
         log_info("%s %s without QUIT", session->client.peer_ip, how);
@@ -46,8 +46,7 @@ static void say_stop(struct session *session) {
 
 /* The stop is seen while waiting for input; a client that never pauses would be killed in the end without a word. */
 static bool must_stop(struct session *session) {
-    if (session->state == SESSION_MAIL || session->state == SESSION_DATA ||
-        ++session->lines_unlooked < LINES_BETWEEN_LOOKS)
+    if (session_in_transaction(session) || ++session->lines_unlooked < LINES_BETWEEN_LOOKS)
         return false;
     session->lines_unlooked = 0;
     return stream_must_stop(&session->stream) && !hub_goes_on(session->start->hub);

@@ -8,6 +8,7 @@
 #include "mail/envelope.h"
 #include "mail/reply.h"
 #include "receiver/message.h"
+#include "smtp/chunk_decoder.h"
 
 struct session;
 struct transaction {
@@ -21,7 +22,9 @@ struct transaction {
     unsigned told;            /* refused recipients that were reported */
     struct envelope envelope; /* holds the accepted recipients */
     struct message message;
-    struct owed_reply *owed; /* LMTP: one for each accepted RCPT, in their order */
+    struct chunk_decoder chunks; /* of BDAT */
+    bool chunk_refused;          /* and of what follows nothing is kept */
+    struct owed_reply *owed;     /* LMTP: one for each accepted RCPT, in their order */
     size_t owed_count;
 };
 /* RFC 2033 4.2: what became of the message for one recipient. Strings are owned. */

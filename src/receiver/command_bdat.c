@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ * BDAT (RFC 3030): one chunk of the message. Called by the dispatcher when a recipient was accepted, confined. The
+ * bytes of a chunk are taken off the input whatever is wrong with it, so that they are never read as commands; a line
+ * that does not tell how many they are ends the session. */
+#include "receiver/command.h"
+#include "receiver/dialog.h"
+#include "receiver/sql_rule.h"
+#include <malloc.h>
+
+static void take_piece(void *context, struct text piece) {
+    struct session *session = context;
+    struct transaction *transaction = &session->transaction;
+
+    if (!transaction->open || transaction->chunk_refused)
+        return;
+    dialog_data(session->config, piece);
+    if (transaction->chunks.fault == DATA_FAULT_NONE)
+        message_write(&transaction->message, piece, transaction->declared_size);
+}
+
+/* False when the session ended before the chunk did. */
+static bool read_chunk(struct session *session, uint64_t size) {
+    struct chunk_decoder *decoder = &session->transaction.chunks;
+    size_t consumed;
+
+    session_finish_line(session);
+    chunk_decoder_begin(decoder, size);
+    for (;;) {
+        enum data_decoder_result result =
+            chunk_decoder_feed(decoder, stream_pending(&session->stream), take_piece, session, &consumed);
+        stream_consume(&session->stream, consumed);
+        if (result == DATA_DECODER_END)
+            break;
+        if (!session_fill(session, PHASE_DATA_BLOCK)) {
+            dialog_note(session->config, " -> ", "(chunk, cut)");
+            return false;
+        }
+    }
+    dialog_note(session->config, " -> ", "(chunk)");
+    return true;
+}
+
+/* The last chunk ends the transaction, also a refused one; before it everything but RSET is out of order. */
+static void end_refused(struct session *session, bool last) {
+    session->transaction.chunk_refused = true;
+    if (last)
+        session_end_transaction(session);
+    else if (session->state == SESSION_MAIL)
+        session_set_state(session, SESSION_BDAT);
+}
+
+void command_bdat_refuse(struct session *session, struct text argument, const struct reply *reply, const char *rule,
+                         enum violation_mercy mercy) {
+    uint64_t size;
+    bool last;
+
+    if (!chunk_parse(argument, &size, &last)) {
+        session_send(session, reply, rule, mercy);
+        session_set_state(session, SESSION_CLOSING);
+        return;
+    }
+    session->transaction.chunk_refused = true;
+    if (!read_chunk(session, size))
+        return;
+    session_send(session, reply, rule, mercy);
+    end_refused(session, last);
+}
+
+static void end_message(struct session *session) {
+    struct transaction *transaction = &session->transaction;
+    bool large = transaction->message.received > CARGO_INLINE_MAXIMUM;
+
+    chunk_decoder_finish(&transaction->chunks);
+    command_data_store(session, transaction->chunks.fault, transaction->chunks.eight_bit);
+    session_end_transaction(session);
+    if (large)
+        (void)malloc_trim(0);
+}
+
+static void take_chunk(struct session *session, uint64_t size, bool last) {
+    struct transaction *transaction = &session->transaction;
+    struct reply reply;
+
+    session_set_state(session, SESSION_DATA);
+    session->stream.stop_fd = -1; /* a message that has begun is taken to its end */
+    if (!read_chunk(session, size))
+        return;
+    if (transaction->chunk_refused) {
+        reply_set(&reply, 503, "5.5.1", "A chunk before this one was refused");
+        if (last)
+            transaction_answer(session, &reply, "order", VIOLATION_PLAIN);
+        else
+            session_send(session, &reply, "order", VIOLATION_PLAIN);
+        end_refused(session, last);
+    } else if (last) {
+        end_message(session);
+        return;
+    } else if (command_data_is_faulty(session, transaction->chunks.fault, &reply)) {
+        session_send(session, &reply, "message", VIOLATION_PLAIN);
+        end_refused(session, false);
+    } else {
+        session_reply(session, 250, "2.0.0", "%llu bytes received", (unsigned long long)size);
+    }
+    if (!last)
+        session_set_state(session, SESSION_BDAT);
+}
+
+/* bdat = "BDAT" SP chunk-size [ SP "LAST" ] CRLF, then that many bytes */
+void command_bdat(struct session *session, struct text argument) {
+    struct reply reply;
+    uint64_t size;
+    bool last;
+
+    if (!chunk_parse(argument, &size, &last)) {
+        reply_set(&reply, 501, "5.5.4", "BDAT takes a number of bytes, and LAST");
+        command_bdat_refuse(session, argument, &reply, "syntax", VIOLATION_PLAIN);
+        return;
+    }
+    if (session->state == SESSION_MAIL) { /* where DATA would be */
+        const struct rule *rule = sql_rule_evaluate(session, RULE_DATA, &reply);
+        if (rule != NULL) {
+            command_bdat_refuse(session, argument, &reply, rule->name, rule->mercy);
+            return;
+        }
+    }
+    take_chunk(session, size, last);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ * The byte machine for chunks. Called by receivers on bytes from anybody, after privileges are gone; cannot fail. */
+#include "smtp/chunk_decoder.h"
+
+static void note_fault(struct chunk_decoder *decoder, enum data_fault fault) {
+    if (decoder->fault == DATA_FAULT_NONE)
+        decoder->fault = fault;
+}
+
+static void look_at(struct chunk_decoder *decoder, char byte) {
+    if (decoder->after_cr && byte != '\n')
+        note_fault(decoder, DATA_FAULT_BARE_CR);
+    else if (!decoder->after_cr && byte == '\n')
+        note_fault(decoder, DATA_FAULT_BARE_LF);
+    if (byte == '\0')
+        note_fault(decoder, DATA_FAULT_NUL);
+    decoder->eight_bit |= (unsigned char)byte > 0x7f;
+    decoder->after_cr = byte == '\r';
+}
+
+void chunk_decoder_begin(struct chunk_decoder *decoder, uint64_t size) {
+    decoder->remaining = size;
+}
+
+enum data_decoder_result chunk_decoder_feed(struct chunk_decoder *decoder, struct text input, data_decoder_sink *sink,
+                                            void *context, size_t *consumed) {
+    size_t length = input.length < decoder->remaining ? input.length : (size_t)decoder->remaining;
+
+    for (size_t i = 0; i < length; i++)
+        look_at(decoder, input.data[i]);
+    decoder->remaining -= length;
+    *consumed = length;
+    if (length > 0)
+        sink(context, text_first(input, length));
+    return decoder->remaining == 0 ? DATA_DECODER_END : DATA_DECODER_MORE;
+}
+
+void chunk_decoder_finish(struct chunk_decoder *decoder) {
+    if (decoder->after_cr)
+        note_fault(decoder, DATA_FAULT_BARE_CR);
+}
+
+bool chunk_parse(struct text argument, uint64_t *size, bool *last) {
+    size_t blank = text_find(argument, ' ');
+    struct text word = text_trim(text_from(argument, blank));
+
+    *last = text_equal_nocase(word, TEXT("LAST"));
+    return text_number(text_first(argument, blank), INT64_MAX, size) && (*last || word.length == 0);
+}
