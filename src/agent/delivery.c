@@ -61,6 +61,7 @@ bool delivery_read(struct delivery *delivery, struct channel_message *message) {
     delivery->ret = memory_string(job->ret);
     delivery->envid = memory_string(job->envid);
     delivery->declared_eight_bit = job->eight_bit != 0;
+    delivery->utf8 = job->utf8 != 0;
     delivery->tls_memory = job->tls_memory <= TLS_MEMORY_VERIFIED ? (enum tls_memory)job->tls_memory : TLS_MEMORY_NONE;
     delivery->started_at = (int64_t)time(NULL);
     delivery->started_ms = clock_now_ms();

@@ -37,7 +37,7 @@ struct delivery_content {
 struct delivery {
     char mail_id[MAIL_ID_SIZE];
     char *from_url, *destination, *ret, *envid; /* owned */
-    bool declared_eight_bit;
+    bool declared_eight_bit, utf8;
     struct delivery_content content;
     struct delivery_recipient *recipients;
     size_t count;

@@ -110,6 +110,7 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         .size = delivery_content_size(&delivery->content),
         .declared_eight_bit = delivery->declared_eight_bit,
         .has_eight_bit = eight_bit,
+        .utf8 = delivery->utf8,
         .content = read_content,
         .context = delivery,
         .recipients = client_recipients(delivery),

@@ -216,6 +216,7 @@ static const struct channel_field agent_job_fields[] = {
     BYTES(agent_job, cargo, CARGO_INLINE_MAXIMUM),
     NUMBER(agent_job, place, CARGO_SPOOL_FILE),
     NUMBER(agent_job, eight_bit, 1),
+    NUMBER(agent_job, utf8, 1),
     LONG(agent_job, offset, 0),
     LONG(agent_job, message_length, LENGTH_MAXIMUM),
     LONG(agent_job, headers_length, LENGTH_MAXIMUM),

@@ -53,6 +53,7 @@ struct envelope { /* strings are owned, never NULL: "" when unknown */
     char *ret, *envid;       /* RFC 3461, "" */
     char *verdicts;          /* "dkim=pass header.d=x; spf=…", the Authentication-Results body, "" */
     uint32_t auto_generated; /* 1: Auto-Submitted, or a notice: not told of delays */
+    uint32_t utf8;           /* 1: SMTPUTF8 was asked for, and the header has more than ASCII (RFC 6531 3.4) */
     enum envelope_body body;
     struct envelope_recipient *recipients;
     size_t recipient_count;

@@ -41,8 +41,9 @@ static bool format_fields(struct envelope *envelope, struct buffer *text) {
     if (!buffer_format(text, "envelope: %d\n", FORMAT_VERSION) || !mail_id_is_valid(text_of(envelope->mail_id)) ||
         envelope->contact_id < 0 || !format_string(text, "mail_id", envelope->mail_id) ||
         !format_string(text, "received_at", received) ||
-        !buffer_format(text, "contact_id: %" PRId64 "\nlocal_port: %" PRIu32 "\nauto_generated: %" PRIu32 "\n",
-                       envelope->contact_id, envelope->local_port, envelope->auto_generated) ||
+        !buffer_format(
+            text, "contact_id: %" PRId64 "\nlocal_port: %" PRIu32 "\nauto_generated: %" PRIu32 "\nutf8: %" PRIu32 "\n",
+            envelope->contact_id, envelope->local_port, envelope->auto_generated, envelope->utf8) ||
         !format_string(text, "body", body_names[envelope->body])) {
         return false;
     }
@@ -127,22 +128,28 @@ static bool parse_recipient(struct text line, uint32_t offset, struct envelope *
 enum parsed { PARSED, MALFORMED, NOT_MINE };
 
 static enum parsed parse_number(struct text key, struct text value, struct envelope *envelope) {
-    bool port = text_equal(key, TEXT("local_port"));
-    bool automatic = text_equal(key, TEXT("auto_generated"));
+    const struct {
+        const char *key;
+        uint32_t *place;
+    } small[] = {{"local_port", &envelope->local_port},
+                 {"auto_generated", &envelope->auto_generated},
+                 {"utf8", &envelope->utf8}};
     uint64_t number;
-    if (!port && !automatic && !text_equal(key, TEXT("contact_id"))) {
+    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
+        if (!text_equal(key, text_of(small[i].key))) {
+            continue;
+        }
+        bool fits = text_number(value, UINT32_MAX, &number);
+        *small[i].place = fits ? (uint32_t)number : 0;
+        return fits ? PARSED : MALFORMED;
+    }
+    if (!text_equal(key, TEXT("contact_id"))) {
         return NOT_MINE;
     }
-    if (!text_number(value, port || automatic ? UINT32_MAX : INT64_MAX, &number)) {
+    if (!text_number(value, INT64_MAX, &number)) {
         return MALFORMED;
     }
-    if (port) {
-        envelope->local_port = (uint32_t)number;
-    } else if (automatic) {
-        envelope->auto_generated = (uint32_t)number;
-    } else {
-        envelope->contact_id = (int64_t)number;
-    }
+    envelope->contact_id = (int64_t)number;
     return PARSED;
 }
 

@@ -101,4 +101,5 @@ void transaction_complete_envelope(struct session *session) {
     transaction_name_sender_targets(session);
     set_message_id(envelope, header);
     envelope->auto_generated = is_auto_generated(header);
+    envelope->utf8 = session->transaction.utf8 && text_has_eight_bit(header);
 }

@@ -291,6 +291,7 @@ void job_deliver(struct runner *runner, struct job *job) {
         .cargo = job->fd < 0 ? buffer_text(&job->cargo) : TEXT_NONE,
         .place = job->fd < 0 ? CARGO_INLINE : CARGO_MEMFD,
         .eight_bit = job->envelope.body == BODY_8BITMIME,
+        .utf8 = job->envelope.utf8 != 0,
         .offset = job->offset,
         .message_length = job->message_length,
         .headers_length = job->headers_length,

@@ -92,6 +92,7 @@ struct client_message {
     uint64_t size;           /* bytes, before the encoding */
     bool declared_eight_bit; /* its sender said BODY=8BITMIME */
     bool has_eight_bit;      /* and it really has such bytes */
+    bool utf8;               /* its header needs SMTPUTF8, whatever the addresses are */
     client_content *content;
     void *context;
     struct client_recipient *recipients;

@@ -80,6 +80,10 @@ static void refuse_without_asking(const struct client *client, struct client_mes
     if ((client->keywords & CLIENT_SMTPUTF8) != 0) {
         return;
     }
+    /* A mailbox behind LMTP takes any header; what needs the extension there is an address. */
+    if (message->utf8 && !client->settings.lmtp) {
+        refuse_remaining(message, "554 5.6.7 the header is not ASCII and the server does not offer SMTPUTF8");
+    }
     for (size_t i = 0; i < message->count; i++) {
         struct client_recipient *recipient = &message->recipients[i];
         if (is_open_ended(recipient) &&
@@ -91,7 +95,7 @@ static void refuse_without_asking(const struct client *client, struct client_mes
 }
 
 static bool needs_utf8(const struct client_message *message) {
-    bool needed = text_has_eight_bit(text_of(message->from));
+    bool needed = message->utf8 || text_has_eight_bit(text_of(message->from));
     for (size_t i = 0; i < message->count && !needed; i++) {
         needed = message->recipients[i].verdict == CLIENT_PENDING &&
                  text_has_eight_bit(text_of(message->recipients[i].address));

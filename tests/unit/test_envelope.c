@@ -21,6 +21,7 @@ static int begin(void **state) {
     envelope.contact_id = INT64_MAX;
     envelope.local_port = 587;
     envelope.auto_generated = 1;
+    envelope.utf8 = 1;
     envelope.body = BODY_8BITMIME;
     envelope_set(&envelope.remote_ip, TEXT("192.0.2.7"));
     envelope_set(&envelope.from_url, TEXT("j\xc3\xbcrgen@example.test"));
@@ -56,6 +57,7 @@ static void an_envelope_reads_back_as_it_was_written(void **state) {
     assert_true(back.contact_id == INT64_MAX);
     assert_int_equal(back.local_port, 587);
     assert_int_equal(back.auto_generated, 1);
+    assert_int_equal(back.utf8, 1);
     assert_int_equal(back.body, BODY_8BITMIME);
     assert_string_equal(back.remote_ip, "192.0.2.7");
     assert_string_equal(back.from_url, "j\xc3\xbcrgen@example.test");
