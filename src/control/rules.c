@@ -4,6 +4,7 @@
 #include "control/rules.h"
 #include "base/network.h"
 #include "control/table.h"
+#include "mail/address.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -113,14 +114,6 @@ struct given {
     struct sql_question question;
 };
 
-static struct text domain_of(struct text address) {
-    size_t at = address.length;
-    while (at > 0 && address.data[at - 1] != '@') {
-        at--;
-    }
-    return at > 0 ? text_from(address, at) : TEXT_NONE;
-}
-
 void rules_derive(const struct control *control, struct text values[SQL_FACTS]) {
     static const struct {
         enum sql_fact fact, source;
@@ -130,7 +123,7 @@ void rules_derive(const struct control *control, struct text values[SQL_FACTS]) 
     }
     for (size_t i = 0; i < sizeof(domains) / sizeof(domains[0]); i++) {
         if (values[domains[i].fact].data == NULL && values[domains[i].source].data != NULL) {
-            values[domains[i].fact] = domain_of(values[domains[i].source]);
+            values[domains[i].fact] = address_domain_of(values[domains[i].source]);
         }
     }
 }

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "ipc/list.h"
 #include "ledger/ledger_private.h"
+#include "mail/address.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -64,11 +65,6 @@ void round_wake_runner(struct ledger *ledger) {
     ledger->runner_behind = !tell_runner(ledger, &empty);
 }
 
-static struct text domain_of(const char *target) {
-    const char *at = strrchr(target, '@');
-    return at != NULL ? text_of(at + 1) : TEXT_NONE;
-}
-
 /* With the time that stands in its row: by that the runner finds again what it has no room for now. */
 static bool add_parcel(struct buffer *list, const struct spool_news *news, uint32_t recipient) {
     const struct envelope_recipient *to = &news->envelope->recipients[recipient];
@@ -80,7 +76,7 @@ static bool add_parcel(struct buffer *list, const struct spool_news *news, uint3
                                      .parcel_id = news->parcel_ids[recipient],
                                      .retry_at = news->due_at,
                                      .target = text_of(to->target),
-                                     .domain = domain_of(to->target),
+                                     .domain = address_domain_of(text_of(to->target)),
                                      .sender = text_of(to->sender)};
     return list_add_parcel(list, &item);
 }

@@ -7,6 +7,7 @@
 #include "lookup/alias.h"
 #include "lookup/password.h"
 #include "lookup/srs_secret.h"
+#include "mail/address.h"
 #include "store/users.h"
 #include <string.h>
 
@@ -22,14 +23,6 @@ void lookup_take_settings(struct lookup *lookup, const struct config *config) {
     srs_secret_read(&lookup->srs, config->srs_domain, config->srs_secret_file);
     source_init(&lookup->main, config->database, DATABASE_MAIN);
     source_init(&lookup->users, config->users_database, DATABASE_USERS);
-}
-
-size_t address_at(struct text address) {
-    size_t at = address.length;
-    while (at > 0 && address.data[at - 1] != '@') {
-        at--;
-    }
-    return at > 0 ? at - 1 : address.length;
 }
 
 enum users_found local_domain(struct lookup *lookup, struct text domain) {
@@ -69,7 +62,7 @@ struct candidates { /* users with one local part, in local domains */
 static void take_candidate(void *context, const char *address, const char *updated_at) {
     struct candidates *candidates = context;
     struct text text = text_of(address);
-    enum users_found found = local_domain(candidates->lookup, text_from(text, address_at(text) + 1));
+    enum users_found found = local_domain(candidates->lookup, address_domain_of(text));
     (void)updated_at;
     candidates->failed = candidates->failed || found == USERS_ERROR;
     if (found == USERS_YES) {

@@ -20,8 +20,6 @@ struct lookup {
 };
 /* What the configuration says; the databases are opened when they are first asked. config stays the caller's. */
 void lookup_take_settings(struct lookup *lookup, const struct config *config);
-/* Where the '@' stands: the last one; the length when there is none. */
-size_t address_at(struct text address);
 /* Is this domain ours? An error is logged. */
 enum users_found local_domain(struct lookup *lookup, struct text domain);
 /* The user of exactly this name. A server without users.db has no users yet. An error is logged. */

@@ -77,16 +77,10 @@ static char kind_of(struct text local) {
 }
 
 static bool split_address(struct text address, struct text *local, struct text *domain) {
-    size_t at = address.length;
-    while (at > 0 && address.data[at - 1] != '@') {
-        at--;
-    }
-    if (at < 2 || at == address.length) {
-        return false;
-    }
-    *local = text_first(address, at - 1);
-    *domain = text_from(address, at);
-    return true;
+    size_t at = address_at(address);
+    *local = text_first(address, at);
+    *domain = address_domain_of(address);
+    return local->length > 0 && domain->length > 0;
 }
 
 /* SRS1=HASH=domain<rest>: rest is the other forwarder's local part from its separator on. */

@@ -4,6 +4,7 @@
 #include "lookup/targets.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "mail/address.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -37,7 +38,7 @@ static uint32_t hash_of(struct text text) {
 
 /* What a sender becomes when his mail is forwarded, worked out once a message. */
 static void learn_sender(struct targets *targets) {
-    struct text domain = text_from(targets->sender, address_at(targets->sender) + 1);
+    struct text domain = address_domain_of(targets->sender);
     const struct srs *srs = &targets->lookup->srs;
     enum users_found found = USERS_YES;
     if (!text_equal_nocase(domain, text_of(srs->domain))) {

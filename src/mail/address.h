@@ -35,6 +35,10 @@ const char *address_text(const struct address *address, char *text, size_t size)
 bool address_equal(const struct address *a, const struct address *b);
 /* A host name RFC 5321 4.1.2 Domain: labels of letters, digits, hyphens (and UTF-8 when allowed), no empty label. */
 bool address_domain_is_valid(struct text domain, bool allow_utf8);
+/* Where the last '@' of an address stands, which its domain follows; its length when it has none. */
+size_t address_at(struct text address);
+/* What follows it; "" for none. */
+struct text address_domain_of(struct text address);
 /* "[1.2.3.4]" or "[IPv6:…]" (RFC 5321 4.1.3). */
 bool address_is_literal(struct text domain);
 /* Takes the address out of a literal: "[IPv6:::1]" gives "::1". False when it is none. */

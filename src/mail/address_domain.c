@@ -101,3 +101,15 @@ bool address_is_dangerous(const struct address *address, bool local_domain) {
     }
     return strpbrk(plain, "@%!`#&?") != NULL || strstr(plain, "/../") != NULL;
 }
+
+size_t address_at(struct text address) {
+    size_t at = address.length;
+    while (at > 0 && address.data[at - 1] != '@') {
+        at--;
+    }
+    return at > 0 ? at - 1 : address.length;
+}
+
+struct text address_domain_of(struct text address) {
+    return text_from(address, address_at(address) + 1);
+}

@@ -22,14 +22,10 @@ struct following {
 static void follow(struct following *following, struct text address);
 
 static bool is_ours(const struct following *following, struct text address) {
-    size_t at = address.length;
-    while (at > 0 && address.data[at - 1] != '@') {
-        at--;
-    }
-    if (at == 0) {
+    if (address_at(address) == address.length) {
         return true; /* <postmaster> */
     }
-    struct text domain = text_from(address, at);
+    struct text domain = address_domain_of(address);
     for (size_t i = 0; i < following->config->local_domains.count; i++) {
         if (text_equal_nocase(domain, text_of(following->config->local_domains.items[i]))) {
             return true;

@@ -3,6 +3,7 @@
  * recorded, when the database says that it is no longer waiting, or to make room: then the database has it still. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "mail/address.h"
 #include "runner/runner_private.h"
 #include <stdlib.h>
 #include <string.h>
@@ -30,13 +31,8 @@ struct parcel *parcel_find(struct runner *runner, int64_t id) {
     return parcel;
 }
 
-static struct text domain_of(const char *target) {
-    const char *at = strrchr(target, '@');
-    return at != NULL ? text_of(at + 1) : TEXT_NONE;
-}
-
 struct config_pace parcel_pace(const struct runner *runner, const struct parcel *parcel) {
-    return config_pace_for(runner->config, domain_of(parcel->target), parcel->destination->remote);
+    return config_pace_for(runner->config, address_domain_of(text_of(parcel->target)), parcel->destination->remote);
 }
 
 int64_t parcel_expiry(const struct runner *runner, const struct parcel *parcel) {

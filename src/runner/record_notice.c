@@ -247,16 +247,19 @@ static void make_id(const struct plan *plan, const struct group *group, char id[
                    (unsigned)plan->runner->config->mail_id_base, id);
 }
 
+bool record_add_mail(struct job *job, const struct buffer *cargo, const struct notice_lengths *lengths) {
+    const struct notice_item item = {.message_length = (int64_t)lengths->message,
+                                     .headers_length = (int64_t)lengths->headers,
+                                     .envelope_length = (int64_t)lengths->envelope,
+                                     .cargo = buffer_text(cargo)};
+    return list_add_notice(&job->notices, &item);
+}
+
 static bool add_notice(struct job *job, const struct notice *notice, size_t room) {
     struct notice_lengths lengths = {0};
     struct buffer cargo;
     buffer_init(&cargo, room < CARGO_INLINE_MAXIMUM ? room : CARGO_INLINE_MAXIMUM);
-    bool good = notice_build(notice, &cargo, &lengths);
-    const struct notice_item item = {.message_length = (int64_t)lengths.message,
-                                     .headers_length = (int64_t)lengths.headers,
-                                     .envelope_length = (int64_t)lengths.envelope,
-                                     .cargo = buffer_text(&cargo)};
-    good = good && list_add_notice(&job->notices, &item);
+    bool good = notice_build(notice, &cargo, &lengths) && record_add_mail(job, &cargo, &lengths);
     buffer_free(&cargo);
     return good;
 }

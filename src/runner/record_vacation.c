@@ -95,12 +95,8 @@ static bool add_answer(struct job *job, const struct vacation_answer *answer) {
     struct notice_lengths lengths = {0};
     struct buffer cargo;
     buffer_init(&cargo, ANSWER_MAXIMUM);
-    bool good = count_notices(job) < NOTICES_MOST && vacation_build(answer, &cargo, &lengths);
-    const struct notice_item item = {.message_length = (int64_t)lengths.message,
-                                     .headers_length = (int64_t)lengths.headers,
-                                     .envelope_length = (int64_t)lengths.envelope,
-                                     .cargo = buffer_text(&cargo)};
-    good = good && list_add_notice(&job->notices, &item);
+    bool good = count_notices(job) < NOTICES_MOST && vacation_build(answer, &cargo, &lengths) &&
+                record_add_mail(job, &cargo, &lengths);
     buffer_free(&cargo);
     return good;
 }

@@ -368,6 +368,9 @@ void record_notices(struct runner *runner, struct job *job, struct record_outcom
 
 /* The message's own header section, as far as the buffer takes it; false when it cannot be read. */
 bool record_read_header(const struct job *job, struct buffer *section);
+/* Adds a notice or an answer to what the ledger stores with the result; false when there is no room. */
+struct notice_lengths;
+bool record_add_mail(struct job *job, const struct buffer *cargo, const struct notice_lengths *lengths);
 /* record_vacation.c: adds answers in the name of those whom this reached and who are away. */
 void record_vacations(struct runner *runner, struct job *job, const struct record_outcome *outcomes);
 
