@@ -22,6 +22,15 @@ enum log_life { LOG_LIFE_NONE, LOG_LIFE_DAILY, LOG_LIFE_WEEKLY, LOG_LIFE_MONTHLY
 enum runner_mode { RUNNER_RESIDENT, RUNNER_CRON };
 enum dangerous_recipients { DANGEROUS_REFUSED, DANGEROUS_ALLOWED };
 
+/* What the connector opens for receivers, by kind and index. */
+enum outside_kind {
+    OUTSIDE_MILTER,  /* milters[index] */
+    OUTSIDE_POLICY,  /* policies[index] */
+    OUTSIDE_LOGIN,   /* Dovecot's auth socket; index 0 */
+    OUTSIDE_PROGRAM, /* the operator's command for OAUTHBEARER; index 0 */
+    OUTSIDE_KINDS
+};
+
 struct config_strings {
     char **items;
     size_t count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The askers' functions for contacts, mail, addresses and signatures; DNS is in ask_dns.c. Called by receivers and
- * agents, confined, under their own privileges. Everything that goes wrong on the way gives the temporary outcome. */
+ * The askers' functions for contacts, mail, addresses, signatures and connections; DNS is in ask_dns.c. Called by
+ * receivers and agents, confined, under their own privileges. Everything that goes wrong on the way gives the temporary
+ * outcome. */
 #include "ipc/ask.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,6 +14,7 @@
 #define LOOKUP_LIMIT 60000
 #define SIGN_LIMIT 60000
 #define COMMIT_LIMIT 300000
+#define CONNECT_LIMIT 15000 /* the connector itself gives up after 10 seconds */
 
 static bool ask(int service, uint32_t kind, const void *question, int fd, uint32_t answer_kind, void *answer,
                 int64_t limit) {
@@ -157,4 +159,21 @@ bool ask_signature(int signer, const struct sign_mail *mail, int fd, struct buff
     if (!ask(signer, SIGN_MAIL, mail, fd, SIGN_ANSWER, &answer, SIGN_LIMIT))
         return false;
     return answer.outcome != 0 && buffer_append_text(headers, answer.headers);
+}
+
+/* ---- connector ---- */
+
+int ask_connection(int connector, uint32_t kind, uint32_t index, char *why, size_t size) {
+    const struct connect_ask question = {.kind = kind, .index = index};
+    struct connect_answer answer;
+    int fd = -1;
+
+    (void)text_copy(why, size, TEXT("the connector is gone or too slow"));
+    if (connector < 0 || channel_ask(connector, CONNECT_ASK, &question, -1, CONNECT_ANSWER, &answer, &fd,
+                                     clock_deadline(CONNECT_LIMIT)) != CHANNEL_OK)
+        return -1;
+    (void)text_copy(why, size, answer.why);
+    if (answer.connected != 0 && fd < 0)
+        (void)text_copy(why, size, TEXT("this process has no descriptor left"));
+    return fd;
 }

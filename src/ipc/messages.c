@@ -207,6 +207,14 @@ static const struct channel_field sign_answer_fields[] = {
     NUMBER(sign_answer, outcome, 1),
     BYTES(sign_answer, headers, CARGO_INLINE_MAXIMUM),
 };
+static const struct channel_field connect_ask_fields[] = {
+    NUMBER(connect_ask, kind, 0),
+    NUMBER(connect_ask, index, 0),
+};
+static const struct channel_field connect_answer_fields[] = {
+    NUMBER(connect_answer, connected, 1),
+    BYTES(connect_answer, why, ROUTE_MAXIMUM),
+};
 
 static const struct channel_field agent_job_fields[] = {
     BYTES(agent_job, mail_id, ID_MAXIMUM),
@@ -287,6 +295,8 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     ROW(DNS_ANSWER, dns_answer),
     ROW(SIGN_MAIL, sign_mail),
     ROW(SIGN_ANSWER, sign_answer),
+    ROW(CONNECT_ASK, connect_ask),
+    ROW(CONNECT_ANSWER, connect_answer),
     ROW(AGENT_JOB, agent_job),
     ROW(AGENT_RESULT, agent_result),
 };

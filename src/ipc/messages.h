@@ -59,6 +59,9 @@ enum message_kind {
     /* signer */
     SIGN_MAIL, /* receiver: DKIM-Sign; fd when not inline; answered by SIGN_ANSWER */
     SIGN_ANSWER,
+    /* connector */
+    CONNECT_ASK, /* receiver: open what the configuration names; answered by CONNECT_ANSWER; fd: the connection */
+    CONNECT_ANSWER,
     /* agent */
     AGENT_JOB,    /* runner → agent: deliver one message to some recipients; fd: content unless inline */
     AGENT_RESULT, /* agent → runner: the job is done, every recipient's result */
@@ -267,6 +270,14 @@ struct sign_answer {
     struct text headers;
 };
 
+struct connect_ask {
+    uint32_t kind, index; /* enum outside_kind, and which of that kind: never an address */
+};
+struct connect_answer {
+    uint32_t connected; /* 0: there is no descriptor, and why */
+    struct text why;
+};
+
 /* recipients: a list of struct job_recipient. The agent decides the route at the attempt. */
 struct agent_job {
     struct text mail_id, from_url, destination /* domain, or "" for the local transport */, recipients, cargo;
@@ -318,6 +329,8 @@ union channel_values {
     struct dns_answer dns_answer;
     struct sign_mail sign_mail;
     struct sign_answer sign_answer;
+    struct connect_ask connect_ask;
+    struct connect_answer connect_answer;
     struct agent_job agent_job;
     struct agent_result agent_result;
 };

@@ -22,6 +22,7 @@ struct process_start { /* descriptors are -1 when the process does not get one *
     struct config *config;
     int hub;                              /* channel to the listener */
     int ledger, lookup, resolver, signer; /* channels to the services */
+    int connector;                        /* receiver: to the connector; -1 when nothing configured needs it */
     int job;                              /* agent: its channel to the runner */
     int control;                          /* ledger, runner: a listening Unix socket for the operator */
     int lock;                             /* ledger: keeps the spool's lock */

@@ -70,6 +70,12 @@ static const struct whitelist_row whitelist[] = {
     {SERVICE_SIGNER, PEER_LISTENER, HUB_PING},
     {SERVICE_SIGNER, PEER_RECEIVER, SIGN_MAIL},
 
+    /* The connector: receivers alone, and what they name is a place in the configuration. */
+    {SERVICE_CONNECTOR, PEER_LISTENER, HUB_PEER},
+    {SERVICE_CONNECTOR, PEER_LISTENER, HUB_LOG},
+    {SERVICE_CONNECTOR, PEER_LISTENER, HUB_PING},
+    {SERVICE_CONNECTOR, PEER_RECEIVER, CONNECT_ASK},
+
     /* The runner: new parcels and answers from the ledger, results from agents. */
     {SERVICE_RUNNER, PEER_LISTENER, HUB_PEER},
     {SERVICE_RUNNER, PEER_LISTENER, HUB_LOG},

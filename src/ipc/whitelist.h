@@ -11,7 +11,7 @@ enum peer_kind {
     PEER_RUNNER,
     PEER_OPERATOR,
     PEER_LEDGER,
-    PEER_SERVICE /* lookup, resolver or signer, to the listener */,
+    PEER_SERVICE /* lookup, resolver, signer or connector, to the listener */,
     PEER_KINDS
 };
 enum service_kind {
@@ -20,6 +20,7 @@ enum service_kind {
     SERVICE_LOOKUP,
     SERVICE_RESOLVER,
     SERVICE_SIGNER,
+    SERVICE_CONNECTOR,
     SERVICE_RUNNER,
     SERVICE_AGENT,
     SERVICE_RECEIVER,

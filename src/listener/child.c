@@ -33,6 +33,7 @@ struct process_start child_start(const struct supervisor *supervisor, enum proce
         .lookup = -1,
         .resolver = -1,
         .signer = -1,
+        .connector = -1,
         .job = -1,
         .control = -1,
         .lock = -1,
@@ -58,8 +59,8 @@ static void reset_signals(void) {
 
 /* The child's side: what it must not hold is closed before its own code runs. */
 static _Noreturn void run_child(struct supervisor *supervisor, enum process_kind kind, struct process_start *start) {
-    const int own[] = {start->hub, start->ledger,  start->lookup, start->resolver, start->signer,
-                       start->job, start->control, start->lock,   log_descriptor()};
+    const int own[] = {start->hub,       start->ledger, start->lookup,  start->resolver, start->signer,
+                       start->connector, start->job,    start->control, start->lock,     log_descriptor()};
     int keep[sizeof(own) / sizeof(own[0])];
     size_t count = 0;
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {

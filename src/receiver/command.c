@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "receiver/dialog.h"
 #include "receiver/extension.h"
-#include "receiver/sql_rule.h"
 
 #define IN(state) (1u << (state))
 #define ANY_TIME (IN(SESSION_GREETED) | IN(SESSION_READY) | IN(SESSION_MAIL) | IN(SESSION_BDAT))
@@ -165,8 +164,8 @@ static const struct rule *ask_rules(struct session *session, const struct comman
     if (command->stage == RULE_CONNECT)
         return NULL;
     if (command->flags & COMMAND_RULES_ANSWER)
-        return sql_rule_answer(session, command->stage, reply);
-    return sql_rule_evaluate(session, command->stage, reply);
+        return rule_join_answer(session, command->stage, reply);
+    return rule_join(session, command->stage, reply);
 }
 
 static void refuse(struct session *session, const struct command *command, struct text argument,

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 
 static void close_others(const struct process_start *start) {
-    const int keep[] = {start->hub, start->ledger, start->lookup, start->resolver, start->signer, log_descriptor()};
+    const int keep[] = {start->hub,    start->ledger,    start->lookup,   start->resolver,
+                        start->signer, start->connector, log_descriptor()};
 
     privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
 }

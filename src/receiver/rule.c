@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The built-in rules in the order of the dialogue, and their evaluation, behind which the operator's rules are asked.
- * Called at every stage of a session that has rules, confined. A new rule is a file rule_x.c and a row here. */
+ * The built-in rules in the order of the dialogue, and their evaluation, behind which the joiners are asked: the
+ * operator's rules and programs outside. Called at every stage of a session that has rules, confined. A new rule is a
+ * file rule_x.c and a row here. */
 #include "receiver/rule.h"
 #include "base/log.h"
 #include "receiver/facts.h"
@@ -74,5 +75,29 @@ const struct rule *rule_evaluate(struct session *session, enum rule_stage stage,
         if (rule->judge(&session->facts, reply) != RULE_NO_MATCH)
             return rule;
     }
-    return sql_rule_evaluate(session, stage, reply);
+    return rule_join(session, stage, reply);
+}
+
+/* Those who may speak behind the built-in rules, in this order. One that is not configured costs a comparison. */
+static joiner_function *const joiners[] = {
+    sql_rule_evaluate,
+};
+
+static const struct rule *ask_joiners(struct session *session, enum rule_stage stage, struct reply *reply,
+                                      size_t first) {
+    const struct rule *rule = NULL;
+
+    for (size_t i = first; i < sizeof joiners / sizeof joiners[0] && rule == NULL; i++)
+        rule = joiners[i](session, stage, reply);
+    return rule;
+}
+
+const struct rule *rule_join(struct session *session, enum rule_stage stage, struct reply *reply) {
+    return ask_joiners(session, stage, reply, 0);
+}
+
+const struct rule *rule_join_answer(struct session *session, enum rule_stage stage, struct reply *reply) {
+    const struct rule *rule = sql_rule_answer(session, stage, reply);
+
+    return rule != NULL ? rule : ask_joiners(session, stage, reply, 1);
 }

@@ -63,9 +63,15 @@ extern const struct rule rules[];
 extern const size_t rule_count;
 
 struct session;
-/* Asks the rules of this stage in order, then the operator's own. The first that objects or cannot know: returned,
- * with its reply; it lasts until the next question. NULL: none. */
-const struct rule *rule_evaluate(struct session *session, enum rule_stage stage, struct reply *reply);
+/* Somebody who may speak at a stage behind the built-in rules: returns as rule_evaluate does. */
+typedef const struct rule *joiner_function(struct session *session, enum rule_stage stage, struct reply *reply);
+/* Asks the rules of this stage in order, then the joiners. The first that objects or cannot know: returned, with its
+ * reply; it lasts until the next question. NULL: none. */
+joiner_function rule_evaluate;
+/* The joiners alone, at stages whose built-in rules are the command's row. */
+joiner_function rule_join;
+/* The same for a command whose answer, also a good one, may be the operator's. */
+joiner_function rule_join_answer;
 
 rule_function rule_ehlo_domain;
 rule_function rule_listed;

@@ -66,6 +66,7 @@ static inline void run_child(struct stage *stage, int hub, int ledger, bool cron
                                   .lookup = -1,
                                   .resolver = -1,
                                   .signer = -1,
+                                  .connector = -1,
                                   .job = -1,
                                   .control = cron ? -1 : stage->control,
                                   .lock = -1,

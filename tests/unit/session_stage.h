@@ -175,8 +175,14 @@ static _Noreturn void run_services(const int fds[3]) {
 /* ---- the session's process ---- */
 
 static _Noreturn void run_session(uint32_t listener, const int fds[3], int hub, int client) {
-    const struct process_start start = {
-        .config = &config, .hub = hub, .ledger = fds[0], .lookup = fds[1], .resolver = fds[2], .signer = -1, .job = -1};
+    const struct process_start start = {.config = &config,
+                                        .hub = hub,
+                                        .ledger = fds[0],
+                                        .lookup = fds[1],
+                                        .resolver = fds[2],
+                                        .signer = -1,
+                                        .connector = -1,
+                                        .job = -1};
     struct network_address peer = {.length = 0}, local = {.length = 0};
 
     if (!network_parse_ip(TEXT("192.0.2.1"), 1025, &peer) || !network_parse_ip(TEXT("192.0.2.2"), 25, &local))

@@ -67,6 +67,7 @@ static void start_ledger(void) {
                                     .lookup = -1,
                                     .resolver = -1,
                                     .signer = -1,
+                                    .connector = -1,
                                     .job = -1,
                                     .control = listening,
                                     .lock = -1};

@@ -42,6 +42,8 @@ static void requests_are_allowed_to_those_who_need_them(void **state) {
         {"an agent asks DNS", SERVICE_RESOLVER, PEER_AGENT, DNS_ASK, true},
         {"the operator asks DNS", SERVICE_RESOLVER, PEER_OPERATOR, DNS_ASK, true},
         {"an agent cannot have mail signed", SERVICE_SIGNER, PEER_AGENT, SIGN_MAIL, false},
+        {"a receiver has outside connections opened", SERVICE_CONNECTOR, PEER_RECEIVER, CONNECT_ASK, true},
+        {"an agent has none opened", SERVICE_CONNECTOR, PEER_AGENT, CONNECT_ASK, false},
         {"a receiver cannot ask for agents", SERVICE_LISTENER, PEER_RECEIVER, HUB_AGENT_WANTED, false},
         {"a receiver cannot lock contacts out", SERVICE_LISTENER, PEER_RECEIVER, HUB_LOCKED, false},
         {"the ledger locks contacts out", SERVICE_LISTENER, PEER_LEDGER, HUB_LOCKED, true},
@@ -59,8 +61,9 @@ static void requests_are_allowed_to_those_who_need_them(void **state) {
 }
 
 static void answers_are_never_requests(void **state) {
-    static const uint32_t answers[] = {CONTACT_STATE,       SPOOL_FILE, MAIL_COMMITTED,        CONTROL_ANSWER,
-                                       LOOKUP_LOGIN_ANSWER, DNS_ANSWER, LOOKUP_ADDRESS_ANSWER, SIGN_ANSWER};
+    static const uint32_t answers[] = {CONTACT_STATE,         SPOOL_FILE,          MAIL_COMMITTED,
+                                       CONTROL_ANSWER,        LOOKUP_LOGIN_ANSWER, DNS_ANSWER,
+                                       LOOKUP_ADDRESS_ANSWER, SIGN_ANSWER,         CONNECT_ANSWER};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(answers); i++)
