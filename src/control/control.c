@@ -39,6 +39,8 @@ static const struct subcommand subcommands[] = {
     {"contacts", "show", "IP", 1, 1, control_contacts_show, "one contact: its violations, its mail"},
     {"contacts", "lock", "IP [SECONDS]", 1, 2, control_contacts_lock, "lock a contact out"},
     {"contacts", "forgive", "IP|all", 1, 1, control_contacts_forgive, "forget violations and end a lockout"},
+    {"greylist", "list", "[--json]", 0, 1, control_greylist_list,
+     "strangers who were asked to come again, and those who did"},
     {"tls", "list", "", 0, 0, control_tls_list, "which domains' servers have shown TLS, and are expected to again"},
     {"tls", "forgive", "DOMAIN|all", 1, 1, control_tls_forgive, "send there even when TLS is suddenly missing"},
     {"user", "add", "ADDRESS", 1, 2, control_user_add,

@@ -21,6 +21,7 @@ control_command control_queue_list, control_queue_show, control_queue_hold, cont
     control_queue_bounce, control_queue_remove, control_queue_rebuild;
 control_command control_tls_list, control_tls_forgive;
 control_command control_hold_rule_add, control_hold_rule_list, control_hold_rule_remove, control_changes;
+control_command control_greylist_list;
 control_command control_contacts_list, control_contacts_show, control_contacts_lock, control_contacts_forgive;
 control_command control_user_add, control_user_passwd, control_user_list, control_user_remove;
 control_command control_alias_add, control_alias_remove, control_alias_list, control_alias_test;

@@ -61,8 +61,9 @@ static void purge(struct ledger *ledger) {
     if (clock_now_ms() < ledger->next_purge) {
         return;
     }
-    ledger->history.before = (int64_t)time(NULL) - ledger->config->history_days * SECONDS_A_DAY;
-    ledger->history.tls_before = (int64_t)time(NULL) - ledger->config->outbound_tls_memory;
+    ledger->history.now = (int64_t)time(NULL);
+    ledger->history.before = ledger->history.now - ledger->config->history_days * SECONDS_A_DAY;
+    ledger->history.tls_before = ledger->history.now - ledger->config->outbound_tls_memory;
     if (!history_purge(spool_database(ledger->spool), &ledger->history, &more)) {
         log_warn("history cannot be purged: %s", database_error(spool_database(ledger->spool)));
     }

@@ -21,14 +21,23 @@ static bool purge_contacts(struct database *database, struct history *history, b
 }
 
 bool history_purge(struct database *database, struct history *history, bool *more) {
-    static const enum statement_name steps[] = {STATEMENT_PURGE_VIOLATIONS, STATEMENT_PURGE_ATTEMPTS,
-                                                STATEMENT_PURGE_PARCELS, STATEMENT_PURGE_MAILS,
-                                                STATEMENT_PURGE_DESTINATIONS};
+    const struct {
+        enum statement_name statement;
+        size_t count;
+        struct bind binds[3];
+    } steps[] = {
+        {STATEMENT_PURGE_VIOLATIONS, 2, {bind_time(history->before), bind_integer(ROWS_AT_ONCE)}},
+        {STATEMENT_PURGE_ATTEMPTS, 2, {bind_time(history->before), bind_integer(ROWS_AT_ONCE)}},
+        {STATEMENT_PURGE_PARCELS, 2, {bind_time(history->before), bind_integer(ROWS_AT_ONCE)}},
+        {STATEMENT_PURGE_MAILS, 2, {bind_time(history->before), bind_integer(ROWS_AT_ONCE)}},
+        {STATEMENT_PURGE_DESTINATIONS,
+         3,
+         {bind_time(history->before), bind_integer(ROWS_AT_ONCE), bind_time(history->tls_before)}},
+        {STATEMENT_PURGE_GREYLIST, 2, {bind_time(history->now), bind_integer(ROWS_AT_ONCE)}},
+    };
     *more = false;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        const struct bind binds[] = {bind_time(history->before), bind_integer(ROWS_AT_ONCE),
-                                     bind_time(history->tls_before)};
-        if (!statement_run(database, steps[i], binds, steps[i] == STATEMENT_PURGE_DESTINATIONS ? 3 : 2)) {
+        if (!statement_run(database, steps[i].statement, steps[i].binds, steps[i].count)) {
             return false;
         }
         *more = *more || statement_changes(database) == ROWS_AT_ONCE;

@@ -4,7 +4,8 @@
 #define STORE_HISTORY_H
 #include "store/database.h"
 struct history {
-    int64_t before;     /* what ended earlier goes; seconds since 1970 */
+    int64_t now;        /* what says itself when it expires goes; seconds since 1970 */
+    int64_t before;     /* what ended earlier goes */
     int64_t tls_before; /* and what destinations showed of TLS only then */
     int64_t contact;    /* the contacts up to here have been looked at; 0 at first */
 };

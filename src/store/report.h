@@ -20,6 +20,7 @@ enum report_kind {
     REPORT_ALIAS,           /* key: its address */
     REPORT_VACATIONS,       /* no key */
     REPORT_HOLD_RULES,      /* no key */
+    REPORT_GREYLIST,        /* the latest first; no key */
     REPORT_CHANGES,         /* of operators, the latest first; no key */
     REPORT_PARCEL_ATTEMPTS, /* key: a parcel's id */
     REPORT_MAIL_VIOLATIONS, /* of its session; key: mail id */

@@ -156,6 +156,18 @@ static const char *const statements[STATEMENTS] = {
                                      " NULL AND destination IN (SELECT domain FROM parcels WHERE mail_id = ?1 UNION ALL"
                                      " SELECT CASE substr(target, 1, 1) WHEN '|' THEN target ELSE '' END FROM parcels"
                                      " WHERE mail_id = ?1 AND delivery = 'local')",
+    /* ?4 now, ?5 first tries up to then are late enough, ?6 ?7 when a waiting, a taken row expires. What has expired
+     * begins anew; each value on the right is the one before this statement. */
+    [STATEMENT_GREYLIST_TRY] =
+        "INSERT INTO greylist (network, sender, recipient, expires_at, created_at, updated_at)"
+        " VALUES (?1, ?2, ?3, ?6, ?4, ?4) ON CONFLICT (network, sender, recipient) DO UPDATE SET"
+        " tries = CASE WHEN expires_at > ?4 THEN tries + 1 ELSE 1 END,"
+        " passed_at = CASE WHEN expires_at <= ?4 THEN NULL WHEN passed_at IS NULL AND created_at <= ?5 THEN ?4"
+        " ELSE passed_at END,"
+        " expires_at = CASE WHEN expires_at <= ?4 THEN ?6 WHEN passed_at IS NOT NULL OR created_at <= ?5 THEN ?7"
+        " ELSE expires_at END,"
+        " created_at = CASE WHEN expires_at > ?4 THEN created_at ELSE ?4 END, updated_at = ?4"
+        " RETURNING created_at, passed_at",
     [STATEMENT_PURGE_VIOLATIONS] = "DELETE FROM violations WHERE id IN (SELECT id FROM violations"
                                    " WHERE created_at < ?1 LIMIT ?2)",
     [STATEMENT_PURGE_ATTEMPTS] = "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts"
@@ -173,6 +185,8 @@ static const char *const statements[STATEMENTS] = {
         "DELETE FROM contacts WHERE id IN (SELECT id FROM contacts c WHERE id > ?2 AND id <= ?3"
         " AND updated_at < ?1 AND expires_at IS NULL AND NOT EXISTS (SELECT 1 FROM violations v"
         " WHERE v.contact_id = c.id))",
+    [STATEMENT_PURGE_GREYLIST] = "DELETE FROM greylist WHERE id IN (SELECT id FROM greylist INDEXED BY greylist_age"
+                                 " WHERE expires_at <= ?1 LIMIT ?2)",
     [STATEMENT_CONTACTS_LAST] = "SELECT max(id) FROM contacts",
     [STATEMENT_USERS_LOCAL_DOMAIN] = "SELECT 1 FROM domains WHERE domain = ?1",
     [STATEMENT_USERS_FIND] = "SELECT address FROM users WHERE address = ?1",
@@ -280,6 +294,9 @@ static const char *const statements[STATEMENTS] = {
         " - (SELECT count(*) FROM parcels WHERE state = 'held')"
         " UNION ALL SELECT 'held', count(*) FROM parcels WHERE state = 'held'",
     [STATEMENT_REPORT_HOLD_RULES] = "SELECT kind, pattern, reason, created_at FROM hold_rules ORDER BY id",
+    [STATEMENT_REPORT_GREYLIST] = "SELECT created_at, network, sender, recipient, tries, passed_at, expires_at"
+                                  " FROM greylist WHERE expires_at > strftime('%Y-%m-%d %H:%M:%S', 'now')"
+                                  " ORDER BY id DESC",
     [STATEMENT_REPORT_CHANGES] = "SELECT created_at, name, uid, what, affected FROM operator_changes"
                                  " ORDER BY id DESC LIMIT 1000",
     [STATEMENT_REPORT_STATES] = "SELECT state, count(*) AS parcels, min(created_at) AS oldest FROM parcels"
