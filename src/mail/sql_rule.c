@@ -6,14 +6,17 @@
 
 #define AT(stage) (1u << (stage))
 #define ANY ((1u << RULE_STAGES) - 1)
-#define LATER (ANY & ~AT(RULE_CONNECT))
-#define IN_MAIL (AT(RULE_MAIL) | AT(RULE_RCPT) | AT(RULE_DATA) | AT(RULE_MESSAGE))
+#define LATER (ANY & ~(AT(RULE_PROXY) | AT(RULE_CONNECT)))
+#define WITH_HEADER (AT(RULE_HEADERS) | AT(RULE_MESSAGE))
+#define IN_MAIL (AT(RULE_MAIL) | AT(RULE_RCPT) | AT(RULE_DATA) | WITH_HEADER)
 
 const char *const rule_stage_names[RULE_STAGES] = {
-    [RULE_CONNECT] = "connect", [RULE_EHLO] = "ehlo", [RULE_AUTH] = "auth",       [RULE_MAIL] = "mail_from",
-    [RULE_RCPT] = "rcpt_to",    [RULE_DATA] = "data", [RULE_MESSAGE] = "message", [RULE_RSET] = "rset",
-    [RULE_VRFY] = "vrfy",       [RULE_EXPN] = "expn", [RULE_HELP] = "help",       [RULE_NOOP] = "noop",
-    [RULE_QUIT] = "quit",
+    [RULE_PROXY] = "proxy",       [RULE_CONNECT] = "connect", [RULE_EHLO] = "ehlo",
+    [RULE_STARTTLS] = "starttls", [RULE_AUTH] = "auth",       [RULE_MAIL] = "mail_from",
+    [RULE_RCPT] = "rcpt_to",      [RULE_DATA] = "data",       [RULE_HEADERS] = "headers",
+    [RULE_MESSAGE] = "message",   [RULE_RSET] = "rset",       [RULE_VRFY] = "vrfy",
+    [RULE_EXPN] = "expn",         [RULE_HELP] = "help",       [RULE_NOOP] = "noop",
+    [RULE_UNKNOWN] = "unknown",   [RULE_QUIT] = "quit",       [RULE_DISCONNECT] = "disconnect",
 };
 
 /* clang-format off */
@@ -41,21 +44,24 @@ const struct sql_fact_row sql_facts[SQL_FACTS] = {
     [SQL_FACT_TLS_CIPHER] = {"tls_cipher", false, LATER, "The cipher suite; empty in plain text."},
     [SQL_FACT_AUTHENTICATED] = {"authenticated", true, LATER, "1 after a login, else 0."},
     [SQL_FACT_ACCOUNT] = {"account", false, LATER, "The login; empty without one."},
-    [SQL_FACT_ARGUMENT] = {"argument", false, AT(RULE_VRFY) | AT(RULE_EXPN) | AT(RULE_HELP) | AT(RULE_NOOP),
+    [SQL_FACT_VERB] = {"verb", false, AT(RULE_UNKNOWN),
+        "The word that is no command; empty where it may be a password."},
+    [SQL_FACT_ARGUMENT] = {"argument", false,
+        AT(RULE_VRFY) | AT(RULE_EXPN) | AT(RULE_HELP) | AT(RULE_NOOP) | AT(RULE_UNKNOWN),
         "What stands behind the verb."},
     [SQL_FACT_MAIL_ID] = {"mail_id", false, IN_MAIL, "The id that the message has, or will have."},
     [SQL_FACT_FROM] = {"from", false, IN_MAIL, "The envelope sender; empty for <>."},
     [SQL_FACT_FROM_DOMAIN] = {"from_domain", false, IN_MAIL, "Its domain in lower case."},
     [SQL_FACT_SIZE] = {"size", true, IN_MAIL,
-        "Bytes: at message what came, before that what the client declared (SIZE=), 0 when it did not."},
+        "Bytes: at message what came, until then what the client declared (SIZE=), 0 when it did not."},
     [SQL_FACT_RCPT] = {"rcpt", false, AT(RULE_RCPT) | AT(RULE_MESSAGE),
         "The recipient; at message only with LMTP, which asks for each of them, else empty."},
     [SQL_FACT_RCPT_DOMAIN] = {"rcpt_domain", false, AT(RULE_RCPT) | AT(RULE_MESSAGE), "Its domain in lower case."},
-    [SQL_FACT_RCPT_COUNT] = {"rcpt_count", true, AT(RULE_RCPT) | AT(RULE_DATA) | AT(RULE_MESSAGE),
+    [SQL_FACT_RCPT_COUNT] = {"rcpt_count", true, AT(RULE_RCPT) | AT(RULE_DATA) | WITH_HEADER,
         "Recipients accepted so far."},
-    [SQL_FACT_SUBJECT] = {"subject", false, AT(RULE_MESSAGE), "The Subject field, unfolded; empty without one."},
-    [SQL_FACT_MESSAGE_ID] = {"message_id", false, AT(RULE_MESSAGE), "The Message-ID field; empty without one."},
-    [SQL_FACT_HEADER_FROM] = {"header_from", false, AT(RULE_MESSAGE), "The From field, unfolded; empty without one."},
+    [SQL_FACT_SUBJECT] = {"subject", false, WITH_HEADER, "The Subject field, unfolded; empty without one."},
+    [SQL_FACT_MESSAGE_ID] = {"message_id", false, WITH_HEADER, "The Message-ID field; empty without one."},
+    [SQL_FACT_HEADER_FROM] = {"header_from", false, WITH_HEADER, "The From field, unfolded; empty without one."},
     [SQL_FACT_DKIM] = {"dkim", false, AT(RULE_MESSAGE),
         "The DKIM verdicts as in Authentication-Results, such as dkim=pass header.d=example.net; empty for members."},
 };

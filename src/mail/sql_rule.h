@@ -8,19 +8,24 @@
 
 /* In the order of a session; the name of each is the name of its file, NAME.sql. */
 enum rule_stage {
+    RULE_PROXY,   /* after a proxy's header, on its ports */
     RULE_CONNECT, /* before the greeting */
     RULE_EHLO,
-    RULE_AUTH, /* after a right password */
+    RULE_STARTTLS, /* before the handshake */
+    RULE_AUTH,     /* after a right password */
     RULE_MAIL,
     RULE_RCPT,
     RULE_DATA,    /* before the message */
-    RULE_MESSAGE, /* after it, before it is stored */
+    RULE_HEADERS, /* its header section is complete */
+    RULE_MESSAGE, /* all of it has come, it is not stored yet */
     RULE_RSET,
     RULE_VRFY,
     RULE_EXPN,
     RULE_HELP,
     RULE_NOOP,
+    RULE_UNKNOWN, /* a command that is none */
     RULE_QUIT,
+    RULE_DISCONNECT, /* after the end: nobody reads a reply */
     RULE_STAGES
 };
 enum sql_fact {
@@ -42,6 +47,7 @@ enum sql_fact {
     SQL_FACT_TLS_CIPHER,
     SQL_FACT_AUTHENTICATED,
     SQL_FACT_ACCOUNT,
+    SQL_FACT_VERB,
     SQL_FACT_ARGUMENT,
     SQL_FACT_MAIL_ID,
     SQL_FACT_FROM,

@@ -17,6 +17,7 @@ const struct command commands[] = {
      .handle = command_starttls,
      .states = IN(SESSION_READY) | IN(SESSION_MAIL),
      .flags = COMMAND_NO_ARGUMENT | COMMAND_BEFORE_TLS,
+     .stage = RULE_STARTTLS,
      .extension = EXTENSION_STARTTLS},
     {.verb = "AUTH",
      .handle = command_auth,
@@ -126,18 +127,26 @@ bool command_is_http(struct text verb) {
     return false;
 }
 
-/* What follows a login that was refused may be the password: it is neither shown nor repeated. */
-static void refuse_unknown(struct session *session, struct text line, struct text verb) {
+/* What follows a login that was refused may be the password: it is neither shown nor repeated, and no rule sees it. */
+static void refuse_unknown(struct session *session, struct text line, struct text verb, struct text argument) {
+    const struct rule *rule;
+    struct reply reply;
     char shown[64];
 
     session->verb = "(unknown)";
     session->line_secret = session->login_tried;
+    session->unknown_verb = session->login_tried ? TEXT_NONE : verb;
+    session->argument = session->login_tried ? TEXT_NONE : argument;
     (void)text_printable(shown, sizeof shown, text_first(verb, 40));
     if (session->login_tried)
         (void)text_copy(shown, sizeof shown, TEXT("(not shown)"));
     dialog_from_client(session->config, session->login_tried ? text_of(shown) : line);
     if (command_is_http(verb)) {
         session_drop(session, "talk", "HTTP");
+        return;
+    }
+    if ((rule = rule_join_answer(session, RULE_UNKNOWN, &reply)) != NULL) {
+        session_send(session, &reply, rule->name, rule->mercy);
         return;
     }
     session_reply(session, 500, "5.5.1",
@@ -161,7 +170,7 @@ static void show_command(struct session *session, const struct command *command,
 
 /* Built-in rules for these commands are the row's flags; the operator's come behind them. */
 static const struct rule *ask_rules(struct session *session, const struct command *command, struct reply *reply) {
-    if (command->stage == RULE_CONNECT)
+    if (command->stage == RULE_PROXY)
         return NULL;
     if (command->flags & COMMAND_RULES_ANSWER)
         return rule_join_answer(session, command->stage, reply);
@@ -185,7 +194,7 @@ static void dispatch(struct session *session, struct text line) {
     command_line_split(line, &verb, &argument);
     command = command_find(verb);
     if (command == NULL || !command_is_spoken(session, command)) {
-        refuse_unknown(session, line, verb);
+        refuse_unknown(session, line, verb, argument);
         return;
     }
     session->verb = command->verb;

@@ -24,9 +24,9 @@ enum command_flag {
 struct command {
     const char *verb;
     command_handler *handle;
-    unsigned states;          /* bits of 1 << enum session_state in which it may come; 503 in others */
-    unsigned flags;           /* enum command_flag */
-    enum rule_stage stage;    /* whose rules are asked before the handler; RULE_CONNECT: the handler asks them itself */
+    unsigned states;       /* bits of 1 << enum session_state in which it may come; 503 in others */
+    unsigned flags;        /* enum command_flag */
+    enum rule_stage stage; /* whose rules are asked before the handler; RULE_PROXY, 0: the handler asks them itself */
     enum extension extension; /* the one that adds the command; without it: 502 */
 };
 extern const struct command commands[];
@@ -62,8 +62,10 @@ command_handler command_ehlo, command_helo, command_lhlo, command_mail, command_
 /* BDAT when it is refused: takes the bytes that follow its line, then answers. */
 void command_bdat_refuse(struct session *session, struct text argument, const struct reply *reply, const char *rule,
                          enum violation_mercy mercy);
-/* What DATA and BDAT share. True, and the reply is set, when the bytes so far cannot be kept. */
-bool command_data_is_faulty(const struct session *session, enum data_fault fault, struct reply *reply);
+/* What DATA and BDAT share. A piece of the message: keeps it, and asks about its header once that is complete. */
+void command_data_take(struct session *session, struct text piece);
+/* The rule, and the reply is set, when what has come so far is not kept; or NULL. */
+const char *command_data_fault(const struct session *session, enum data_fault fault, struct reply *reply);
 /* All data has come: stores it, or refuses it; the reply is sent. */
 void command_data_store(struct session *session, enum data_fault fault, bool eight_bit);
 #endif

@@ -4,7 +4,6 @@
  * that does not tell how many they are ends the session. */
 #include "receiver/command.h"
 #include "receiver/dialog.h"
-#include "receiver/sql_rule.h"
 #include <malloc.h>
 
 static void take_piece(void *context, struct text piece) {
@@ -15,7 +14,7 @@ static void take_piece(void *context, struct text piece) {
         return;
     dialog_data(session->config, piece);
     if (transaction->chunks.fault == DATA_FAULT_NONE)
-        message_write(&transaction->message, piece, transaction->declared_size);
+        command_data_take(session, piece);
 }
 
 /* False when the session ended before the chunk did. */
@@ -79,6 +78,7 @@ static void end_message(struct session *session) {
 
 static void take_chunk(struct session *session, uint64_t size, bool last) {
     struct transaction *transaction = &session->transaction;
+    const char *rule;
     struct reply reply;
 
     session_set_state(session, SESSION_DATA);
@@ -95,8 +95,8 @@ static void take_chunk(struct session *session, uint64_t size, bool last) {
     } else if (last) {
         end_message(session);
         return;
-    } else if (command_data_is_faulty(session, transaction->chunks.fault, &reply)) {
-        session_send(session, &reply, "message", VIOLATION_PLAIN);
+    } else if ((rule = command_data_fault(session, transaction->chunks.fault, &reply)) != NULL) {
+        session_send(session, &reply, rule, VIOLATION_PLAIN);
         end_refused(session, false);
     } else {
         session_reply(session, 250, "2.0.0", "%llu bytes received", (unsigned long long)size);
@@ -117,7 +117,7 @@ void command_bdat(struct session *session, struct text argument) {
         return;
     }
     if (session->state == SESSION_MAIL) { /* where DATA would be */
-        const struct rule *rule = sql_rule_evaluate(session, RULE_DATA, &reply);
+        const struct rule *rule = rule_join(session, RULE_DATA, &reply);
         if (rule != NULL) {
             command_bdat_refuse(session, argument, &reply, rule->name, rule->mercy);
             return;

@@ -16,11 +16,10 @@ struct data_reading {
 
 static void take_piece(void *context, struct text piece) {
     struct data_reading *reading = context;
-    struct transaction *transaction = &reading->session->transaction;
 
     dialog_data(reading->session->config, piece);
     if (reading->decoder.fault == DATA_FAULT_NONE)
-        message_write(&transaction->message, piece, transaction->declared_size);
+        command_data_take(reading->session, piece);
 }
 
 /* False when the session ended before the data did. */
@@ -41,11 +40,21 @@ static bool read_data(struct data_reading *reading) {
     }
 }
 
-bool command_data_is_faulty(const struct session *session, enum data_fault fault, struct reply *reply) {
+void command_data_take(struct session *session, struct text piece) {
+    struct transaction *transaction = &session->transaction;
+
+    message_write(&transaction->message, piece, transaction->declared_size);
+    transaction_judge_header(session);
+}
+
+const char *command_data_fault(const struct session *session, enum data_fault fault, struct reply *reply) {
+    const struct header_refusal *refusal = session->transaction.refusal;
     const struct message *message = &session->transaction.message;
     const char *name = session->config->server_name;
 
-    if (fault == DATA_FAULT_BARE_CR || fault == DATA_FAULT_BARE_LF)
+    if (refusal != NULL)
+        *reply = refusal->reply;
+    else if (fault == DATA_FAULT_BARE_CR || fault == DATA_FAULT_BARE_LF)
         reply_set(reply, 550, "5.6.11", "the message holds a bare %s: lines end in CR LF",
                   fault == DATA_FAULT_BARE_CR ? "CR" : "LF");
     else if (fault == DATA_FAULT_NUL)
@@ -60,33 +69,38 @@ bool command_data_is_faulty(const struct session *session, enum data_fault fault
     else if (message->problem != MESSAGE_OK)
         reply_set(reply, 451, "4.3.0", "%s error: unable to save the message id=%s", name, session->mail_id);
     else
-        return false;
-    return true;
+        return NULL;
+    return refusal != NULL ? refusal->rule : "message";
 }
 
 /* What is wrong with the bytes, with keeping them, or with where they have been. */
-static bool is_refused(const struct session *session, enum data_fault fault, struct reply *reply) {
+static const char *find_fault(const struct session *session, enum data_fault fault, struct reply *reply) {
     const struct message *message = &session->transaction.message;
+    const char *rule = command_data_fault(session, fault, reply);
 
-    if (command_data_is_faulty(session, fault, reply))
-        return true;
+    if (rule != NULL)
+        return rule;
     if (header_count(message_header(message), "Received") > (unsigned long)session->config->received_maximum)
         reply_set(reply, 554, "5.4.6", "too many hops: this message goes in circles"); /* RFC 5321 6.3 */
     else if (transaction_goes_in_circles(&session->transaction))
         reply_set(reply, 554, "5.4.6", "this message was forwarded from here before: it goes in circles");
     else
-        return false;
-    return true;
+        return NULL;
+    return "message";
 }
 
 void command_data_store(struct session *session, enum data_fault fault, bool eight_bit) {
     struct reply reply;
 
     message_finish(&session->transaction.message);
+    session->transaction.complete = true;
     if (eight_bit)
         session->transaction.envelope.body = BODY_8BITMIME;
-    if (is_refused(session, fault, &reply))
-        transaction_answer(session, &reply, "message", VIOLATION_PLAIN);
+    if (fault == DATA_FAULT_NONE)
+        transaction_judge_header(session); /* a message without a body */
+    const char *rule = find_fault(session, fault, &reply);
+    if (rule != NULL)
+        transaction_answer(session, &reply, rule, VIOLATION_PLAIN);
     else
         transaction_store(session);
 }

@@ -190,6 +190,10 @@ void message_write(struct message *message, struct text piece, uint64_t expected
         (void)leave_memory(message, expected > message->limits.journal || message->length > message->limits.journal);
 }
 
+void message_drop(struct message *message) {
+    fail(message, MESSAGE_DROPPED);
+}
+
 void message_finish(struct message *message) {
     if (message->problem != MESSAGE_OK || message->header_done)
         return;

@@ -16,7 +16,8 @@ enum message_problem {
     MESSAGE_TOO_LARGE,        /* above message_maximum */
     MESSAGE_HEADER_TOO_LARGE, /* its header section is above MESSAGE_HEADER_MAXIMUM */
     MESSAGE_NOT_SAVED,        /* a write failed */
-    MESSAGE_FULL              /* there is no room */
+    MESSAGE_FULL,             /* there is no room */
+    MESSAGE_DROPPED           /* nobody wants it */
 };
 struct message_limits {
     uint64_t maximum;     /* message_maximum */
@@ -43,6 +44,8 @@ void message_init(struct message *message, int ledger, const char *mail_id, cons
 void message_free(struct message *message);
 /* Takes the next piece; problems are remembered. expected: SIZE= of the client, 0 when unknown. */
 void message_write(struct message *message, struct text piece, uint64_t expected);
+/* What has come is forgotten, and nothing more of it is kept. */
+void message_drop(struct message *message);
 /* The data has ended. */
 void message_finish(struct message *message);
 /* The header section as it will be stored, and as it came. */

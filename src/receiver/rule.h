@@ -70,7 +70,7 @@ typedef const struct rule *joiner_function(struct session *session, enum rule_st
 joiner_function rule_evaluate;
 /* The joiners alone, at stages whose built-in rules are the command's row. */
 joiner_function rule_join;
-/* The same for a command whose answer, also a good one, may be the operator's. */
+/* The same for a command whose answer, also a good one, may be the operator's; also one that is unknown. */
 joiner_function rule_join_answer;
 
 rule_function rule_ehlo_domain;

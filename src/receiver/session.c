@@ -205,9 +205,9 @@ static bool waits_for_greeting(struct session *session) {
 }
 
 /* Whatever a rule says in place of the greeting, it is the last word. */
-static bool is_refused(struct session *session) {
+static bool is_refused(struct session *session, enum rule_stage stage) {
     struct reply reply;
-    const struct rule *rule = rule_evaluate(session, RULE_CONNECT, &reply);
+    const struct rule *rule = rule_evaluate(session, stage, &reply);
 
     if (rule != NULL)
         session_send(session, &reply, rule->name, rule->mercy);
@@ -217,11 +217,13 @@ static bool is_refused(struct session *session) {
 static bool open_session(struct session *session) {
     char date[CLOCK_MAIL_SIZE];
 
-    if ((session->client.proxied && !proxy_read_header(session)) || !admit_contact(session) ||
-        !waits_for_greeting(session))
+    if ((session->client.proxied && !proxy_read_header(session)) || !admit_contact(session))
+        return false;
+    session->admitted = true;
+    if ((session->client.proxied && is_refused(session, RULE_PROXY)) || !waits_for_greeting(session))
         return false;
     facts_ask_connection(session);
-    if (is_refused(session))
+    if (is_refused(session, RULE_CONNECT))
         return false;
     clock_mail_date(time(NULL), date);
     session_reply(session, 220, "", "%s %s Parcelpost %s", session->config->server_name,
@@ -244,9 +246,23 @@ static void linger(struct session *session) {
     while (stream_fill(&session->stream, deadline) == STREAM_OK && clock_now_ms() < deadline);
 }
 
+/* Nobody reads a reply any more; a 5xx is evidence against the contact all the same. */
+static void ask_about_the_end(struct session *session) {
+    char line[REPLY_TEXT_SIZE];
+    struct reply reply;
+    int64_t expires_at;
+
+    session->verb = "(disconnect)";
+    const struct rule *rule = rule_evaluate(session, RULE_DISCONNECT, &reply);
+    if (rule != NULL && reply.code >= 500)
+        (void)violation_report(session, rule->name, rule->mercy, reply_line(&reply, line, sizeof line), &expires_at);
+}
+
 static void session_free(struct session *session) {
     (void)session_flush(session);
     linger(session);
+    if (session->admitted)
+        ask_about_the_end(session);
     if (session->client.proxied)
         tell_contact_close(session->start->ledger);
     stream_close(&session->stream);

@@ -52,11 +52,13 @@ struct session {
     bool line_secret;        /* it holds a password: wiped when it is taken off the input */
     bool first_line;         /* nothing has been read yet */
     bool peer_gone;          /* the connection was lost: nobody reads any more */
+    bool admitted;           /* not locked out: rules are asked about it, and about its end */
     enum session_state state;
-    int64_t contact_id;   /* 0: not known to the ledger */
-    const char *verb;     /* the command in hand, for evidence */
-    struct text argument; /* and what stands behind it, borrowed from the line in hand */
-    bool extended;        /* EHLO, not HELO */
+    int64_t contact_id;       /* 0: not known to the ledger */
+    const char *verb;         /* the command in hand, for evidence */
+    struct text argument;     /* and what stands behind it, borrowed from the line in hand */
+    struct text unknown_verb; /* what stood in its place, borrowed too */
+    bool extended;            /* EHLO, not HELO */
     char ehlo[ADDRESS_DOMAIN_MAXIMUM + 1];
     char remote_name[ADDRESS_DOMAIN_MAXIMUM + 1]; /* forward-confirmed PTR name, "" */
     bool tls;

@@ -51,6 +51,11 @@ STRING_FACT(mail_id, session->mail_id)
 NUMBER_FACT(rcpt_count, session->transaction.envelope.recipient_count)
 STRING_FACT(dkim, session->transaction.envelope.verdicts)
 
+static struct text verb(const struct session *session, char scratch[VALUE_SIZE]) {
+    (void)scratch;
+    return text_first(session->unknown_verb, VALUE_SIZE - 1);
+}
+
 static struct text argument(const struct session *session, char scratch[VALUE_SIZE]) {
     (void)scratch;
     return text_first(session->argument, VALUE_SIZE - 1);
@@ -91,8 +96,8 @@ static struct text rcpt_domain(const struct session *session, char scratch[VALUE
 static struct text size(const struct session *session, char scratch[VALUE_SIZE]) {
     if (session->facts.sender != NULL)
         return number(scratch, session->facts.declared_size);
-    return number(scratch, session->state == SESSION_DATA ? session->transaction.message.received
-                                                          : session->transaction.declared_size);
+    return number(scratch, session->transaction.complete ? session->transaction.message.received
+                                                         : session->transaction.declared_size);
 }
 
 static struct text header(const struct session *session, const char *name, char scratch[VALUE_SIZE]) {
@@ -132,6 +137,7 @@ static fact_function *const getters[SQL_FACTS] = {
     [SQL_FACT_TLS_CIPHER] = tls_cipher,
     [SQL_FACT_AUTHENTICATED] = authenticated,
     [SQL_FACT_ACCOUNT] = account,
+    [SQL_FACT_VERB] = verb,
     [SQL_FACT_ARGUMENT] = argument,
     [SQL_FACT_MAIL_ID] = mail_id,
     [SQL_FACT_FROM] = from,

@@ -6,6 +6,6 @@
 /* Asks the rules of this stage; a stage without rules costs nothing. NULL: none objects. Else the rule and its reply, a
  * 4xx or 5xx, or 451 where the rules could not be asked; the row lasts until the session asks again. */
 const struct rule *sql_rule_evaluate(struct session *session, enum rule_stage stage, struct reply *reply);
-/* The same where a rule may answer in our place (VRFY, EXPN, HELP, NOOP): also a 2xx is returned. */
+/* The same for rule_answer: also a 2xx is returned. */
 const struct rule *sql_rule_answer(struct session *session, enum rule_stage stage, struct reply *reply);
 #endif

@@ -3,11 +3,13 @@
  * confined; its recipients are those that were accepted, and no others. */
 #include "receiver/transaction.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "mail/header.h"
 #include "receiver/facts.h"
 #include "receiver/received.h"
 #include "receiver/session.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 void transaction_begin(struct session *session, const struct address *from) {
@@ -32,6 +34,7 @@ void transaction_free(struct transaction *transaction) {
     envelope_free(&transaction->envelope);
     message_free(&transaction->message);
     transaction_free_owed(transaction);
+    free(transaction->refusal);
     *transaction = (struct transaction){.open = false};
 }
 
@@ -51,6 +54,22 @@ void transaction_refuse(struct session *session, const struct recipient *recipie
     transaction->told++;
     if (!tell_recipient_refused(session->start->ledger, &refused))
         log_warn("the ledger does not know of a refused recipient");
+}
+
+void transaction_judge_header(struct session *session) {
+    struct transaction *transaction = &session->transaction;
+    struct reply reply;
+
+    if (!transaction->message.header_done || transaction->header_judged || transaction->message.problem != MESSAGE_OK)
+        return;
+    transaction->header_judged = true;
+    const struct rule *rule = rule_evaluate(session, RULE_HEADERS, &reply);
+    if (rule == NULL)
+        return;
+    transaction->refusal = memory_new(1, sizeof *transaction->refusal);
+    transaction->refusal->reply = reply;
+    (void)text_copy(transaction->refusal->rule, sizeof transaction->refusal->rule, text_of(rule->name));
+    message_drop(&transaction->message);
 }
 
 /* RFC 3834 5: no person waits for it. */

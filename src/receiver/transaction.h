@@ -10,6 +10,8 @@
 #include "receiver/message.h"
 #include "smtp/chunk_decoder.h"
 
+#define RULE_NAME_SIZE 64
+
 struct session;
 struct transaction {
     bool open;
@@ -22,10 +24,18 @@ struct transaction {
     unsigned told;            /* refused recipients that were reported */
     struct envelope envelope; /* holds the accepted recipients */
     struct message message;
-    struct chunk_decoder chunks; /* of BDAT */
-    bool chunk_refused;          /* and of what follows nothing is kept */
-    struct owed_reply *owed;     /* LMTP: one for each accepted RCPT, in their order */
+    bool complete;                  /* all of the message has come */
+    bool header_judged;             /* the rules were asked about its header, */
+    struct header_refusal *refusal; /* and this is what they objected; or NULL */
+    struct chunk_decoder chunks;    /* of BDAT */
+    bool chunk_refused;             /* and of what follows nothing is kept */
+    struct owed_reply *owed;        /* LMTP: one for each accepted RCPT, in their order */
     size_t owed_count;
+};
+/* Said when the client reads a reply again: at the end of the data or of the chunk. */
+struct header_refusal {
+    char rule[RULE_NAME_SIZE];
+    struct reply reply;
 };
 /* RFC 2033 4.2: what became of the message for one recipient. Strings are owned. */
 struct owed_reply {
@@ -58,6 +68,8 @@ void transaction_refuse(struct session *session, const struct recipient *recipie
 void transaction_name_sender_targets(struct session *session);
 /* Fills what the session knows into the envelope, before it is formatted. */
 void transaction_complete_envelope(struct session *session);
+/* Asks the rules about a header section that is complete, once. What they refuse is not kept any further. */
+void transaction_judge_header(struct session *session);
 /* ---- transaction_lmtp.c ---- */
 /* A reply is due to this accepted RCPT when the data has ended; also to one that names a recipient again. */
 void transaction_owe_reply(struct transaction *transaction, const struct recipient *recipient);

@@ -2,7 +2,6 @@
 import glob
 import os
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from lib.instance import Instance
 from lib.messages import message
 from lib.place import ROOT, program
+from lib.rules import evidence, start_with, write_rules
 from lib.talker import SmtpTalker, fresh_source
 from lib.waiting import wait_for
 
@@ -36,22 +36,6 @@ RULES = {
 }
 
 
-def write_rules(instance, rules):
-    """The files that these are, and no others."""
-    shutil.rmtree(instance.path("rules"), ignore_errors=True)
-    os.makedirs(instance.path("rules"))
-    for name, text in rules.items():
-        with open(instance.path("rules", name + ".sql"), "w", encoding="utf-8") as stream:
-            stream.write(text + "\n")
-
-
-def start_with(make_instance, rules, **options):
-    instance = make_instance(start=False, **options)
-    instance.prepare()
-    write_rules(instance, rules)
-    return instance.launch()
-
-
 @pytest.fixture(scope="module")
 def ruled():
 
@@ -62,12 +46,6 @@ def ruled():
     yield instance
     instance.stop()
     instance.remove()
-
-
-def evidence(server, source):
-    rows = server.sql("select verb, rule, reply from violations join contacts on contacts.id = contact_id where remote_ip = ? "
-                      "order by violations.id", source)
-    return [tuple(row) for row in rows]
 
 
 def test_connect_is_asked_before_the_greeting(ruled):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Unit test of store/sql_rules: which statements are rules, what is said of those that are none, and what becomes of
- * the rows that they give. The manual page lists the facts of the table. */
+ * the rows that they give. */
 #include "base/file.h"
 #include "store/database.h"
 #include "store/sql_rules.h"
@@ -21,7 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PAGE "man/parcelpost-rules.5"
 #define ENDLESS "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT max(n) FROM x"
 
 struct fixture {
@@ -287,50 +286,6 @@ static void names_are_complete_and_unique(void **state) {
     assert_int_equal(sql_fact_find(TEXT("wrong")), SQL_FACTS);
 }
 
-static void describe_stages(unsigned stages, char *words, size_t size) {
-    const unsigned all = (1u << RULE_STAGES) - 1;
-    struct buffer text;
-    buffer_init(&text, size);
-    if (stages == all) {
-        (void)buffer_append_string(&text, "all");
-    } else if (stages == (all & ~(1u << RULE_CONNECT))) {
-        (void)buffer_append_string(&text, "all but connect");
-    } else {
-        for (size_t i = 0; i < RULE_STAGES; i++) {
-            if ((stages & 1u << i) != 0) {
-                (void)buffer_format(&text, "%s%s", text.length > 0 ? ", " : "", rule_stage_names[i]);
-            }
-        }
-    }
-    (void)text_copy(words, size, buffer_text(&text));
-    buffer_free(&text);
-}
-
-static void the_manual_lists_every_fact_with_type_and_stages(void **state) {
-    struct buffer page;
-    unsigned listed = 0;
-    int fd = open(PAGE, O_RDONLY | O_CLOEXEC);
-    (void)state;
-    assert_true(fd >= 0);
-    buffer_init(&page, 1 << 20);
-    assert_true(file_read_into(fd, &page));
-    (void)close(fd);
-    for (size_t i = 0; i < SQL_FACTS; i++) {
-        char stages[200], row[400];
-        describe_stages(sql_facts[i].stages, stages, sizeof stages);
-        (void)snprintf(row, sizeof row, "\n.It :%s Ta %s Ta %s\n", sql_facts[i].name,
-                       sql_facts[i].number ? "number" : "text", stages);
-        if (strstr(buffer_string(&page), row) == NULL) {
-            fail_msg("%s has no line%s", PAGE, row);
-        }
-    }
-    for (const char *at = buffer_string(&page); (at = strstr(at, "\n.It :")) != NULL; at++) {
-        listed++;
-    }
-    assert_int_equal(listed, SQL_FACTS);
-    buffer_free(&page);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(statements_are_rules_or_named_with_file_and_line),
@@ -339,7 +294,6 @@ int main(void) {
         cmocka_unit_test(a_file_that_nobody_would_ask_is_an_error),
         cmocka_unit_test(rows_become_replies_and_errors_never_consent),
         cmocka_unit_test(names_are_complete_and_unique),
-        cmocka_unit_test(the_manual_lists_every_fact_with_type_and_stages),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
