@@ -106,6 +106,11 @@ static enum stream_result fill_once(struct stream *stream, size_t room, short *w
     return STREAM_BROKEN; /* final only when nothing is wanted */
 }
 
+enum stream_result stream_pause(struct stream *stream, int64_t deadline) {
+    enum stream_result result = wait_for(stream, POLLRDHUP, stream->stop_fd, deadline);
+    return result == STREAM_OK ? STREAM_CLOSED : result;
+}
+
 enum stream_result stream_fill(struct stream *stream, int64_t deadline) {
     if (stream->ended) {
         return STREAM_CLOSED;

@@ -39,6 +39,8 @@ void stream_init(struct stream *stream, int fd, size_t input_maximum, size_t out
 void stream_close(struct stream *stream);
 /* Reads at least one more byte into input (up to its free room). */
 enum stream_result stream_fill(struct stream *stream, int64_t deadline);
+/* Waits until the deadline, and reads nothing. STREAM_TIMEOUT: it has passed; STREAM_CLOSED: the peer sends no more. */
+enum stream_result stream_pause(struct stream *stream, int64_t deadline);
 /* The stop descriptor is readable: for those whose peer never lets them wait. */
 bool stream_must_stop(const struct stream *stream);
 /* Next line without its CRLF, borrowed until the next call. Lines end in CRLF only; maximum counts the CRLF (at least

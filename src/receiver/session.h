@@ -26,6 +26,8 @@ enum session_state {
     SESSION_STATES
 };
 
+#define SESSION_DELAY_MAXIMUM 30000u /* milliseconds: well below what clients wait for (RFC 5321 4.5.3.2) */
+
 /* RFC 5321 4.5.3.2: how long a client may be silent. */
 enum session_phase { PHASE_COMMAND, PHASE_DATA_START, PHASE_DATA_BLOCK, PHASE_REPLY };
 
@@ -51,6 +53,7 @@ struct session {
     size_t line_length;      /* of the line in hand, still in the stream's input */
     bool line_secret;        /* it holds a password: wiped when it is taken off the input */
     bool first_line;         /* nothing has been read yet */
+    unsigned delay_ms;       /* before the next reply */
     bool peer_gone;          /* the connection was lost: nobody reads any more */
     bool admitted;           /* not locked out: rules are asked about it, and about its end */
     enum session_state state;
@@ -113,4 +116,7 @@ void session_send(struct session *session, const struct reply *reply, const char
 void session_drop(struct session *session, const char *rule, const char *what);
 void session_reply_lockout(struct session *session, int64_t expires_at);
 bool session_flush(struct session *session);
+/* The next reply comes so many milliseconds later, SESSION_DELAY_MAXIMUM at most; the longest that was asked for
+ * counts. */
+void session_delay(struct session *session, uint64_t milliseconds);
 #endif

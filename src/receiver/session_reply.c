@@ -6,15 +6,35 @@
 #include "base/log.h"
 #include "receiver/dialog.h"
 #include "receiver/extension.h"
+#include "receiver/hub.h"
 #include "receiver/session.h"
 #include "receiver/violation.h"
 #include <stdarg.h>
 #include <stdio.h>
 
+void session_delay(struct session *session, uint64_t milliseconds) {
+    unsigned delay = milliseconds < SESSION_DELAY_MAXIMUM ? (unsigned)milliseconds : SESSION_DELAY_MAXIMUM;
+
+    if (delay > session->delay_ms)
+        session->delay_ms = delay;
+}
+
+/* Only this client's process waits. A client that leaves meanwhile, or the listener's stop, ends the wait. */
+static void wait_out(struct session *session) {
+    int64_t until = clock_deadline(session->delay_ms);
+
+    session->delay_ms = 0;
+    while (session_flush(session) && stream_pause(&session->stream, until) == STREAM_STOP &&
+           hub_goes_on(session->start->hub))
+        continue;
+}
+
 static void write_reply(struct session *session, const struct reply *reply) {
     struct reply plain;
     struct buffer wire;
 
+    if (session->delay_ms > 0)
+        wait_out(session);
     if (!extension_is_on(session->config, EXTENSION_ENHANCEDSTATUSCODES)) { /* RFC 2034 3: then none are sent */
         plain = *reply;
         plain.enhanced[0] = '\0';

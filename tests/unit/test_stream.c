@@ -165,6 +165,26 @@ static void the_stop_descriptor_interrupts_waiting_but_not_reading(void **state)
     close_pair();
 }
 
+static void a_pause_reads_nothing_and_ends_when_the_peer_or_the_stop_does(void **state) {
+    int pipe_ends[2];
+    (void)state;
+    open_pair(4096, 64);
+    say("NOOP\r\n", 6);
+    int64_t begin = clock_now_ms();
+    assert_int_equal(stream_pause(&stream, clock_deadline(50)), STREAM_TIMEOUT);
+    assert_true(clock_now_ms() - begin >= 49);
+    assert_int_equal(stream_pending(&stream).length, 0);
+    assert_int_equal(pipe(pipe_ends), 0);
+    stream.stop_fd = pipe_ends[0];
+    close(pipe_ends[1]);
+    assert_int_equal(stream_pause(&stream, CLOCK_NEVER), STREAM_STOP);
+    close(pipe_ends[0]);
+    stream.stop_fd = -1;
+    assert_int_equal(shutdown(peer, SHUT_WR), 0);
+    assert_int_equal(stream_pause(&stream, CLOCK_NEVER), STREAM_CLOSED);
+    close_pair();
+}
+
 static void input_is_bounded_and_an_idle_stream_holds_little(void **state) {
     char block[8192];
     (void)state;
@@ -289,6 +309,7 @@ int main(void) {
         cmocka_unit_test(the_rest_of_a_long_line_can_be_read_away),
         cmocka_unit_test(waiting_ends_at_the_deadline),
         cmocka_unit_test(the_stop_descriptor_interrupts_waiting_but_not_reading),
+        cmocka_unit_test(a_pause_reads_nothing_and_ends_when_the_peer_or_the_stop_does),
         cmocka_unit_test(input_is_bounded_and_an_idle_stream_holds_little),
         cmocka_unit_test(output_is_held_back_until_flushed_or_full),
         cmocka_unit_test(writing_to_one_who_does_not_read_ends_at_the_deadline),
