@@ -3,6 +3,7 @@
  * and how it ends is program.c's. */
 #include "agent/filter.h"
 #include "agent/program.h"
+#include "base/command_words.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "mail/header.h"
@@ -72,7 +73,7 @@ static void note_end(struct filter *filter, enum program_end end, int status) {
 
 /* Leaves the filtered message in message, or a problem. */
 static void run(struct filter *filter, const struct config *config, int input, size_t size, struct buffer *message) {
-    char *arguments[PROGRAM_ARGUMENTS_MAXIMUM + 1];
+    char *arguments[COMMAND_WORDS_MAXIMUM + 1];
     struct buffer output;
     int status;
     const struct program program = {
@@ -83,10 +84,10 @@ static void run(struct filter *filter, const struct config *config, int input, s
         .output_is_bounded = true,
     };
     buffer_init(&output, 2 * size + OUTPUT_SLACK);
-    program_split(config->local_filter, arguments);
+    command_words_split(config->local_filter, arguments);
     enum program_end end = program_run(&program, &output, &status);
     note_end(filter, end, status);
-    program_free_words(arguments);
+    command_words_free(arguments);
     if (filter->problem[0] == '\0') {
         take_output(filter, buffer_text(&output), message);
     }

@@ -28,24 +28,6 @@ struct run {
     enum program_end end; /* PROGRAM_ENDED as long as nothing else is known */
 };
 
-size_t program_split(const char *command, char *arguments[PROGRAM_ARGUMENTS_MAXIMUM + 1]) {
-    struct text rest = text_of(command), word;
-    size_t count = 0;
-    while (count < PROGRAM_ARGUMENTS_MAXIMUM && text_split(&rest, ' ', &word)) {
-        if (word.length > 0) {
-            arguments[count++] = memory_string(word);
-        }
-    }
-    arguments[count] = NULL;
-    return count;
-}
-
-void program_free_words(char *arguments[]) {
-    for (size_t i = 0; arguments[i] != NULL; i++) {
-        free(arguments[i]);
-    }
-}
-
 bool program_write_input(int fd, struct text top, struct delivery_content *content) {
     static struct line_ends ends; /* large */
     struct text piece;

@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PROGRAM_ARGUMENTS_MAXIMUM 64
-
 struct program {
     char *const *arguments;   /* NULL-terminated; the first is found by our own PATH */
     char *const *environment; /* NULL-terminated */
@@ -25,9 +23,6 @@ enum program_end {
     PROGRAM_TIMED_OUT,
     PROGRAM_OUTPUT_FULL
 };
-/* Splits a command line at blanks into owned words; a word too many is left out. Returns how many. */
-size_t program_split(const char *command, char *arguments[PROGRAM_ARGUMENTS_MAXIMUM + 1]);
-void program_free_words(char *arguments[]);
 /* Runs it to its end; output gets what it wrote to standard output and, unless output_is_bounded, to standard error.
  * The program is a session of its own; what is left of that is killed when it ends or its time is over. */
 enum program_end program_run(const struct program *program, struct buffer *output, int *status);

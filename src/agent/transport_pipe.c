@@ -6,6 +6,7 @@
 #include "agent/program.h"
 #include "agent/trace_fields.h"
 #include "agent/transport.h"
+#include "base/command_words.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -167,14 +168,14 @@ static void set_verdict(struct delivery_recipient *recipient, const struct trans
 static void run(const struct transport_context *context, const struct delivery *delivery,
                 struct delivery_recipient *recipient, int input) {
     static struct variables variables; /* large */
-    char *arguments[PROGRAM_ARGUMENTS_MAXIMUM + 1];
+    char *arguments[COMMAND_WORDS_MAXIMUM + 1];
     struct buffer output;
     int status = 0;
-    program_split(context->target, arguments);
+    command_words_split(context->target, arguments);
     if (!fill_environment(&variables, context, delivery, recipient) ||
         !fill_arguments(arguments, trace_fields_mailbox(recipient), context->config->recipient_delimiter)) {
         delivery_set(recipient, RESULT_FAILED, "553 5.1.3 this address cannot be given to a program");
-        program_free_words(arguments);
+        command_words_free(arguments);
         return;
     }
     const struct program program = {
@@ -189,7 +190,7 @@ static void run(const struct transport_context *context, const struct delivery *
     enum program_end end = program_run(&program, &output, &status);
     set_verdict(recipient, context, end, status, buffer_text(&output));
     buffer_free(&output);
-    program_free_words(arguments);
+    command_words_free(arguments);
 }
 
 static void deliver_one(const struct transport_context *context, struct delivery *delivery,

@@ -41,6 +41,26 @@ bool privilege_find(const char *user, const char *group, struct privilege_user *
     return true;
 }
 
+static int compare_groups(const void *a, const void *b) {
+    const gid_t *first = a, *second = b;
+    return (*first > *second) - (*first < *second);
+}
+
+bool privilege_find_groups(const char *user, struct privilege_user *found) {
+    int count = PRIVILEGE_GROUPS_MAXIMUM;
+    if (getgrouplist(user, found->gid, found->groups, &count) < 0) {
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        if (found->groups[i] == 0) {
+            return false;
+        }
+    }
+    qsort(found->groups, (size_t)count, sizeof found->groups[0], compare_groups); /* as the kernel keeps them */
+    found->group_count = (size_t)count;
+    return true;
+}
+
 bool privilege_is_root(void) {
     return geteuid() == 0;
 }
@@ -91,7 +111,10 @@ static void verify_ids(const struct privilege_user *user) {
             die_fatal(EXIT_STATUS_NO_PERMISSION, "cannot drop privileges: an id is still the old one");
         }
     }
-    if (getgroups(0, NULL) != 0) {
+    gid_t groups[PRIVILEGE_GROUPS_MAXIMUM];
+    int count = getgroups(PRIVILEGE_GROUPS_MAXIMUM, groups);
+    if (count < 0 || (size_t)count != user->group_count ||
+        (count > 0 && memcmp(groups, user->groups, (size_t)count * sizeof groups[0]) != 0)) {
         die_fatal(EXIT_STATUS_NO_PERMISSION, "cannot drop privileges: supplementary groups are left");
     }
     if (setuid(0) == 0 || seteuid(0) == 0 || setreuid((uid_t)-1, 0) == 0) {
@@ -119,7 +142,7 @@ void privilege_drop(const struct privilege_user *user, const char *directory) {
     if (directory != NULL) {
         enter_root_directory(directory);
     }
-    if (setgroups(0, NULL) != 0) {
+    if (setgroups(user->group_count, user->groups) != 0) {
         die_refused("setgroups");
     }
     if (setresgid(user->gid, user->gid, user->gid) != 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * System call filters. sandbox_prepare is called in the parent, sandbox_enter in receiver and signer once they hold
- * everything they need. A list of what is allowed; any other call kills the process. Failure ends the process. */
+ * System call filters. sandbox_prepare is called in the parent, sandbox_enter in receiver, signer and connector once
+ * they hold everything they need. A list of what is allowed; any other call kills the process. Failure ends the
+ * process. */
 #include "base/sandbox.h"
 #include "base/exit_status.h"
 #include "base/file.h"
@@ -87,12 +88,20 @@ static const int signer_calls[] = {
     SCMP_SYS(signalfd4),     SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
 };
 
+/* The same, and opening connections; no names, no files, no programs. */
+static const int connector_calls[] = {
+    SCMP_SYS(epoll_create1),   SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),     SCMP_SYS(signalfd4), SCMP_SYS(timerfd_create),
+    SCMP_SYS(timerfd_settime), SCMP_SYS(socket),    SCMP_SYS(connect),
+};
+
 static const struct profile {
     const int *calls;
     size_t count;
 } profiles[SANDBOX_PROFILES] = {
     [SANDBOX_RECEIVER] = {receiver_calls, COUNT_OF(receiver_calls)},
     [SANDBOX_SIGNER] = {signer_calls, COUNT_OF(signer_calls)},
+    [SANDBOX_CONNECTOR] = {connector_calls, COUNT_OF(connector_calls)},
 };
 
 /* Calls that are allowed with certain arguments only: argument & mask == value. */

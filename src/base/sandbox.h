@@ -3,7 +3,7 @@
  * child; a forbidden call kills the process with SIGSYS. Sanitizer builds link sandbox_empty.c instead. */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
-enum sandbox_profile { SANDBOX_RECEIVER, SANDBOX_SIGNER, SANDBOX_PROFILES };
+enum sandbox_profile { SANDBOX_RECEIVER, SANDBOX_SIGNER, SANDBOX_CONNECTOR, SANDBOX_PROFILES };
 /* Compiles the profile's filter; called once in the parent. Dies on failure. */
 void sandbox_prepare(enum sandbox_profile profile);
 /* Loads a prepared filter into this process; there is no way back. Dies on failure. */

@@ -20,6 +20,9 @@ static const struct key_word route_tls_words[] = {{"opportunistic", ROUTE_TLS_OP
 static const struct key_word transport_kinds[] = {{"maildir", 0}, {"lmtp", 1}, {"smtp", 2},
                                                   {"pipe", 3},    {"null", 4}, {NULL, 0}};
 
+static const struct key_word when_down_words[] = {
+    {"accept", WHEN_DOWN_ACCEPT}, {"tempfail", WHEN_DOWN_TEMPFAIL}, {NULL, 0}};
+
 /* clang-format off */
 static const struct config_key listen_keys[] = {
     {IN(config_listen, role), .type = KEY_ENUM, .standard = "", .words = config_roles,
@@ -33,6 +36,8 @@ static const struct config_key listen_keys[] = {
      .help = "Whether every connection begins with a PROXY header (version 1 or 2), such as HAProxy sends, which says who the client is."},
     {IN(config_listen, proxy_networks), .type = KEY_NETWORKS, .standard = "",
      .help = "Where such proxies are; a connection from elsewhere is closed."},
+    {IN(config_listen, policies), .type = KEY_TEXTS, .standard = "", .derived = "all of them with the role mx, else none",
+     .help = "The policy blocks whose servers are asked about clients here, in the order of the blocks."},
 };
 static const struct config_key dkim_keys[] = {
     {IN(config_dkim, selector), .type = KEY_DOMAIN, .standard = "mail", .help = "The key's selector."},
@@ -76,6 +81,17 @@ static const struct config_key transport_keys[] = {
     {IN(config_transport, memory_maximum), .type = KEY_SIZE, .standard = "1G", .minimum = 0, .maximum = INT64_C(1) << 50,
      .help = "How much memory (address space) a pipe's program may have; 0 for no limit."},
 };
+static const struct config_key policy_keys[] = {
+    {IN(config_policy, endpoint), .type = KEY_OUTSIDE, .standard = "",
+     .help = "The server, host:port or the path of a Unix socket, or | and a command with its arguments, which is run for each "
+             "session without a shell, as outside_user, and talked to on its standard input and output."},
+    {IN(config_policy, stages), .type = KEY_TEXTS, .standard = "rcpt_to",
+     .help = "When it is asked: names of rule files without their ending, such as connect, ehlo, mail_from, rcpt_to, data, message, vrfy."},
+    {IN(config_policy, timeout), .type = KEY_SECONDS, .standard = "30s", .minimum = 1, .maximum = 280,
+     .help = "How long one answer may take."},
+    {IN(config_policy, when_down), .type = KEY_ENUM, .standard = "tempfail", .words = when_down_words,
+     .help = "What happens when it cannot be asked or answers nonsense: accept goes on as if it had no objection, tempfail is a 451."},
+};
 static const struct config_key dnsbl_keys[] = {
     {IN(config_dnsbl, allow), .type = KEY_SWITCH, .standard = "no",
      .help = "Whether the list is one of good clients, which other lists then do not count for."},
@@ -96,6 +112,9 @@ const struct config_block config_blocks[] = {
              "one, \"*\" for all remote domains; the closest one counts."},
     {BLOCK(transport, config_transport, transports, transport_count, name), .title_name = "NAME",
      .help = "A way of delivering local mail, to be named in local_transport."},
+    {BLOCK(policy, config_policy, policies, policy_count, name), .title_name = "NAME",
+     .help = "A server that speaks Postfix's policy delegation protocol, such as postgrey, and is asked about clients; see "
+             "parcelpost-rules(5)."},
     {BLOCK(dnsbl, config_dnsbl, dnsbls, dnsbl_count, zone), .title_name = "ZONE",
      .help = "A DNS list of clients (RFC 5782), asked on the mx port."},
 };

@@ -91,8 +91,9 @@ static void check_names(struct reading *reading) {
     if (!is_delimiter(config->recipient_delimiter))
         complain(reading, "recipient_delimiter", "one of + - = _ . # or empty", "is none");
     if (is_empty(config->user_name) || is_empty(config->network_user) || is_empty(config->auth_user) ||
-        is_empty(config->key_user))
-        complain(reading, "user_name", "names of system users", "user_name, network_user, auth_user, key_user: empty");
+        is_empty(config->key_user) || is_empty(config->outside_user))
+        complain(reading, "user_name", "names of system users",
+                 "user_name, network_user, auth_user, key_user, outside_user: empty");
 }
 
 /* ---- listeners ---- */
@@ -405,4 +406,5 @@ void config_complete(struct reading *reading) {
     check_extensions(reading);
     check_dkim(reading);
     check_files(reading);
+    check_outside(reading);
 }

@@ -46,6 +46,8 @@ struct config_listen { /* listen "ADDRESS" { role = … } */
     char *owner; /* of a Unix socket: "user" or "user:group"; "": who starts the server */
     bool proxy;  /* every connection begins with a proxy's header, and comes from one of */
     struct config_networks proxy_networks;
+    struct config_strings policies;   /* names of policy blocks; on mx by default all of them */
+    uint32_t policy_bits;             /* of 1 << their index */
     struct network_address parsed[2]; /* "port" alone gives v4 and v6 */
     size_t parsed_count;
 };
@@ -69,6 +71,14 @@ struct config_transport {
     char *name, *kind, *target, *user;
     long timeout, memory_maximum; /* of a pipe's program: seconds; bytes, 0: no limit */
 }; /* transport "name" { kind = maildir, target = path, endpoint or command, user = … } */
+enum when_down { WHEN_DOWN_ACCEPT, WHEN_DOWN_TEMPFAIL };
+struct config_policy {            /* policy "NAME" { endpoint = … } */
+    char *name, *endpoint;        /* host:port, /path, or |command */
+    struct config_strings stages; /* names of enum rule_stage */
+    uint32_t stage_bits;          /* of 1 << them */
+    long timeout;                 /* seconds, for one answer */
+    enum when_down when_down;
+};
 struct config_dnsbl {
     char *zone;
     bool allow;
@@ -95,7 +105,7 @@ struct config {
     long local_filter_timeout;
     struct config_networks trusted_networks, allow_networks;
     /* processes */
-    char *user_name, *group_name, *network_user, *auth_user, *key_user;
+    char *user_name, *group_name, *network_user, *auth_user, *key_user, *outside_user;
     char *chroot_directory;
     char *lock_file_path, *pid_path, *control_directory;
     long receiver_sessions, receiver_spare, connection_limit, contact_connection_limit, listen_backlog, lookup_workers,
@@ -149,6 +159,8 @@ struct config {
     long destination_rate, account_limit, account_rate; /* messages a minute; 0: as many as come */
     struct config_route *routes;
     size_t route_count;
+    struct config_policy *policies;
+    size_t policy_count;
     struct config_transport *transports;
     size_t transport_count;
     struct config_strings source_addresses; /* v4 and v6 in any order; empty: the kernel's choice */
@@ -171,6 +183,14 @@ const struct config_route *config_route_of(const struct config *config, struct t
  * able to read. Owned by the caller. NULL: error says why. Called by the listener to check it, and by an agent before
  * it drops its privileges, so that no other process ever holds it. */
 char *config_route_password(const struct config_route *route, struct buffer *error);
+/* What the connector opens: endpoint is host:port, a path, or "|command"; "" when the configuration names none. */
+struct config_outside {
+    const char *endpoint;
+    const char *sort, *name; /* for the log: policy "greylist" */
+};
+struct config_outside config_outside_find(const struct config *config, enum outside_kind kind, uint32_t index);
+/* Whether there is any, and any that is a program: without, no connector is started, or it is confined. */
+bool config_has_outside(const struct config *config, bool programs_only);
 /* `parcelpostd -T`: every key with its effective value, in the file's own syntax, so that it can be read back. */
 bool config_print(const struct config *config, FILE *out);
 /* How patiently and how fast a domain gets its mail: by its block, or by the keys outside. */

@@ -75,6 +75,8 @@ const struct config_key config_keys[] = {
     {ROW(network_user, KEY_TEXT, "parcelpost-net"), .help = "The system user of receivers, the resolver and agents."},
     {ROW(auth_user, KEY_TEXT, "parcelpost-auth"), .help = "The system user of lookup, which reads users and rules."},
     {ROW(key_user, KEY_TEXT, "parcelpost-key"), .help = "The system user of the signer, which holds private keys."},
+    {ROW(outside_user, KEY_TEXT, "parcelpost-out"),
+     .help = "The system user, with its groups, of the connector, which opens connections to policy servers and milters."},
     {ROW(chroot_directory, KEY_PATH, "/var/lib/parcelpost/empty"),
      .help = "The empty directory that network processes are locked into (as root only); made when it is missing."},
     {ROW(lock_file_path, KEY_PATH, "/run/parcelpost/parcelpost.lock"),

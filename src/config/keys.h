@@ -10,6 +10,7 @@ enum key_type {
     KEY_WORDS,     /* char *, one of the words */
     KEY_DOMAIN,    /* char *, a host name */
     KEY_PATH,      /* char *, made absolute */
+    KEY_OUTSIDE,   /* char *, host:port, /path or |command */
     KEY_HOST,      /* char *, host:port or /path */
     KEY_ENUM,      /* int, one of the words */
     KEY_CHOICE,    /* long, one of the words */

@@ -46,4 +46,6 @@ void config_parse_text(struct reading *reading, char *text);
 void config_parse_override(struct reading *reading, const char *assignment);
 /* check.c: works out what follows from other keys, then checks keys against each other. */
 void config_complete(struct reading *reading);
+/* outside.c: the blocks of what the connector opens, and which listeners use them. */
+void check_outside(struct reading *reading);
 #endif

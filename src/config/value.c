@@ -114,6 +114,15 @@ static bool take_host(const struct config_key *key, struct text text, void *fiel
     return true;
 }
 
+static bool take_outside(const struct config_key *key, struct text text, void *field) {
+    if (!text_starts_nocase(text, TEXT("|")))
+        return take_host(key, text, field);
+    if (!is_clean(text) || text_trim(text_from(text, 1)).length == 0)
+        return false;
+    set_string(field, memory_string(text));
+    return true;
+}
+
 /* ---- words and numbers ---- */
 
 static const struct key_word *find_word(const struct config_key *key, struct text text) {
@@ -300,11 +309,13 @@ static bool add_network(const struct config_key *key, struct text text, void *fi
 /* ---- the table ---- */
 
 static bool (*const takers[KEY_TYPES])(const struct config_key *key, struct text text, void *field) = {
-    [KEY_TEXT] = take_text,       [KEY_WORDS] = take_words,      [KEY_DOMAIN] = take_domain, [KEY_PATH] = take_path,
-    [KEY_HOST] = take_host,       [KEY_ENUM] = take_enum,        [KEY_CHOICE] = take_choice, [KEY_NUMBER] = take_number,
-    [KEY_SIZE] = take_size,       [KEY_SECONDS] = take_seconds,  [KEY_MODE] = take_mode,     [KEY_SWITCH] = take_switch,
-    [KEY_TEXTS] = add_text,       [KEY_DOMAINS] = add_domain,    [KEY_SERVERS] = add_server, [KEY_TIMES] = add_time,
-    [KEY_NETWORKS] = add_network, [KEY_ADDRESSES] = add_address,
+    [KEY_TEXT] = take_text,        [KEY_WORDS] = take_words,     [KEY_DOMAIN] = take_domain,
+    [KEY_PATH] = take_path,        [KEY_OUTSIDE] = take_outside, [KEY_HOST] = take_host,
+    [KEY_ENUM] = take_enum,        [KEY_CHOICE] = take_choice,   [KEY_NUMBER] = take_number,
+    [KEY_SIZE] = take_size,        [KEY_SECONDS] = take_seconds, [KEY_MODE] = take_mode,
+    [KEY_SWITCH] = take_switch,    [KEY_TEXTS] = add_text,       [KEY_DOMAINS] = add_domain,
+    [KEY_SERVERS] = add_server,    [KEY_TIMES] = add_time,       [KEY_NETWORKS] = add_network,
+    [KEY_ADDRESSES] = add_address,
 };
 
 bool value_is_list(enum key_type type) {

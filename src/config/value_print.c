@@ -62,6 +62,7 @@ bool value_print(const struct config_key *key, const void *field, FILE *out) {
     case KEY_WORDS:
     case KEY_DOMAIN:
     case KEY_PATH:
+    case KEY_OUTSIDE:
     case KEY_HOST:
         return value_print_quoted(*(char *const *)field, out);
     case KEY_ENUM:
@@ -93,6 +94,7 @@ static const char *const accepted[KEY_TYPES] = {
     [KEY_TEXT] = "text without control characters",
     [KEY_DOMAIN] = "a host name of letters, digits, hyphens and dots",
     [KEY_PATH] = "a path",
+    [KEY_OUTSIDE] = "host:port, [IPv6]:port, the path of a Unix socket, or |command",
     [KEY_HOST] = "host:port, [IPv6]:port or the path of a Unix socket",
     [KEY_MODE] = "octal permissions such as 0666",
     [KEY_SWITCH] = "yes or no",

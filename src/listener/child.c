@@ -20,7 +20,7 @@ struct process_start child_start(const struct supervisor *supervisor, enum proce
         [PROCESS_LEDGER] = supervisor->users.spool,     [PROCESS_LOOKUP] = supervisor->users.lookup,
         [PROCESS_RESOLVER] = supervisor->users.network, [PROCESS_SIGNER] = supervisor->users.key,
         [PROCESS_RUNNER] = supervisor->users.spool,     [PROCESS_RECEIVER] = supervisor->users.network,
-        [PROCESS_AGENT] = supervisor->users.network,
+        [PROCESS_AGENT] = supervisor->users.network,    [PROCESS_CONNECTOR] = supervisor->users.outside,
     };
     static const bool has_chroot[PROCESS_KINDS] = {
         [PROCESS_RESOLVER] = true, [PROCESS_SIGNER] = true, [PROCESS_RECEIVER] = true};

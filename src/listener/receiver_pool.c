@@ -11,7 +11,7 @@
 
 #define FORKS_A_ROUND 8   /* so that accepting goes on while the pool fills */
 #define SPARE_MAXIMUM 32u /* waiting ahead of need in a busy time, beyond receiver_spare */
-#define CHANNELS 4
+#define CHANNELS 5
 
 /* The only way to change a receiver's state: the counts follow. */
 static void set_state(struct child *receiver, enum receiver_state state) {
@@ -28,16 +28,18 @@ static size_t wanted_spares(const struct supervisor *supervisor) {
 }
 
 /* Who is asked over which channel; the receiver's ends go into start, ours into ours[]. */
-static bool make_channels(struct process_start *start, int ours[CHANNELS]) {
-    int *const theirs[CHANNELS] = {&start->ledger, &start->lookup, &start->resolver, &start->signer};
+static bool make_channels(struct child *const services[CHANNELS], struct process_start *start, int ours[CHANNELS]) {
+    int *const theirs[CHANNELS] = {&start->ledger, &start->lookup, &start->resolver, &start->signer, &start->connector};
     for (size_t i = 0; i < CHANNELS; i++) {
         int ends[2];
-        if (!channel_pair(ends)) {
+        if (services[i] != NULL && !channel_pair(ends)) {
             log_error("no channels for a receiver: %s", strerror(errno));
             return false;
         }
-        ours[i] = ends[0];
-        *theirs[i] = ends[1];
+        if (services[i] != NULL) {
+            ours[i] = ends[0];
+            *theirs[i] = ends[1];
+        }
     }
     return true;
 }
@@ -54,16 +56,10 @@ static struct child *next_lookup(struct supervisor *supervisor) {
     return supervisor->slots[SLOT_LOOKUP + supervisor->next_lookup++ % workers].child;
 }
 
-static bool give_channels(struct supervisor *supervisor, pid_t pid, int ours[CHANNELS]) {
-    struct child *const services[CHANNELS] = {
-        supervisor->slots[SLOT_LEDGER].child,
-        next_lookup(supervisor),
-        supervisor->slots[SLOT_RESOLVER].child,
-        supervisor->slots[SLOT_SIGNER].child,
-    };
+static bool give_channels(struct child *const services[CHANNELS], pid_t pid, int ours[CHANNELS]) {
     bool given = true;
     for (size_t i = 0; i < CHANNELS && given; i++) {
-        given = service_give_peer(services[i], PEER_RECEIVER, pid, &ours[i]);
+        given = services[i] == NULL || service_give_peer(services[i], PEER_RECEIVER, pid, &ours[i]);
         if (!given) {
             log_warn("%s[%ld] takes no further askers now", process_names[services[i]->kind], (long)services[i]->pid);
         }
@@ -74,20 +70,26 @@ static bool give_channels(struct supervisor *supervisor, pid_t pid, int ours[CHA
 /* A receiver that may be given a client; NULL when there cannot be one now. */
 static struct child *fork_receiver(struct supervisor *supervisor) {
     struct process_start start = child_start(supervisor, PROCESS_RECEIVER);
-    int ours[CHANNELS] = {-1, -1, -1, -1};
+    int ours[CHANNELS] = {-1, -1, -1, -1, -1};
     struct child *receiver = NULL;
+    struct child *const services[CHANNELS] = {
+        supervisor->slots[SLOT_LEDGER].child,    next_lookup(supervisor),
+        supervisor->slots[SLOT_RESOLVER].child,  supervisor->slots[SLOT_SIGNER].child,
+        supervisor->slots[SLOT_CONNECTOR].child,
+    };
     start.tls = supervisor->tls;
-    if (services_are_ready(supervisor) && make_channels(&start, ours)) {
+    if (services_are_ready(supervisor) && make_channels(services, &start, ours)) {
         receiver = child_fork(supervisor, PROCESS_RECEIVER, &start);
     }
     close_if_open(&start.ledger);
     close_if_open(&start.lookup);
     close_if_open(&start.resolver);
     close_if_open(&start.signer);
+    close_if_open(&start.connector);
     if (receiver != NULL) {
         supervisor->receiver_count[RECEIVER_NONE]++;
         set_state(receiver, RECEIVER_WAITING);
-        if (!give_channels(supervisor, receiver->pid, ours)) {
+        if (!give_channels(services, receiver->pid, ours)) {
             child_retire(receiver);
             receiver = NULL;
         }

@@ -14,10 +14,8 @@
 
 enum process_kind slot_kind(size_t place) {
     static const enum process_kind kinds[SLOT_LOOKUP] = {
-        [SLOT_LEDGER] = PROCESS_LEDGER,
-        [SLOT_RESOLVER] = PROCESS_RESOLVER,
-        [SLOT_SIGNER] = PROCESS_SIGNER,
-        [SLOT_RUNNER] = PROCESS_RUNNER,
+        [SLOT_LEDGER] = PROCESS_LEDGER, [SLOT_RESOLVER] = PROCESS_RESOLVER,   [SLOT_SIGNER] = PROCESS_SIGNER,
+        [SLOT_RUNNER] = PROCESS_RUNNER, [SLOT_CONNECTOR] = PROCESS_CONNECTOR,
     };
     return place < SLOT_LOOKUP ? kinds[place] : PROCESS_LOOKUP;
 }
@@ -41,10 +39,15 @@ static bool is_ready(const struct supervisor *supervisor, size_t place) {
     return child != NULL && child->ready && child->hub >= 0;
 }
 
+/* A run of the queue alone, and a server that asks nobody outside, go on without some. */
+static bool is_wanted(const struct supervisor *supervisor, size_t place) {
+    return place != SLOT_CONNECTOR || config_has_outside(supervisor->config, false);
+}
+
 bool services_are_ready(const struct supervisor *supervisor) {
     size_t last = supervisor->options.queue_run ? SLOT_RESOLVER + 1 : supervisor->slot_count;
     for (size_t i = 0; i < last; i++) {
-        if (i != SLOT_RUNNER && !is_ready(supervisor, i)) {
+        if (i != SLOT_RUNNER && is_wanted(supervisor, i) && !is_ready(supervisor, i)) {
             return false;
         }
     }
@@ -76,7 +79,7 @@ static bool may_start(struct supervisor *supervisor, size_t place) {
     case PROCESS_RESOLVER:
         return is_ready(supervisor, SLOT_LEDGER);
     default:
-        return is_ready(supervisor, SLOT_LEDGER) && !supervisor->options.queue_run;
+        return is_ready(supervisor, SLOT_LEDGER) && !supervisor->options.queue_run && is_wanted(supervisor, place);
     }
 }
 

@@ -99,6 +99,7 @@ static enum exit_status prepare_sandboxes(struct supervisor *supervisor, struct 
     if (!supervisor->options.queue_run) {
         sandbox_prepare(SANDBOX_RECEIVER);
         sandbox_prepare(SANDBOX_SIGNER);
+        sandbox_prepare(SANDBOX_CONNECTOR); /* also for what a reload brings */
     }
     if (!supervisor->options.queue_run && supervisor->config->dkim_verify) {
         dkim_prepare();

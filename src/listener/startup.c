@@ -29,8 +29,10 @@ enum exit_status startup_users(const struct config *config, struct system_users 
         {"network_user", config->network_user, "", &users->network},
         {"auth_user", config->auth_user, "", &users->lookup},
         {"key_user", config->key_user, "", &users->key},
+        {"outside_user", config->outside_user, "", &users->outside}, /* last: not always */
     };
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+    size_t count = sizeof(wanted) / sizeof(wanted[0]) - (config_has_outside(config, false) ? 0 : 1);
+    for (size_t i = 0; i < count; i++) {
         if (!privilege_find(wanted[i].user, wanted[i].group, wanted[i].found)) {
             buffer_format(
                 error,
@@ -48,6 +50,11 @@ enum exit_status startup_users(const struct config *config, struct system_users 
         }
     }
     users->lookup.gid = users->spool.gid; /* it reads parcelpost.db */
+    if (users->outside.known && !privilege_find_groups(config->outside_user, &users->outside)) {
+        buffer_format(error, "outside_user: \"%s\" is in more than %d groups, or in that of root", config->outside_user,
+                      PRIVILEGE_GROUPS_MAXIMUM);
+        return EXIT_STATUS_NO_USER;
+    }
     return EXIT_STATUS_OK;
 }
 

@@ -14,8 +14,9 @@ struct system_users {              /* known == false in all of them: not root, e
     struct privilege_user network; /* receivers, agents, resolver */
     struct privilege_user lookup;  /* auth_user in the spool's group: may read parcelpost.db */
     struct privilege_user key;     /* signer */
+    struct privilege_user outside; /* connector, with its supplementary groups; where there is one */
 };
-/* Finds the four users (as root; all must exist). */
+/* Finds the users (as root; all that are needed must exist). */
 enum exit_status startup_users(const struct config *config, struct system_users *users, struct buffer *error);
 /* Makes the directories that are missing, with their owners; checks that those that exist can be used. */
 enum exit_status startup_directories(const struct config *config, const struct system_users *users,

@@ -48,6 +48,7 @@ enum slot_place {
     SLOT_RESOLVER,
     SLOT_SIGNER,
     SLOT_RUNNER,
+    SLOT_CONNECTOR, /* stays empty when nothing is configured that needs it */
     SLOT_LOOKUP,
     SLOTS = SLOT_LOOKUP + LOOKUP_WORKERS_MAXIMUM
 };
@@ -141,7 +142,7 @@ enum process_kind slot_kind(size_t place);
 /* Ends services that do not react: a process that hangs (stopped, or in a loop) holds up everybody who asks it. Once a
  * second. */
 void services_watch(struct supervisor *supervisor);
-/* New generations of lookup, resolver and signer; the old serve their askers to the end. */
+/* New generations of lookup, resolver, signer and connector; the old serve their askers to the end. */
 void services_renew(struct supervisor *supervisor);
 /* runner = cron: watches the operator's socket while no runner does. */
 void cron_settle(struct supervisor *supervisor);

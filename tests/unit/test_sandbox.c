@@ -165,33 +165,39 @@ static void allowed_work_goes_on(void **state) {
     (void)state;
     assert_int_equal(run(SANDBOX_RECEIVER, do_what_a_receiver_needs), 0);
     assert_int_equal(run(SANDBOX_SIGNER, do_what_the_signer_needs), 0);
+    assert_int_equal(run(SANDBOX_CONNECTOR, do_what_the_signer_needs), 0);
+    assert_int_equal(run(SANDBOX_CONNECTOR, try_socket), 0);
+    assert_int_equal(run(SANDBOX_CONNECTOR, try_connect), 0);
 }
 
 static void anything_else_ends_the_process(void **state) {
     static const struct {
         const char *sentence;
         void (*act)(void);
-        bool receiver_only;
+        bool receiver_only, connector_may;
     } rows[] = {
-        {"opening a file", try_open, false},
-        {"making a socket", try_socket, false},
-        {"connecting", try_connect, false},
-        {"executing", try_execute, false},
-        {"forking", try_fork, false},
-        {"sending a signal", try_kill, false},
-        {"aborting another process", try_foreign_abort, false},
-        {"signalling itself otherwise than by abort", try_own_kill, false},
-        {"tracing", try_trace, false},
-        {"mapping executable memory", try_executable_memory, false},
-        {"making memory executable", try_making_memory_executable, false},
-        {"looking at a path", try_stat, false},
-        {"changing its user", try_setuid, false},
-        {"becoming dumpable", try_dumpable, false},
+        {"opening a file", try_open},
+        {"making a socket", try_socket, false, true},
+        {"connecting", try_connect, false, true},
+        {"executing", try_execute},
+        {"forking", try_fork},
+        {"sending a signal", try_kill},
+        {"aborting another process", try_foreign_abort},
+        {"signalling itself otherwise than by abort", try_own_kill},
+        {"tracing", try_trace},
+        {"mapping executable memory", try_executable_memory},
+        {"making memory executable", try_making_memory_executable},
+        {"looking at a path", try_stat},
+        {"changing its user", try_setuid},
+        {"becoming dumpable", try_dumpable},
         {"an event loop in a receiver", try_epoll, true},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         for (int profile = 0; profile < (rows[i].receiver_only ? 1 : SANDBOX_PROFILES); profile++) {
+            if (rows[i].connector_may && profile == SANDBOX_CONNECTOR) {
+                continue;
+            }
             print_message("%s, profile %d\n", rows[i].sentence, profile);
             int status = run((enum sandbox_profile)profile, rows[i].act);
             assert_true(WIFSIGNALED(status));
@@ -229,5 +235,6 @@ int main(void) {
     sandbox_prepare(SANDBOX_RECEIVER);
     sandbox_prepare(SANDBOX_RECEIVER); /* a second time does nothing */
     sandbox_prepare(SANDBOX_SIGNER);
+    sandbox_prepare(SANDBOX_CONNECTOR);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,7 @@ static const struct service_definition definitions[] = {
     [PROCESS_LOOKUP] = {.kind = SERVICE_LOOKUP},
     [PROCESS_RESOLVER] = {.kind = SERVICE_RESOLVER},
     [PROCESS_SIGNER] = {.kind = SERVICE_SIGNER},
+    [PROCESS_CONNECTOR] = {.kind = SERVICE_CONNECTOR},
     [PROCESS_RUNNER] = {.kind = SERVICE_RUNNER, .rows = runner_rows, .row_count = 1},
 };
 
@@ -98,6 +99,9 @@ static _Noreturn void fake_resolver(const struct process_start *start) {
 }
 static _Noreturn void fake_signer(const struct process_start *start) {
     serve(start, PROCESS_SIGNER);
+}
+static _Noreturn void fake_connector(const struct process_start *start) {
+    serve(start, PROCESS_CONNECTOR);
 }
 static _Noreturn void fake_runner(const struct process_start *start) {
     serve(start, PROCESS_RUNNER);
@@ -137,14 +141,14 @@ static _Noreturn void fake_agent(const struct process_start *start) {
 }
 
 process_main *const process_mains[PROCESS_KINDS] = {
-    [PROCESS_LEDGER] = fake_ledger, [PROCESS_LOOKUP] = fake_lookup, [PROCESS_RESOLVER] = fake_resolver,
-    [PROCESS_SIGNER] = fake_signer, [PROCESS_RUNNER] = fake_runner, [PROCESS_RECEIVER] = fake_receiver,
-    [PROCESS_AGENT] = fake_agent,
+    [PROCESS_LEDGER] = fake_ledger, [PROCESS_LOOKUP] = fake_lookup,       [PROCESS_RESOLVER] = fake_resolver,
+    [PROCESS_SIGNER] = fake_signer, [PROCESS_RUNNER] = fake_runner,       [PROCESS_RECEIVER] = fake_receiver,
+    [PROCESS_AGENT] = fake_agent,   [PROCESS_CONNECTOR] = fake_connector,
 };
 const char *const process_names[PROCESS_KINDS] = {
-    [PROCESS_LEDGER] = "ledger", [PROCESS_LOOKUP] = "lookup", [PROCESS_RESOLVER] = "resolver",
-    [PROCESS_SIGNER] = "signer", [PROCESS_RUNNER] = "runner", [PROCESS_RECEIVER] = "receiver",
-    [PROCESS_AGENT] = "agent",
+    [PROCESS_LEDGER] = "ledger", [PROCESS_LOOKUP] = "lookup",       [PROCESS_RESOLVER] = "resolver",
+    [PROCESS_SIGNER] = "signer", [PROCESS_RUNNER] = "runner",       [PROCESS_RECEIVER] = "receiver",
+    [PROCESS_AGENT] = "agent",   [PROCESS_CONNECTOR] = "connector",
 };
 
 /* ---- a listener ---- */

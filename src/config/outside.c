@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ * What receivers may have opened for them: the one place that says what a kind and an index mean, so that a receiver
+ * can name nothing but what the operator wrote. Read by listener, connector and receivers; the checks are called by
+ * config_complete, and what is wrong becomes a line of the report. */
+#include "base/memory.h"
+#include "config/reading.h"
+#include "config/value.h"
+#include "mail/sql_rule.h"
+#include <string.h>
+
+#define LABEL_SIZE 512
+#define POLICIES_MAXIMUM 32 /* bits of policy_bits */
+
+/* ---- who is asked for what ---- */
+
+static size_t count_policies(const struct config *config) {
+    return config->policy_count;
+}
+
+static struct config_outside find_policy(const struct config *config, uint32_t index) {
+    return (struct config_outside){config->policies[index].endpoint, "policy", config->policies[index].name};
+}
+
+static const struct {
+    size_t (*count)(const struct config *config);
+    struct config_outside (*find)(const struct config *config, uint32_t index);
+} kinds[OUTSIDE_KINDS] = {
+    [OUTSIDE_POLICY] = {count_policies, find_policy},
+};
+
+struct config_outside config_outside_find(const struct config *config, enum outside_kind kind, uint32_t index) {
+    if (kind >= OUTSIDE_KINDS || kinds[kind].count == NULL || index >= kinds[kind].count(config))
+        return (struct config_outside){"", "", ""};
+    return kinds[kind].find(config, index);
+}
+
+bool config_has_outside(const struct config *config, bool programs_only) {
+    for (int kind = 0; kind < OUTSIDE_KINDS; kind++) {
+        size_t count = kinds[kind].count != NULL ? kinds[kind].count(config) : 0;
+        for (uint32_t i = 0; i < count; i++)
+            if (!programs_only || kinds[kind].find(config, i).endpoint[0] == '|')
+                return true;
+    }
+    return false;
+}
+
+/* ---- checks ---- */
+
+static void check_policy(struct reading *reading, size_t index) {
+    struct config_policy *policy = &reading->config->policies[index];
+    unsigned line = reading_line(reading, "policy", index, NULL);
+    char label[LABEL_SIZE];
+
+    reading_label(label, sizeof label, config_block_find("policy"), policy->name, NULL);
+    if (policy->endpoint == NULL || policy->endpoint[0] == '\0')
+        reading_add_error(reading, line, label, "endpoint = \"HOST:PORT\", a path or \"|COMMAND\"", "has no endpoint");
+    if (index >= POLICIES_MAXIMUM)
+        reading_add_error(reading, line, label, "at most 32 policy blocks", "is one too many");
+    for (size_t i = 0; i < policy->stages.count; i++) {
+        enum rule_stage stage = rule_stage_find(text_of(policy->stages.items[i]));
+        if (stage == RULE_STAGES)
+            reading_add_error(reading, line, label, "stages such as connect, ehlo, mail_from, rcpt_to, data, message",
+                              "there is no stage \"%s\"", policy->stages.items[i]);
+        else
+            policy->stage_bits |= 1u << stage;
+    }
+}
+
+/* What is not written becomes what holds, so that printing shows it. */
+static void use_all_policies(const struct config *config, struct config_listen *listen) {
+    listen->policies.items = memory_resize(listen->policies.items, config->policy_count, sizeof(char *));
+    for (size_t i = 0; i < config->policy_count; i++)
+        listen->policies.items[i] = memory_string(text_of(config->policies[i].name));
+    listen->policies.count = config->policy_count;
+}
+
+static bool name_policy(const struct config *config, struct config_listen *listen, const char *name) {
+    for (size_t i = 0; i < config->policy_count && i < POLICIES_MAXIMUM; i++)
+        if (strcmp(config->policies[i].name, name) == 0) {
+            listen->policy_bits |= 1u << i;
+            return true;
+        }
+    return false;
+}
+
+static void complete_listen_policies(struct reading *reading, size_t index) {
+    const struct config *config = reading->config;
+    struct config_listen *listen = &reading->config->listens[index];
+    unsigned line = reading_line(reading, "listen", index, "policies");
+    char label[LABEL_SIZE];
+
+    if (line == 0 && listen->role == ROLE_MX && config->policy_count > 0)
+        use_all_policies(config, listen);
+    for (size_t i = 0; i < listen->policies.count; i++)
+        if (!name_policy(config, listen, listen->policies.items[i])) {
+            reading_label(label, sizeof label, config_block_find("listen"), listen->address, "policies");
+            reading_add_error(reading, line, label, "names of policy blocks", "there is no policy \"%s\"",
+                              listen->policies.items[i]);
+        }
+}
+
+void check_outside(struct reading *reading) {
+    for (size_t i = 0; i < reading->config->policy_count; i++)
+        check_policy(reading, i);
+    for (size_t i = 0; i < reading->config->listen_count; i++)
+        complete_listen_policies(reading, i);
+}
