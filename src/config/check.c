@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define LABEL_SIZE 512
+#define ACCEPTED_TEXT_MAXIMUM 400
 
 /* Nothing is said twice of one line. */
 static void complain(struct reading *reading, const char *key, const char *accepted, const char *sentence) {
@@ -90,6 +91,8 @@ static void check_names(struct reading *reading) {
         complain(reading, "postmaster", "an address such as postmaster@example.test", "is no address");
     if (!is_delimiter(config->recipient_delimiter))
         complain(reading, "recipient_delimiter", "one of + - = _ . # or empty", "is none");
+    if (is_empty(config->accepted_text) || strlen(config->accepted_text) > ACCEPTED_TEXT_MAXIMUM)
+        complain(reading, "accepted_text", "1 to 400 bytes", "is empty or too long"); /* RFC 5321 4.5.3.1.5 */
     if (is_empty(config->user_name) || is_empty(config->network_user) || is_empty(config->auth_user) ||
         is_empty(config->key_user) || is_empty(config->outside_user))
         complain(reading, "user_name", "names of system users",

@@ -21,6 +21,7 @@ enum listen_role {
 enum log_life { LOG_LIFE_NONE, LOG_LIFE_DAILY, LOG_LIFE_WEEKLY, LOG_LIFE_MONTHLY };
 enum runner_mode { RUNNER_RESIDENT, RUNNER_CRON };
 enum dangerous_recipients { DANGEROUS_REFUSED, DANGEROUS_ALLOWED };
+enum bare_line_ends { BARE_LINE_ENDS_REFUSED, BARE_LINE_ENDS_NORMALISED };
 
 /* What the connector opens for receivers, by kind and index. */
 enum outside_kind {
@@ -134,6 +135,8 @@ struct config {
     long receiver_timeout; /* seconds: 0 = the RFC 5321 minima per phase, else at most this for each */
     bool ehlo_domain_required, ehlo_domain_verifies, sender_domain_verifies;
     enum dangerous_recipients dangerous_recipients;
+    enum bare_line_ends bare_line_ends; /* within mail data */
+    char *accepted_text;                /* "%i" stands for the mail id */
     long line_maximum, recipient_maximum, message_maximum, received_maximum;
     long mail_id_base; /* message_id_base */
     bool dkim_verify;

@@ -21,6 +21,8 @@ static const struct key_word log_levels[] = {{"debug", LOG_LEVEL_DEBUG}, {"info"
                                              {"fatal", LOG_LEVEL_FATAL}, {NULL, 0}};
 static const struct key_word runner_modes[] = {{"resident", RUNNER_RESIDENT}, {"cron", RUNNER_CRON}, {NULL, 0}};
 static const struct key_word dangers[] = {{"refuse", DANGEROUS_REFUSED}, {"allow", DANGEROUS_ALLOWED}, {NULL, 0}};
+static const struct key_word bare_line_ends[] = {
+    {"refuse", BARE_LINE_ENDS_REFUSED}, {"normalise", BARE_LINE_ENDS_NORMALISED}, {NULL, 0}};
 static const struct key_word id_bases[] = {{"62", 62}, {"36", 36}, {NULL, 0}};
 
 /* clang-format off */
@@ -139,6 +141,10 @@ const struct config_key config_keys[] = {
      .help = "On the mx port, refuse a sender whose domain is not in DNS or takes no mail."},
     {ROW(dangerous_recipients, KEY_ENUM, "refuse"), .words = dangers,
      .help = "Recipients whose local part another program might take for a path, a route or a command."},
+    {ROW(bare_line_ends, KEY_ENUM, "refuse"), .words = bare_line_ends,
+     .help = "What becomes of a message with a CR or LF that stands alone; normalise makes each CRLF, which breaks signatures over it. "
+             "Neither ever ends a line of the dialogue, or the data."},
+    {ROW(accepted_text, KEY_TEXT, "OK id=%i"), .help = "The text of the 250 for an accepted message; %i is its id."},
     {ROW(line_maximum, KEY_SIZE, "2048"), BETWEEN(512, 65536), .help = "Bytes of a command line with its CRLF."},
     {ROW(recipient_maximum, KEY_NUMBER, "1000"), BETWEEN(100, 50000),
      .help = "Recipients of one message; RFC 5321 4.5.3.1.8 wants at least 100."},

@@ -23,6 +23,7 @@ static bool read_chunk(struct session *session, uint64_t size) {
     size_t consumed;
 
     session_finish_line(session);
+    decoder->normalise = session->config->bare_line_ends == BARE_LINE_ENDS_NORMALISED;
     chunk_decoder_begin(decoder, size);
     for (;;) {
         enum data_decoder_result result =
@@ -69,7 +70,7 @@ static void end_message(struct session *session) {
     struct transaction *transaction = &session->transaction;
     bool large = transaction->message.received > CARGO_INLINE_MAXIMUM;
 
-    chunk_decoder_finish(&transaction->chunks);
+    chunk_decoder_finish(&transaction->chunks, take_piece, session);
     command_data_store(session, transaction->chunks.fault, transaction->chunks.eight_bit);
     session_end_transaction(session);
     if (large)

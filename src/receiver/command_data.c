@@ -2,6 +2,7 @@
  * DATA: reads the message to its real end whatever is wrong with it, so that the dialogue stays in step, then stores or
  * refuses it. Called by the dispatcher when a recipient was accepted, confined. A connection that ends before the end
  * of the data stores nothing. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "mail/header.h"
 #include "receiver/command.h"
@@ -105,6 +106,14 @@ void command_data_store(struct session *session, enum data_fault fault, bool eig
         transaction_store(session);
 }
 
+/* RFC 2920 3.1: DATA is the last of a group, since what follows depends on its reply. Whoever does not read the 354 was
+ * made to speak by somebody else (smuggling, a web page), or does not listen at all. */
+static bool waits_for_prompt(struct session *session) {
+    if (session->client.role == ROLE_SENDMAIL)
+        return true;
+    return stream_pending(&session->stream).length == 0 && stream_fill(&session->stream, clock_now_ms()) != STREAM_OK;
+}
+
 /* data = "DATA" CRLF */
 void command_data(struct session *session, struct text argument) {
     struct data_reading reading = {.session = session};
@@ -112,10 +121,15 @@ void command_data(struct session *session, struct text argument) {
 
     (void)argument;
     session_finish_line(session);
+    session->stream.stop_fd = -1; /* a message that has begun is taken to its end */
+    if (!waits_for_prompt(session)) {
+        session_reply(session, 554, "5.5.1", "%s you talked before the 354", session->config->server_name);
+        session_set_state(session, SESSION_CLOSING); /* what follows is mail data perhaps, and never a command */
+        return;
+    }
     session_reply(session, 354, "", "Enter message, ending with \".\" on a line by itself");
     session_set_state(session, SESSION_DATA);
-    data_decoder_init(&reading.decoder);
-    session->stream.stop_fd = -1; /* a message that has begun is taken to its end */
+    data_decoder_init(&reading.decoder, session->config->bare_line_ends == BARE_LINE_ENDS_NORMALISED);
     bool complete = read_data(&reading);
     session->stream.stop_fd = session->start->hub;
     dialog_note(session->config, " -> ", complete ? "(data)" : "(data, cut)");

@@ -35,6 +35,8 @@ static void end_by_loss(struct session *session, enum stream_result result) {
     session->peer_gone = true;
     if (session_in_transaction(session))
         (void)violation_report(session, "broken", VIOLATION_BROKEN, how, &expires_at);
+    else if (session->client.role == ROLE_LMTP)
+        log_warn("%s %s without QUIT", session->client.peer_ip, how); /* a server of the operator's, not just anybody */
     else
         log_info("%s %s without QUIT", session->client.peer_ip, how);
     session_set_state(session, SESSION_CLOSING);
@@ -74,15 +76,18 @@ bool session_fill(struct session *session, enum session_phase phase) {
 }
 
 static void refuse_line(struct session *session, enum command_line_result fault) {
-    static const char *const texts[] = {
-        [COMMAND_LINE_TOO_LONG] = "line too long",
-        [COMMAND_LINE_BARE_CR] = "a line holds a bare CR",
-        [COMMAND_LINE_BARE_LF] = "a line holds a bare LF: lines end in CR LF",
-        [COMMAND_LINE_NUL] = "a line holds a NUL",
+    static const struct {
+        unsigned code;
+        const char *enhanced, *text;
+    } replies[] = {
+        [COMMAND_LINE_TOO_LONG] = {500, "5.5.2", "line too long"},
+        [COMMAND_LINE_BARE_CR] = {550, "5.6.11", "a line holds a bare CR: lines end in CR LF"},
+        [COMMAND_LINE_BARE_LF] = {550, "5.6.11", "a line holds a bare LF: lines end in CR LF"},
+        [COMMAND_LINE_NUL] = {500, "5.5.2", "a line holds a NUL"},
     };
     session->verb = "(line)";
-    dialog_note(session->config, " -> ", texts[fault]);
-    session_reply(session, 500, "5.5.2", "%s", texts[fault]);
+    dialog_note(session->config, " -> ", replies[fault].text);
+    session_reply(session, replies[fault].code, replies[fault].enhanced, "%s", replies[fault].text);
 }
 
 void session_finish_line(struct session *session) {

@@ -154,6 +154,16 @@ static const char *failure_words(enum commit_outcome outcome) {
     return words[outcome];
 }
 
+/* The operator's words, with the id where they have %i. */
+static void say_accepted(const struct session *session, struct reply *reply) {
+    struct text words = text_of(session->config->accepted_text);
+    const char *mark = strstr(words.data, "%i");
+    size_t at = mark == NULL ? words.length : (size_t)(mark - words.data);
+
+    reply_set(reply, 250, "2.0.0", "%.*s%s%s", (int)at, words.data, mark == NULL ? "" : session->mail_id,
+              mark == NULL ? "" : mark + 2);
+}
+
 /* Also where nobody knows, the client hears that it was not taken: twice is better than never. */
 static void answer(struct session *session, enum commit_outcome outcome) {
     const char *name = session->config->server_name;
@@ -164,7 +174,7 @@ static void answer(struct session *session, enum commit_outcome outcome) {
         log_info("accepted from=<%s> to=%zu size=%llu contact=%s %s", transaction->from_text,
                  transaction->envelope.recipient_count, (unsigned long long)transaction->message.length,
                  session->client.contact, transaction->envelope.protocol);
-        reply_set(&reply, 250, "2.0.0", "OK id=%s", session->mail_id);
+        say_accepted(session, &reply);
         transaction_answer(session, &reply, "", VIOLATION_PLAIN);
         return;
     }

@@ -7,15 +7,24 @@ static void note_fault(struct chunk_decoder *decoder, enum data_fault fault) {
         decoder->fault = fault;
 }
 
+/* This byte shows that a CR or LF stands alone: the one before it, or itself. */
+static bool is_bare(const struct chunk_decoder *decoder, char byte) {
+    return decoder->after_cr != (byte == '\n');
+}
+
 static void look_at(struct chunk_decoder *decoder, char byte) {
-    if (decoder->after_cr && byte != '\n')
-        note_fault(decoder, DATA_FAULT_BARE_CR);
-    else if (!decoder->after_cr && byte == '\n')
-        note_fault(decoder, DATA_FAULT_BARE_LF);
+    if (is_bare(decoder, byte) && !decoder->normalise)
+        note_fault(decoder, decoder->after_cr ? DATA_FAULT_BARE_CR : DATA_FAULT_BARE_LF);
     if (byte == '\0')
         note_fault(decoder, DATA_FAULT_NUL);
     decoder->eight_bit |= (unsigned char)byte > 0x7f;
     decoder->after_cr = byte == '\r';
+}
+
+static void give(struct text input, size_t *from, size_t to, data_decoder_sink *sink, void *context) {
+    if (to > *from)
+        sink(context, text_first(text_from(input, *from), to - *from));
+    *from = to;
 }
 
 void chunk_decoder_begin(struct chunk_decoder *decoder, uint64_t size) {
@@ -26,17 +35,25 @@ enum data_decoder_result chunk_decoder_feed(struct chunk_decoder *decoder, struc
                                             void *context, size_t *consumed) {
     size_t length = input.length < decoder->remaining ? input.length : (size_t)decoder->remaining;
 
-    for (size_t i = 0; i < length; i++)
+    size_t given = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        if (decoder->normalise && is_bare(decoder, input.data[i])) {
+            give(input, &given, i, sink, context);
+            sink(context, decoder->after_cr ? TEXT("\n") : TEXT("\r"));
+        }
         look_at(decoder, input.data[i]);
+    }
+    give(input, &given, length, sink, context);
     decoder->remaining -= length;
     *consumed = length;
-    if (length > 0)
-        sink(context, text_first(input, length));
     return decoder->remaining == 0 ? DATA_DECODER_END : DATA_DECODER_MORE;
 }
 
-void chunk_decoder_finish(struct chunk_decoder *decoder) {
-    if (decoder->after_cr)
+void chunk_decoder_finish(struct chunk_decoder *decoder, data_decoder_sink *sink, void *context) {
+    if (decoder->after_cr && decoder->normalise)
+        sink(context, TEXT("\n"));
+    else if (decoder->after_cr)
         note_fault(decoder, DATA_FAULT_BARE_CR);
 }
 

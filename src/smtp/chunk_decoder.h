@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Mail data in chunks of a told length (RFC 3030, BDAT), in whatever pieces it arrives. Nothing in it ends it and no
- * dot is taken away; lines must end in CR LF all the same, as this may be sent on with DATA. Values only, no I/O. */
+ * dot is taken away; lines must end in CR LF all the same, as this may be sent on with DATA: a bare CR or LF is a
+ * fault, or becomes CRLF where the operator wants that. Values only, no I/O. */
 #ifndef SMTP_CHUNK_DECODER_H
 #define SMTP_CHUNK_DECODER_H
 #include "smtp/data_decoder.h"
 #include <stdint.h>
 
 struct chunk_decoder {     /* zeroed before the first chunk of a message */
+    bool normalise;        /* a bare CR or LF becomes CRLF, and is no fault */
     uint64_t remaining;    /* of the chunk in hand */
     bool after_cr;         /* the last byte was a CR, perhaps of the chunk before */
     enum data_fault fault; /* the first one */
@@ -15,11 +17,11 @@ struct chunk_decoder {     /* zeroed before the first chunk of a message */
 /* The next chunk has this many bytes. */
 void chunk_decoder_begin(struct chunk_decoder *decoder, uint64_t size);
 /* Takes all of input, or up to the end of the chunk (DATA_DECODER_END); *consumed tells how much. The sink gets it in
- * one piece that is borrowed from the input. */
+ * pieces that are borrowed. */
 enum data_decoder_result chunk_decoder_feed(struct chunk_decoder *decoder, struct text input, data_decoder_sink *sink,
                                             void *context, size_t *consumed);
 /* That was the last chunk: a CR at its end stands alone. */
-void chunk_decoder_finish(struct chunk_decoder *decoder);
+void chunk_decoder_finish(struct chunk_decoder *decoder, data_decoder_sink *sink, void *context);
 /* bdat = size [SP "LAST"], what stands behind the verb. False when it is malformed. */
 bool chunk_parse(struct text argument, uint64_t *size, bool *last);
 #endif

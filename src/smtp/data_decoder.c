@@ -22,15 +22,15 @@ static void note_fault(struct data_decoder *decoder, enum data_fault fault) {
         decoder->fault = fault;
 }
 
-void data_decoder_init(struct data_decoder *decoder) {
-    *decoder = (struct data_decoder){.state = DECODER_LINE_START};
+void data_decoder_init(struct data_decoder *decoder, bool normalise) {
+    *decoder = (struct data_decoder){.state = DECODER_LINE_START, .normalise = normalise};
 }
 
 /* A byte within a line. A bare LF does not start a line: a dot behind it is no dot at the start of one. */
 static enum data_decoder_state text_byte(struct data_decoder *decoder, char byte) {
     if (byte == '\r')
         return DECODER_TEXT_CR;
-    if (byte == '\n')
+    if (byte == '\n' && !decoder->normalise)
         note_fault(decoder, DATA_FAULT_BARE_LF);
     else if (byte == '\0')
         note_fault(decoder, DATA_FAULT_NUL);
@@ -43,7 +43,8 @@ static enum data_decoder_state text_byte(struct data_decoder *decoder, char byte
 static enum data_decoder_state cr_byte(struct data_decoder *decoder, char byte) {
     if (byte == '\n')
         return DECODER_LINE_START;
-    note_fault(decoder, DATA_FAULT_BARE_CR);
+    if (!decoder->normalise)
+        note_fault(decoder, DATA_FAULT_BARE_CR);
     return text_byte(decoder, byte);
 }
 
@@ -79,6 +80,19 @@ static void keep_or_drop(struct run *run, enum data_decoder_state state, size_t 
         run->start = at + 1;
 }
 
+/* Before a byte: the half that a bare line end lacks. A CR behind a dot was held back, and comes now. */
+static void complete_line_end(struct run *run, enum data_decoder_state state, char byte, size_t at) {
+    bool after_cr = state == DECODER_TEXT_CR || state == DECODER_DOT_CR;
+
+    if (after_cr == (byte == '\n'))
+        return;
+    give(run, at);
+    if (!after_cr)
+        run->sink(run->context, TEXT("\r"));
+    else
+        run->sink(run->context, state == DECODER_DOT_CR ? TEXT("\r\n") : TEXT("\n"));
+}
+
 enum data_decoder_result data_decoder_feed(struct data_decoder *decoder, struct text input, data_decoder_sink *sink,
                                            void *context, size_t *consumed) {
     struct run run = {.input = input, .sink = sink, .context = context};
@@ -89,6 +103,8 @@ enum data_decoder_result data_decoder_feed(struct data_decoder *decoder, struct 
             at++;
             continue;
         }
+        if (decoder->normalise)
+            complete_line_end(&run, decoder->state, input.data[at], at);
         decoder->state = next_state(decoder, input.data[at]);
         keep_or_drop(&run, decoder->state, at);
         at++;

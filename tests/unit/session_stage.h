@@ -37,13 +37,14 @@ static struct seen {
 } * seen;
 
 static char example_test[] = "example.test", server_name[] = "mail.example.test", title[] = "Example",
-            postmaster[] = "coco@example.test";
+            accepted[] = "OK id=%i", postmaster[] = "coco@example.test";
 static char *domains[] = {example_test};
 static struct config_listen listens[] = {{.role = ROLE_MX}, {.role = ROLE_INTERNAL}, {.role = ROLE_SENDMAIL}};
 static struct config config = {
     .server_name = server_name,
     .server_title = title,
     .postmaster = postmaster,
+    .accepted_text = accepted,
     .local_domains = {domains, 1},
     .listens = listens,
     .listen_count = 3,
@@ -281,7 +282,7 @@ static const char *end_talk(struct talk *talk) {
 #define TRANSACTION "HELO client.example.net\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<coco@example.test>\r\nDATA\r\n"
 
 /* Sends one message from a stranger; returns the last reply's first three digits. */
-static int send_message(struct text message) {
+__attribute__((unused)) static int send_message(struct text message) {
     struct talk talk;
 
     start_talk(&talk, 0);
@@ -300,7 +301,7 @@ static struct text committed_message(void) {
     return (struct text){seen->cargo, (size_t)seen->commit.message_length};
 }
 
-static struct text committed_headers(void) {
+__attribute__((unused)) static struct text committed_headers(void) {
     return (struct text){seen->cargo + seen->commit.message_length, (size_t)seen->commit.headers_length};
 }
 

@@ -59,7 +59,7 @@ static void feed_cut(size_t row, size_t cut, size_t packet) {
         assert_int_equal(at, chunks[i].length);
         buffer_free(&input);
     }
-    chunk_decoder_finish(&decoder);
+    chunk_decoder_finish(&decoder, collect, &output);
     if (decoder.fault != rows[row].fault || decoder.eight_bit != rows[row].eight_bit)
         fail_msg("%s, cut at %zu, packets of %zu: fault %d", rows[row].sentence, cut, packet, (int)decoder.fault);
     assert_true(text_equal(buffer_text(&output), rows[row].data));

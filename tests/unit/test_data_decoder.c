@@ -58,7 +58,7 @@ static void check(const struct row *row, size_t step) {
     enum data_decoder_result result = DATA_DECODER_MORE;
 
     buffer_init(&message, 1024);
-    data_decoder_init(&decoder);
+    data_decoder_init(&decoder, false);
     while (at < row->input.length && result == DATA_DECODER_MORE) {
         struct text piece = text_first(text_from(row->input, at), step);
         result = data_decoder_feed(&decoder, piece, collect, &message, &consumed);
@@ -90,7 +90,7 @@ static void eight_bit_is_noticed(void **state) {
 
     (void)state;
     buffer_init(&message, 1024);
-    data_decoder_init(&decoder);
+    data_decoder_init(&decoder, false);
     (void)data_decoder_feed(&decoder, TEXT("plain\r\n"), collect, &message, &consumed);
     assert_false(decoder.eight_bit);
     (void)data_decoder_feed(&decoder, TEXT("\xc3\xbc\r\n"), collect, &message, &consumed);
