@@ -13,6 +13,15 @@ const struct key_word config_roles[] = {{"mx", ROLE_MX},
                                         {"sendmail", ROLE_SENDMAIL},
                                         {"lmtp", ROLE_LMTP},
                                         {NULL, 0}};
+static const struct key_word listen_tls_words[] = {{"implicit", LISTEN_TLS_IMPLICIT},
+                                                   {"forbidden", LISTEN_TLS_FORBIDDEN},
+                                                   {"optional", LISTEN_TLS_OPTIONAL},
+                                                   {"required", LISTEN_TLS_REQUIRED},
+                                                   {NULL, 0}};
+static const struct key_word listen_auth_words[] = {{"forbidden", LISTEN_AUTH_FORBIDDEN},
+                                                    {"optional", LISTEN_AUTH_OPTIONAL},
+                                                    {"required", LISTEN_AUTH_REQUIRED},
+                                                    {NULL, 0}};
 static const struct key_word route_tls_words[] = {{"opportunistic", ROUTE_TLS_OPPORTUNISTIC},
                                                   {"required", ROUTE_TLS_REQUIRED},
                                                   {"verified", ROUTE_TLS_VERIFIED},
@@ -38,6 +47,15 @@ static const struct config_key listen_keys[] = {
      .help = "Where such proxies are; a connection from elsewhere is closed."},
     {IN(config_listen, policies), .type = KEY_TEXTS, .standard = "", .derived = "all of them with the role mx, else none",
      .help = "The policy blocks whose servers are asked about clients here, in the order of the blocks."},
+    {IN(config_listen, tls), .type = KEY_ENUM, .standard = "", .words = listen_tls_words,
+     .derived = "implicit on submissions_port, else optional",
+     .help = "implicit: a connection begins with the TLS handshake; optional: STARTTLS is offered; required: nothing else is done before it; "
+             "forbidden: it is not offered."},
+    {IN(config_listen, auth), .type = KEY_ENUM, .standard = "", .words = listen_auth_words,
+     .derived = "required with the role submission, optional with internal, forbidden with mx, lmtp and sendmail",
+     .help = "Whether clients may log in (AUTH, only within TLS), and must before MAIL; who has logged in on an mx port is a member there."},
+    {IN(config_listen, networks), .type = KEY_NETWORKS, .standard = "",
+     .help = "Who may use the port: a client from elsewhere is told 554 and closed, or closed without a word where TLS is implicit; empty for everybody."},
 };
 static const struct config_key dkim_keys[] = {
     {IN(config_dkim, selector), .type = KEY_DOMAIN, .standard = "mail", .help = "The key's selector."},

@@ -101,7 +101,7 @@ static void check_names(struct reading *reading) {
 
 /* ---- listeners ---- */
 
-static void add_default_listen(struct config *config, long port, enum listen_role role) {
+static void add_default_listen(struct config *config, long port, enum listen_role role, enum listen_tls tls) {
     struct buffer address;
 
     if (port == 0)
@@ -109,8 +109,12 @@ static void add_default_listen(struct config *config, long port, enum listen_rol
     buffer_init(&address, 16);
     (void)buffer_format(&address, "%ld", port);
     config->listens = memory_resize(config->listens, config->listen_count + 1, sizeof config->listens[0]);
-    config->listens[config->listen_count++] = (struct config_listen){
-        .address = memory_string(buffer_text(&address)), .role = role, .mode = 0666, .owner = memory_string(TEXT_NONE)};
+    config->listens[config->listen_count++] = (struct config_listen){.address = memory_string(buffer_text(&address)),
+                                                                     .role = role,
+                                                                     .mode = 0666,
+                                                                     .owner = memory_string(TEXT_NONE),
+                                                                     .tls = tls,
+                                                                     .auth = check_listen_auth_of(role)};
     buffer_free(&address);
 }
 
@@ -144,7 +148,7 @@ static enum listen_role role_by_port(const struct config *config, const struct c
 
     if (port != 0 && port == config->internal_submit_port)
         return ROLE_INTERNAL;
-    if (port != 0 && port == config->submission_port)
+    if (port != 0 && (port == config->submission_port || port == config->submissions_port))
         return ROLE_SUBMISSION;
     return ROLE_MX;
 }
@@ -180,6 +184,7 @@ static void complete_listen(struct reading *reading, size_t index) {
     if (!is_empty(listen->owner) && listen->parsed[0].storage.ss_family != AF_UNIX)
         reading_add_error(reading, line, label, "the path of a Unix socket", "a port has no owner");
     check_proxy(reading, listen, line, label);
+    check_listen_modes(reading, index, label);
 }
 
 static bool listens_to_network(const struct config *config) {
@@ -196,9 +201,10 @@ static void complete_listens(struct reading *reading) {
         complete_listen(reading, i);
     if (!listens_to_network(config)) {
         size_t first = config->listen_count;
-        add_default_listen(config, config->standard_mail_port, ROLE_MX);
-        add_default_listen(config, config->internal_submit_port, ROLE_INTERNAL);
-        add_default_listen(config, config->submission_port, ROLE_SUBMISSION);
+        add_default_listen(config, config->standard_mail_port, ROLE_MX, LISTEN_TLS_OPTIONAL);
+        add_default_listen(config, config->internal_submit_port, ROLE_INTERNAL, LISTEN_TLS_OPTIONAL);
+        add_default_listen(config, config->submission_port, ROLE_SUBMISSION, LISTEN_TLS_OPTIONAL);
+        add_default_listen(config, config->submissions_port, ROLE_SUBMISSION, LISTEN_TLS_IMPLICIT);
         for (size_t i = first; i < config->listen_count; i++)
             (void)parse_listen(&config->listens[i]);
     }

@@ -129,3 +129,10 @@ const char *config_role_name(enum listen_role role) {
             return word->word;
     return "unknown";
 }
+
+bool config_networks_hold(const struct config_networks *networks, const struct network_address *address) {
+    for (size_t i = 0; i < networks->count; i++)
+        if (network_contains(&networks->items[i], address))
+            return true;
+    return false;
+}

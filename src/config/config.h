@@ -18,6 +18,14 @@ enum listen_role {
     ROLE_SENDMAIL,   /* the Unix socket of the sendmail program: members by uid */
     ROLE_LMTP        /* LMTP (RFC 2033): mail for us from a server that the operator lets connect */
 };
+/* What is not written follows from the role (check_listen.c). */
+enum listen_tls {
+    LISTEN_TLS_OPTIONAL,  /* STARTTLS is offered */
+    LISTEN_TLS_FORBIDDEN, /* it is not */
+    LISTEN_TLS_REQUIRED,  /* nothing but it is done before it */
+    LISTEN_TLS_IMPLICIT   /* the connection begins with a handshake (RFC 8314 3) */
+};
+enum listen_auth { LISTEN_AUTH_OPTIONAL, LISTEN_AUTH_FORBIDDEN, LISTEN_AUTH_REQUIRED };
 enum log_life { LOG_LIFE_NONE, LOG_LIFE_DAILY, LOG_LIFE_WEEKLY, LOG_LIFE_MONTHLY };
 enum runner_mode { RUNNER_RESIDENT, RUNNER_CRON };
 enum dangerous_recipients { DANGEROUS_REFUSED, DANGEROUS_ALLOWED };
@@ -47,8 +55,11 @@ struct config_listen { /* listen "ADDRESS" { role = … } */
     char *owner; /* of a Unix socket: "user" or "user:group"; "": who starts the server */
     bool proxy;  /* every connection begins with a proxy's header, and comes from one of */
     struct config_networks proxy_networks;
-    struct config_strings policies;   /* names of policy blocks; on mx by default all of them */
-    uint32_t policy_bits;             /* of 1 << their index */
+    struct config_strings policies; /* names of policy blocks; on mx by default all of them */
+    uint32_t policy_bits;           /* of 1 << their index */
+    enum listen_tls tls;
+    enum listen_auth auth;
+    struct config_networks networks;  /* who may use it; empty: everybody */
     struct network_address parsed[2]; /* "port" alone gives v4 and v6 */
     size_t parsed_count;
 };
@@ -97,7 +108,7 @@ struct config {
     /* ports and listeners */
     struct config_listen *listens;
     size_t listen_count;
-    long standard_mail_port, internal_submit_port, submission_port, remote_smtp_port;
+    long standard_mail_port, internal_submit_port, submission_port, submissions_port, remote_smtp_port;
     char *lmtp;            /* where local mail goes by LMTP: host:port or /path; "" for local_transport's own */
     char *local_transport; /* a transport row's name: "lmtp", "maildir", "null" or a transport block */
     char *maildir;         /* for the maildir transport: pattern with %u local part, %d domain */
@@ -205,6 +216,7 @@ struct config_pace {
 struct config_pace config_pace_for(const struct config *config, struct text domain, bool remote);
 /* The mdoc list of keys for man/parcelpost.conf.5, from the table. */
 bool config_print_manual(FILE *out);
+bool config_networks_hold(const struct config_networks *networks, const struct network_address *address);
 /* The index of the listen block whose role rules; name for Received and rows: "mx", "internal", … */
 const char *config_role_name(enum listen_role role);
 #endif

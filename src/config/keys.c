@@ -51,6 +51,8 @@ const struct config_key config_keys[] = {
      .help = "The port for members in trusted networks (role internal); 0 for none."},
     {ROW(submission_port, KEY_NUMBER, "587"), BETWEEN(0, 65535),
      .help = "The port for members, encrypted and authenticated (role submission); 0 for none."},
+    {ROW(submissions_port, KEY_NUMBER, "0"), BETWEEN(0, 65535),
+     .help = "The port for members whose connections begin with TLS (RFC 8314, usually 465; role submission, tls implicit); 0 for none."},
     {ROW(remote_smtp_port, KEY_NUMBER, "25"), BETWEEN(1, 65535),
      .help = "The port of other servers, to which remote mail is delivered."},
     {ROW(trusted_networks, KEY_NETWORKS, "127.0.0.0/8,::1"),

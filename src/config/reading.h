@@ -44,6 +44,10 @@ const char *reading_label(char *label, size_t size, const struct config_block *b
 void config_parse_text(struct reading *reading, char *text);
 /* "key=value"; lists separated by commas. */
 void config_parse_override(struct reading *reading, const char *assignment);
+/* check_listen.c: the modes of a listen block: what is not written, and what cannot be. */
+void check_listen_modes(struct reading *reading, size_t index, const char *label);
+/* Whether clients log in where the block does not say. */
+enum listen_auth check_listen_auth_of(enum listen_role role);
 /* check.c: works out what follows from other keys, then checks keys against each other. */
 void config_complete(struct reading *reading);
 /* outside.c: the blocks of what the connector opens, and which listeners use them. */

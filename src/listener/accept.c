@@ -24,29 +24,27 @@ struct arrival {
     bool is_unix;
 };
 
-/* RFC 5321 3.8: 421 and close. Never waits. */
-static void refuse(const struct supervisor *supervisor, const struct arrival *arrival, const char *why) {
+/* One reply and close. Never waits; where TLS comes first there is nothing to be said in plain text. */
+static void say(const struct supervisor *supervisor, const struct arrival *arrival, const char *code, const char *why) {
     char line[512];
-    int length =
-        snprintf(line, sizeof(line), "421 4.7.0 %s %s, try again later\r\n", supervisor->config->server_name, why);
-    if (length > 0 && (size_t)length < sizeof(line)) {
+    int length = snprintf(line, sizeof(line), "%s %s %s\r\n", code, supervisor->config->server_name, why);
+    if (length > 0 && (size_t)length < sizeof(line) &&
+        supervisor->config->listens[arrival->listen].tls != LISTEN_TLS_IMPLICIT) {
         (void)send(arrival->fd, line, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
 }
 
-static bool is_in(const struct config_networks *networks, const struct network_address *address) {
-    for (size_t i = 0; i < networks->count; i++) {
-        if (network_contains(&networks->items[i], address)) {
-            return true;
-        }
-    }
-    return false;
+/* RFC 5321 3.8 */
+static void refuse(const struct supervisor *supervisor, const struct arrival *arrival, const char *why) {
+    char later[128];
+    snprintf(later, sizeof(later), "%s, try again later", why);
+    say(supervisor, arrival, "421 4.7.0", later);
 }
 
 static bool is_locked_out(struct supervisor *supervisor, const struct arrival *arrival) {
     const struct lockout_rules rules = {supervisor->config->prohibited_seconds, supervisor->config->lockout_maximum};
     return lockout_set_count(supervisor->lockouts) > 0 && !arrival->is_unix && arrival->contact[0] != '\0' &&
-           !is_in(&supervisor->config->allow_networks, &arrival->peer) &&
+           !config_networks_hold(&supervisor->config->allow_networks, &arrival->peer) &&
            lockout_set_attempt(supervisor->lockouts, text_of(arrival->contact), time(NULL), &rules);
 }
 
@@ -82,12 +80,25 @@ static void identify(const struct supervisor *supervisor, struct arrival *arriva
 static bool is_proxy(const struct config_listen *listen, struct arrival *arrival) {
     char ip[NETWORK_IP_SIZE];
     arrival->contact[0] = '\0';
-    if (is_in(&listen->proxy_networks, &arrival->peer)) {
+    if (config_networks_hold(&listen->proxy_networks, &arrival->peer)) {
         return true;
     }
     network_ip_text(&arrival->peer, ip);
     log_warn("connection from %s to the proxies' port %s closed: it is not in proxy_networks", ip, listen->address);
     return false;
+}
+
+/* RFC 5321 3.1: 554 for who will never be served. Behind a proxy it is up to the receiver. */
+static bool is_outside(const struct supervisor *supervisor, const struct arrival *arrival) {
+    const struct config_listen *listen = &supervisor->config->listens[arrival->listen];
+    char ip[NETWORK_IP_SIZE];
+    if (listen->networks.count == 0 || listen->proxy || config_networks_hold(&listen->networks, &arrival->peer)) {
+        return false;
+    }
+    network_ip_text(&arrival->peer, ip);
+    log_info("connection from %s to the port %s closed: it is not in its networks", ip, listen->address);
+    say(supervisor, arrival, "554 5.7.1", "this port is not for you");
+    return true;
 }
 
 static void take_arrival(struct supervisor *supervisor, struct arrival *arrival) {
@@ -100,8 +111,8 @@ static void take_arrival(struct supervisor *supervisor, struct arrival *arrival)
     if (listen->proxy && !is_proxy(listen, arrival)) {
         return;
     }
-    if (is_locked_out(supervisor, arrival)) {
-        return; /* closed at once, nothing written */
+    if (is_locked_out(supervisor, arrival) || is_outside(supervisor, arrival)) {
+        return; /* closed at once; who is locked out reads nothing */
     }
     supervisor->arrivals++;
     const char *limit = over_limit(supervisor, arrival);

@@ -27,16 +27,28 @@ struct renewal {
     struct port_set ports;
 };
 
+/* Without a certificate a port that needs one would refuse everybody. */
+static enum exit_status go_without_tls(const struct config *config, struct buffer *error) {
+    for (size_t i = 0; i < config->listen_count; i++) {
+        const struct config_listen *listens = &config->listens[i];
+        if (listens->tls == LISTEN_TLS_IMPLICIT || listens->tls == LISTEN_TLS_REQUIRED) {
+            buffer_format(error, "listen \"%s\": its tls needs a certificate, and there is none", listens->address);
+            return EXIT_STATUS_CONFIG;
+        }
+    }
+    return EXIT_STATUS_OK;
+}
+
 enum exit_status supervisor_read_certificates(const struct config *config, struct tls_server **tls,
                                               struct buffer *error) {
     *tls = NULL;
     if (config->certificate[0] == '\0') {
         log_warn("no certificate is configured: STARTTLS and AUTH are not offered");
-        return EXIT_STATUS_OK;
+        return go_without_tls(config, error);
     }
     if (access(config->certificate, F_OK) != 0 && errno == ENOENT) {
         log_warn("certificate \"%s\" does not exist: STARTTLS and AUTH are not offered", config->certificate);
-        return EXIT_STATUS_OK;
+        return go_without_tls(config, error);
     }
     *tls = tls_server_new(config->certificate, config->private_key, error);
     return *tls != NULL ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG;

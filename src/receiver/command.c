@@ -10,13 +10,13 @@
 #define ANY_TIME (IN(SESSION_GREETED) | IN(SESSION_READY) | IN(SESSION_MAIL) | IN(SESSION_BDAT))
 
 const struct command commands[] = {
-    {.verb = "EHLO", .handle = command_ehlo, .states = ANY_TIME, .flags = COMMAND_SMTP_ONLY},
-    {.verb = "HELO", .handle = command_helo, .states = ANY_TIME, .flags = COMMAND_SMTP_ONLY},
-    {.verb = "LHLO", .handle = command_lhlo, .states = ANY_TIME, .flags = COMMAND_LMTP_ONLY},
+    {.verb = "EHLO", .handle = command_ehlo, .states = ANY_TIME, .flags = COMMAND_SMTP_ONLY | COMMAND_WITHOUT_TLS},
+    {.verb = "HELO", .handle = command_helo, .states = ANY_TIME, .flags = COMMAND_SMTP_ONLY | COMMAND_WITHOUT_TLS},
+    {.verb = "LHLO", .handle = command_lhlo, .states = ANY_TIME, .flags = COMMAND_LMTP_ONLY | COMMAND_WITHOUT_TLS},
     {.verb = "STARTTLS",
      .handle = command_starttls,
      .states = IN(SESSION_READY) | IN(SESSION_MAIL),
-     .flags = COMMAND_NO_ARGUMENT | COMMAND_BEFORE_TLS,
+     .flags = COMMAND_NO_ARGUMENT | COMMAND_BEFORE_TLS | COMMAND_WITHOUT_TLS,
      .stage = RULE_STARTTLS,
      .extension = EXTENSION_STARTTLS},
     {.verb = "AUTH",
@@ -36,17 +36,25 @@ const struct command commands[] = {
      .states = IN(SESSION_MAIL) | IN(SESSION_BDAT),
      .flags = COMMAND_NEEDS_RECIPIENT | COMMAND_HAS_DATA,
      .extension = EXTENSION_CHUNKING},
-    {.verb = "RSET", .handle = command_rset, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT, .stage = RULE_RSET},
-    {.verb = "NOOP", .handle = command_noop, .states = ANY_TIME, .flags = COMMAND_RULES_ANSWER, .stage = RULE_NOOP},
+    {.verb = "RSET",
+     .handle = command_rset,
+     .states = ANY_TIME,
+     .flags = COMMAND_NO_ARGUMENT | COMMAND_WITHOUT_TLS,
+     .stage = RULE_RSET},
+    {.verb = "NOOP",
+     .handle = command_noop,
+     .states = ANY_TIME,
+     .flags = COMMAND_RULES_ANSWER | COMMAND_WITHOUT_TLS,
+     .stage = RULE_NOOP},
     {.verb = "VRFY", .handle = command_vrfy, .states = ANY_TIME, .flags = COMMAND_RULES_ANSWER, .stage = RULE_VRFY},
     {.verb = "EXPN", .handle = command_expn, .states = ANY_TIME, .flags = COMMAND_RULES_ANSWER, .stage = RULE_EXPN},
     {.verb = "HELP",
      .handle = command_help,
      .states = ANY_TIME,
-     .flags = COMMAND_RULES_ANSWER,
+     .flags = COMMAND_RULES_ANSWER | COMMAND_WITHOUT_TLS,
      .stage = RULE_HELP,
      .extension = EXTENSION_HELP},
-    {.verb = "QUIT", .handle = command_quit, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT},
+    {.verb = "QUIT", .handle = command_quit, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT | COMMAND_WITHOUT_TLS},
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 
@@ -58,7 +66,11 @@ const struct command *command_find(struct text verb) {
 }
 
 static bool is_members_port(const struct session *session) {
-    return session->client.role == ROLE_SUBMISSION || session->client.role == ROLE_INTERNAL;
+    return session->client.auth != LISTEN_AUTH_FORBIDDEN;
+}
+
+static bool has_starttls(const struct session *session) {
+    return session->start->tls != NULL && session->client.tls_mode != LISTEN_TLS_FORBIDDEN;
 }
 
 bool command_is_spoken(const struct session *session, const struct command *command) {
@@ -72,7 +84,7 @@ bool command_is_offered(const struct session *session, const struct command *com
         return false;
     if ((command->flags & COMMAND_AFTER_TLS) && !session->tls)
         return false;
-    if ((command->flags & COMMAND_BEFORE_TLS) && (session->tls || session->start->tls == NULL))
+    if ((command->flags & COMMAND_BEFORE_TLS) && (session->tls || !has_starttls(session)))
         return false;
     return true;
 }
@@ -84,6 +96,8 @@ static bool is_flag_refused(const struct session *session, const struct command 
 
     if ((command->flags & COMMAND_BEFORE_TLS) && session->tls)
         reply_set(reply, 503, "5.5.1", "TLS is active already");
+    else if ((command->flags & COMMAND_BEFORE_TLS) && session->client.tls_mode == LISTEN_TLS_FORBIDDEN)
+        reply_set(reply, 502, "5.5.1", "%s is not offered on this port", command->verb);
     else if ((command->flags & COMMAND_BEFORE_TLS) && session->start->tls == NULL)
         reply_set(reply, 454, "4.7.0", "TLS not available: this server has no certificate");
     else if ((command->flags & COMMAND_BEFORE_LOGIN) && session->account[0] != '\0')
@@ -103,6 +117,9 @@ bool command_is_refused(const struct session *session, const struct command *com
                         struct reply *reply) {
     if (!extension_is_on(session->config, command->extension))
         reply_set(reply, 502, "5.5.1", "%s is switched off", command->verb);
+    else if (session->client.tls_mode == LISTEN_TLS_REQUIRED && !session->tls &&
+             !(command->flags & COMMAND_WITHOUT_TLS))
+        reply_set(reply, 530, "5.7.0", "Must issue a STARTTLS command first");
     else if ((command->flags & COMMAND_AFTER_TLS) && !session->tls)
         reply_set(reply, 538, "5.7.11", "Encryption required for requested authentication mechanism");
     else if ((command->flags & COMMAND_MEMBERS_ONLY) && !is_members_port(session))

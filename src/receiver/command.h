@@ -11,7 +11,7 @@
 typedef void command_handler(struct session *session, struct text argument);
 enum command_flag {
     COMMAND_NO_ARGUMENT = 1 << 0,     /* 501 when there is one */
-    COMMAND_MEMBERS_ONLY = 1 << 1,    /* only on ports where members log in: 502 elsewhere */
+    COMMAND_MEMBERS_ONLY = 1 << 1,    /* only on ports where one may log in: 502 elsewhere */
     COMMAND_AFTER_TLS = 1 << 2,       /* 538 before */
     COMMAND_BEFORE_TLS = 1 << 3,      /* 503 after, 454 without a certificate */
     COMMAND_BEFORE_LOGIN = 1 << 4,    /* 503 after */
@@ -19,6 +19,7 @@ enum command_flag {
     COMMAND_RULES_ANSWER = 1 << 6,    /* a rule's 2xx is sent in place of the handler's reply */
     COMMAND_SMTP_ONLY = 1 << 7,       /* unknown where LMTP is spoken (RFC 2033 4.1) */
     COMMAND_LMTP_ONLY = 1 << 8,       /* unknown elsewhere */
+    COMMAND_WITHOUT_TLS = 1 << 10,    /* also before TLS where it is required (RFC 3207 4); 530 for others */
     COMMAND_HAS_DATA = 1 << 9         /* bytes follow the line, which are taken also when it is refused */
 };
 struct command {

@@ -1,40 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * STARTTLS (RFC 3207). Called by the dispatcher when there is a certificate and no TLS yet, confined. What was sent in
  * plain text before the handshake counts for nothing afterwards; a handshake that fails closes the connection. */
-#include "base/log.h"
 #include "receiver/command.h"
-#include "receiver/dialog.h"
 #include "receiver/facts.h"
-#include <stdio.h>
+#include "receiver/handshake.h"
 
 /* RFC 3207 4.2: "the server MUST discard any knowledge obtained from the client". */
 static void forget_client(struct session *session) {
     session_end_transaction(session);
     session->ehlo[0] = '\0';
     session->extended = false;
-    session->tls = true;
-    session->facts.encrypted = true;
     facts_forget(session, FACT_EHLO_DOMAIN);
     command_line_reader_init(&session->reader, (size_t)session->config->line_maximum);
     session_set_state(session, SESSION_GREETED);
-}
-
-static void handshake(struct session *session) {
-    char reason[256] = "";
-    char note[512];
-
-    enum stream_result result =
-        tls_accept(&session->stream, session->start->tls, session_deadline(session, PHASE_COMMAND), &session->tls_facts,
-                   reason, sizeof reason);
-    if (result != STREAM_OK) {
-        log_warn("TLS with %s failed: %s", session->client.peer_ip, reason);
-        session->peer_gone = true;
-        session_set_state(session, SESSION_CLOSING);
-        return;
-    }
-    (void)snprintf(note, sizeof note, "%s %s", session->tls_facts.version, session->tls_facts.cipher);
-    dialog_note(session->config, "<-> (handshake) ", note);
-    forget_client(session);
 }
 
 /* starttls = "STARTTLS" CRLF */
@@ -47,6 +25,6 @@ void command_starttls(struct session *session, struct text argument) {
         return;
     }
     session_reply(session, 220, "2.0.0", "TLS go ahead");
-    if (session_flush(session))
-        handshake(session);
+    if (session_flush(session) && handshake_shake(session))
+        forget_client(session);
 }

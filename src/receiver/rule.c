@@ -28,7 +28,7 @@ const struct rule rules[] = {
      .roles = MEMBERS,
      .needs = FACT_SENDER_STANDING,
      .judge = rule_stranger_on_submission},
-    {.name = "authentication", .stage = RULE_MAIL, .roles = MEMBERS, .judge = rule_authentication},
+    {.name = "authentication", .stage = RULE_MAIL, .roles = ALL, .judge = rule_authentication},
     {.name = "sender-login",
      .stage = RULE_MAIL,
      .roles = MEMBERS,
@@ -66,10 +66,19 @@ const struct rule rules[] = {
 };
 const size_t rule_count = sizeof rules / sizeof rules[0];
 
+/* A port for strangers where one must log in, or has, is like one for submission. */
+static enum listen_role judged_role(const struct session *session) {
+    const struct session_client *client = &session->client;
+    bool member = session->account[0] != '\0' || client->auth == LISTEN_AUTH_REQUIRED;
+
+    return client->role == ROLE_MX && member ? ROLE_SUBMISSION : client->role;
+}
+
 const struct rule *rule_evaluate(struct session *session, enum rule_stage stage, struct reply *reply) {
+    session->facts.role = judged_role(session);
     for (size_t i = 0; i < rule_count; i++) {
         const struct rule *rule = &rules[i];
-        if (rule->stage != stage || !(rule->roles & 1u << session->client.role))
+        if (rule->stage != stage || !(rule->roles & 1u << session->facts.role))
             continue;
         facts_gather(session, rule->needs);
         if (rule->judge(&session->facts, reply) != RULE_NO_MATCH)

@@ -33,7 +33,9 @@ enum domain_standing {
 };
 struct rule_facts {
     const struct config *config;
-    enum listen_role role;
+    enum listen_role role; /* whose rules hold: who has logged in on an mx port is a member */
+    enum listen_auth auth;
+    unsigned long port;                   /* to be named in replies */
     const char *peer_ip, *ehlo, *account; /* account: "" before a login */
     bool encrypted;
     bool trusted;     /* a trusted network on the internal port, or a local program */

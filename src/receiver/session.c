@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "receiver/command.h"
 #include "receiver/facts.h"
+#include "receiver/handshake.h"
 #include "receiver/proxy.h"
 #include "receiver/violation.h"
 #include <stdlib.h>
@@ -72,16 +73,9 @@ void session_end_transaction(struct session *session) {
 /* ---- the beginning ---- */
 
 static bool is_trusted(const struct session *session) {
-    const struct config_networks *networks = &session->config->trusted_networks;
-
-    if (session->client.role == ROLE_SENDMAIL)
-        return true;
-    if (session->client.role != ROLE_INTERNAL)
-        return false;
-    for (size_t i = 0; i < networks->count; i++)
-        if (network_contains(&networks->items[i], &session->client.peer))
-            return true;
-    return false;
+    if (session->client.role == ROLE_INTERNAL)
+        return config_networks_hold(&session->config->trusted_networks, &session->client.peer);
+    return session->client.role == ROLE_SENDMAIL;
 }
 
 static void take_address(struct network_address *address, struct text bytes) {
@@ -109,8 +103,12 @@ static void init_client(struct session *session, const struct hub_client *hub_cl
 
     if (hub_client->listener >= session->config->listen_count)
         die_panic("client of listener %u", hub_client->listener);
-    client->role = session->config->listens[hub_client->listener].role;
-    client->proxied = session->config->listens[hub_client->listener].proxy;
+    const struct config_listen *listens = &session->config->listens[hub_client->listener];
+    client->listens = listens;
+    client->role = listens->role;
+    client->tls_mode = listens->tls;
+    client->auth = listens->auth;
+    client->proxied = listens->proxy;
     client->uid = hub_client->uid;
     client->over_limit = hub_client->over_limit != 0;
     take_address(&peer, hub_client->peer);
@@ -118,10 +116,23 @@ static void init_client(struct session *session, const struct hub_client *hub_cl
     session_set_client(session, &peer, &local);
 }
 
+/* Members know the port that the configuration names, wherever a proxy or a firewall took them. */
+static unsigned long port_to_name(const struct session *session) {
+    const struct session_client *client = &session->client;
+
+    if (client->role == ROLE_INTERNAL)
+        return (unsigned long)session->config->internal_submit_port;
+    if (client->role == ROLE_SUBMISSION && client->tls_mode != LISTEN_TLS_IMPLICIT)
+        return (unsigned long)session->config->submission_port;
+    return client->local_port;
+}
+
 static void init_facts(struct session *session) {
     session->facts = (struct rule_facts){
         .config = session->config,
         .role = session->client.role,
+        .auth = session->client.auth,
+        .port = port_to_name(session),
         .peer_ip = session->client.peer_ip,
         .ehlo = session->ehlo,
         .account = session->account,
@@ -153,19 +164,36 @@ static struct session *session_new(const struct process_start *start, const stru
     return session;
 }
 
-static bool admit_contact(struct session *session) {
-    struct contact_state state;
+/* The listener has closed those who came by themselves. */
+static bool may_use_port(struct session *session) {
+    const struct config_networks *networks = &session->client.listens->networks;
 
+    if (!session->client.proxied || networks->count == 0 || config_networks_hold(networks, &session->client.peer))
+        return true;
+    if (session->client.tls_mode != LISTEN_TLS_IMPLICIT)
+        session_reply(session, 554, "5.7.1", "%s this port is not for you", session->config->server_name);
+    log_info("connection from %s closed: it is not in the port's networks", session->client.peer_ip);
+    return false;
+}
+
+/* Where TLS comes first the contact is asked about before the handshake, and everything is said after it. */
+static bool admit_contact(struct session *session) {
+    struct contact_state state = {.verdict = CONTACT_ADMITTED};
+    bool known = ask_contact_open(session->start->ledger, session->client.contact, session->client.local_port,
+                                  session->client.proxied, &state);
+
+    session->contact_id = state.contact_id;
+    if (state.verdict != CONTACT_CLOSED && session->client.tls_mode == LISTEN_TLS_IMPLICIT && !session->tls &&
+        !handshake_begin(session))
+        return false;
     if (session->client.over_limit) {
         session_reply(session, 421, "4.7.0", "%s too many connections", session->config->server_name);
         return false;
     }
-    if (!ask_contact_open(session->start->ledger, session->client.contact, session->client.local_port,
-                          session->client.proxied, &state)) {
+    if (!known) {
         session_reply(session, 421, "4.3.0", "%s service not available, try again later", session->config->server_name);
         return false;
     }
-    session->contact_id = state.contact_id;
     if (state.verdict == CONTACT_ADMITTED && proxy_is_over_limit(session, state.connections)) {
         log_warn("connection from %s refused: too many connections from you", session->client.peer_ip);
         session_reply(session, 421, "4.7.0", "%s too many connections from you, try again later",
@@ -217,7 +245,7 @@ static bool is_refused(struct session *session, enum rule_stage stage) {
 static bool open_session(struct session *session) {
     char date[CLOCK_MAIL_SIZE];
 
-    if ((session->client.proxied && !proxy_read_header(session)) || !admit_contact(session))
+    if ((session->client.proxied && !proxy_read_header(session)) || !may_use_port(session) || !admit_contact(session))
         return false;
     session->admitted = true;
     if ((session->client.proxied && is_refused(session, RULE_PROXY)) || !waits_for_greeting(session))

@@ -31,8 +31,11 @@ enum session_state {
 /* RFC 5321 4.5.3.2: how long a client may be silent. */
 enum session_phase { PHASE_COMMAND, PHASE_DATA_START, PHASE_DATA_BLOCK, PHASE_REPLY };
 
-struct session_client { /* who is there; does not change */
+struct session_client {                  /* who is there; does not change */
+    const struct config_listen *listens; /* the block it came by */
     enum listen_role role;
+    enum listen_tls tls_mode;
+    enum listen_auth auth;
     struct network_address peer, local;
     char peer_ip[NETWORK_IP_SIZE], local_ip[NETWORK_IP_SIZE], contact[NETWORK_IP_SIZE];
     unsigned local_port;

@@ -108,7 +108,7 @@ enum session_line session_read_line(struct session *session, struct text *line) 
     }
     for (;;) {
         struct text pending = stream_pending(&session->stream);
-        if (session->first_line && is_tls(pending)) {
+        if (session->first_line && !session->tls && is_tls(pending)) {
             session->verb = "(TLS)";
             session_drop(session, "talk", "TLS on a port that begins in plain text");
             return SESSION_LINE_ENDED;

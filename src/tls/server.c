@@ -149,11 +149,17 @@ void tls_server_free(struct tls_server *server) {
 
 enum stream_result tls_accept(struct stream *stream, struct tls_server *server, int64_t deadline,
                               struct tls_facts *facts, char *reason, size_t size) {
-    *facts = (struct tls_facts){.verified = false};
     if (stream->input.length > 0) { /* RFC 3207 4.2, and CVE-2011-0411: nothing said before is taken as said after */
+        *facts = (struct tls_facts){.verified = false};
         (void)text_copy(reason, size, TEXT("bytes were sent before the handshake"));
         return STREAM_BROKEN;
     }
+    return tls_accept_begun(stream, server, deadline, facts, reason, size);
+}
+
+enum stream_result tls_accept_begun(struct stream *stream, struct tls_server *server, int64_t deadline,
+                                    struct tls_facts *facts, char *reason, size_t size) {
+    *facts = (struct tls_facts){.verified = false};
     enum stream_result flushed = stream_flush(stream, deadline);
     if (flushed != STREAM_OK)
         return flushed;

@@ -17,8 +17,9 @@
 struct tls_session {
     SSL *ssl;
     int fd;
-    bool ended;  /* the peer has closed its side */
-    bool failed; /* after a fatal error nothing may be sent, not even close_notify */
+    struct buffer early; /* of the handshake, read before it began */
+    bool ended;          /* the peer has closed its side */
+    bool failed;         /* after a fatal error nothing may be sent, not even close_notify */
 };
 
 static BIO_METHOD *bio_method; /* one a process and its children */
@@ -38,8 +39,21 @@ static int bio_write(BIO *bio, const char *bytes, int length) {
     return bio_result(bio, send(session->fd, bytes, (size_t)length, MSG_NOSIGNAL), BIO_FLAGS_WRITE);
 }
 
+static int take_early(struct tls_session *session, char *bytes, int length) {
+    size_t taken = session->early.length < (size_t)length ? session->early.length : (size_t)length;
+
+    memcpy(bytes, session->early.data, taken);
+    buffer_consume(&session->early, taken);
+    if (session->early.length == 0)
+        buffer_free(&session->early);
+    return (int)taken;
+}
+
 static int bio_read(BIO *bio, char *bytes, int length) {
     struct tls_session *session = BIO_get_data(bio);
+
+    if (session->early.length > 0)
+        return take_early(session, bytes, length);
     ssize_t got = recv(session->fd, bytes, (size_t)length, 0);
 
     session->ended = got == 0;
@@ -132,6 +146,7 @@ static void transport_close(void *context) {
     if (!session->failed && SSL_is_init_finished(session->ssl))
         (void)SSL_shutdown(session->ssl); /* says close_notify, does not wait for the answer */
     SSL_free(session->ssl);
+    buffer_free(&session->early);
     free(session);
     ERR_clear_error();
 }
@@ -196,6 +211,10 @@ enum stream_result session_start(struct stream *stream, SSL *ssl, int64_t deadli
     BIO *bio = new_bio(session);
 
     *session = (struct tls_session){.ssl = ssl, .fd = stream->fd};
+    if (stream->input.length > 0) {
+        session->early = stream->input;
+        buffer_init(&stream->input, session->early.maximum);
+    }
     enum stream_result result = STREAM_BROKEN;
     (void)text_copy(reason, size, TEXT("out of memory"));
     if (bio != NULL) {

@@ -6,7 +6,8 @@
 #include <openssl/ssl.h>
 
 struct tls_session;
-/* Shakes hands on the stream's descriptor and becomes its transport; ssl is owned from now on, freed on failure. */
+/* Shakes hands on the stream's descriptor and becomes its transport; ssl is owned from now on, freed on failure. What
+ * is in the stream's input is taken for the peer's first bytes of the handshake. */
 enum stream_result session_start(struct stream *stream, SSL *ssl, int64_t deadline, struct tls_facts *facts,
                                  char *reason, size_t size);
 /* Settings that both sides share: protocol versions, memory, no renegotiation. False on failure. */

@@ -21,6 +21,9 @@ void tls_server_free(struct tls_server *server);
  * before). On success the stream's transport is TLS. reason gets words for the log. */
 enum stream_result tls_accept(struct stream *stream, struct tls_server *server, int64_t deadline,
                               struct tls_facts *facts, char *reason, size_t size);
+/* The same where the connection begins with the handshake (RFC 8314 3.3): what was read already is its beginning. */
+enum stream_result tls_accept_begun(struct stream *stream, struct tls_server *server, int64_t deadline,
+                                    struct tls_facts *facts, char *reason, size_t size);
 /* A client context with the system's CA certificates (loaded now, before any chroot). Dies on failure. */
 struct tls_client *tls_client_new(void);
 /* Client handshake with SNI for host (none for address literals). Never fails for a certificate that cannot be

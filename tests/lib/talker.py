@@ -40,9 +40,10 @@ class Reply:
 
 
 class SmtpTalker:
-    """One connection. source: the client's own address (loopback), None for the kernel's choice."""
+    """One connection. source: the client's own address (loopback), None for the kernel's choice. tls: it begins with the
+    handshake, for this server name."""
 
-    def __init__(self, port, host="127.0.0.1", source=None, timeout=None, greeting=True):
+    def __init__(self, port, host="127.0.0.1", source=None, timeout=None, greeting=True, tls=None):
         self.timeout = timeout or TIMEOUT
         self.dialogue, self.unread = [], b""
         if isinstance(port, str):  # a Unix socket
@@ -51,6 +52,8 @@ class SmtpTalker:
         else:
             self.socket = socket.create_connection((host, port), self.timeout, source_address=(source, 0) if source else None)
         self.socket.settimeout(self.timeout)
+        if tls:
+            self.handshake(tls)
         self.greeting = self.reply() if greeting else None
 
     def __enter__(self):

@@ -39,6 +39,8 @@ struct situation {
     enum listen_role role;
     enum session_state state;
     bool certificate, tls, login;
+    enum listen_tls tls_mode;
+    enum listen_auth auth;
     unsigned tried;
     size_t accepted;
     unsigned code; /* 0: allowed */
@@ -65,7 +67,22 @@ static const struct situation rows[] = {
     {"STARTTLS within TLS", "STARTTLS", "", .state = SESSION_READY, .certificate = true, .tls = true, .code = 503},
     {"AUTH before TLS", "AUTH", "PLAIN", .role = ROLE_SUBMISSION, .state = SESSION_READY, .code = 538},
     {"AUTH before TLS on port 25", "AUTH", "PLAIN", .role = ROLE_MX, .state = SESSION_READY, .code = 538},
-    {"AUTH within TLS on port 25", "AUTH", "PLAIN", .role = ROLE_MX, .state = SESSION_READY, .tls = true, .code = 502},
+    {"AUTH within TLS where it is forbidden", "AUTH", "PLAIN", .state = SESSION_READY, .tls = true,
+     .auth = LISTEN_AUTH_FORBIDDEN, .code = 502},
+    {"AUTH before TLS where it is required", "AUTH", "PLAIN", .state = SESSION_READY, .tls_mode = LISTEN_TLS_REQUIRED,
+     .code = 530},
+    {"MAIL before TLS where it is required", "MAIL", "FROM:<>", .state = SESSION_READY, .tls_mode = LISTEN_TLS_REQUIRED,
+     .code = 530},
+    {"MAIL within TLS where it is required", "MAIL", "FROM:<>", .state = SESSION_READY, .tls_mode = LISTEN_TLS_REQUIRED,
+     .tls = true},
+    {"NOOP before TLS where it is required", "NOOP", "", .state = SESSION_GREETED, .tls_mode = LISTEN_TLS_REQUIRED},
+    {"QUIT before TLS where it is required", "QUIT", "", .state = SESSION_GREETED, .tls_mode = LISTEN_TLS_REQUIRED},
+    {"VRFY before TLS where it is required", "VRFY", "x", .state = SESSION_READY, .tls_mode = LISTEN_TLS_REQUIRED,
+     .code = 530},
+    {"STARTTLS where it is required", "STARTTLS", "", .state = SESSION_READY, .certificate = true,
+     .tls_mode = LISTEN_TLS_REQUIRED},
+    {"STARTTLS where it is forbidden", "STARTTLS", "", .state = SESSION_READY, .certificate = true,
+     .tls_mode = LISTEN_TLS_FORBIDDEN, .code = 502},
     {"AUTH within TLS", "AUTH", "PLAIN", .role = ROLE_SUBMISSION, .state = SESSION_READY, .tls = true},
     {"AUTH on the internal port", "AUTH", "PLAIN", .role = ROLE_INTERNAL, .state = SESSION_READY, .tls = true},
     {"a second AUTH", "AUTH", "PLAIN", .role = ROLE_SUBMISSION, .state = SESSION_READY, .tls = true, .login = true,
@@ -79,7 +96,8 @@ static const struct situation rows[] = {
     {"LMTP: DATA when no RCPT was accepted", "DATA", "", .role = ROLE_LMTP, .state = SESSION_MAIL, .tried = 1,
      .code = 503},
     {"LMTP: DATA when one was", "DATA", "", .role = ROLE_LMTP, .state = SESSION_MAIL, .tried = 2, .accepted = 1},
-    {"LMTP: AUTH", "AUTH", "PLAIN", .role = ROLE_LMTP, .state = SESSION_READY, .tls = true, .code = 502},
+    {"LMTP: AUTH", "AUTH", "PLAIN", .role = ROLE_LMTP, .state = SESSION_READY, .tls = true,
+     .auth = LISTEN_AUTH_FORBIDDEN, .code = 502},
     {"AUTH within a transaction", "AUTH", "PLAIN", .role = ROLE_SUBMISSION, .state = SESSION_MAIL, .tls = true,
      .code = 503},
 };
@@ -94,6 +112,8 @@ static void build(const struct situation *row, struct process_start *start, stru
         start->tls = (struct tls_server *)start; /* never looked into */
     session->start = start;
     session->client.role = row->role;
+    session->client.tls_mode = row->tls_mode;
+    session->client.auth = row->auth;
     session->state = row->state;
     session->tls = row->tls;
     (void)text_copy(session->account, sizeof session->account, row->login ? TEXT("coco@example.test") : TEXT_NONE);
@@ -119,7 +139,8 @@ static void flags_say_what_is_allowed(void **state) {
 static void ehlo_offers_what_can_be_used(void **state) {
     const struct situation plain = {.role = ROLE_SUBMISSION, .certificate = true};
     const struct situation encrypted = {.role = ROLE_SUBMISSION, .certificate = true, .tls = true};
-    const struct situation stranger = {.role = ROLE_MX, .certificate = true, .tls = true};
+    const struct situation stranger = {.certificate = true, .tls = true, .auth = LISTEN_AUTH_FORBIDDEN};
+    const struct situation closed = {.certificate = true, .tls_mode = LISTEN_TLS_FORBIDDEN};
     const struct situation bare = {.role = ROLE_MX};
     static struct process_start start;
     static struct session session;
@@ -133,6 +154,8 @@ static void ehlo_offers_what_can_be_used(void **state) {
     assert_true(command_is_offered(&session, command_find(TEXT("AUTH"))));
     build(&stranger, &start, &session);
     assert_false(command_is_offered(&session, command_find(TEXT("AUTH"))));
+    build(&closed, &start, &session);
+    assert_false(command_is_offered(&session, command_find(TEXT("STARTTLS"))));
     build(&bare, &start, &session);
     assert_false(command_is_offered(&session, command_find(TEXT("STARTTLS"))));
 }

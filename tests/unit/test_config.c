@@ -155,6 +155,38 @@ static void every_kind_of_value_is_understood(void **state) {
     config_free(config);
 }
 
+static void modes_of_ports_follow_from_their_role(void **state) {
+    static const struct {
+        const char *block;
+        enum listen_tls tls;
+        enum listen_auth auth;
+    } rows[] = {
+        {"listen \"25\" { }", LISTEN_TLS_OPTIONAL, LISTEN_AUTH_FORBIDDEN},
+        {"listen \"467\" { }", LISTEN_TLS_OPTIONAL, LISTEN_AUTH_OPTIONAL},
+        {"listen \"467\" { tls = forbidden }", LISTEN_TLS_FORBIDDEN, LISTEN_AUTH_FORBIDDEN},
+        {"listen \"587\" { }", LISTEN_TLS_OPTIONAL, LISTEN_AUTH_REQUIRED},
+        {"listen \"/s\" { role = sendmail }", LISTEN_TLS_OPTIONAL, LISTEN_AUTH_FORBIDDEN},
+        {"listen \"24\" { role = lmtp }", LISTEN_TLS_OPTIONAL, LISTEN_AUTH_FORBIDDEN},
+        {"listen \"24\" { role = lmtp tls = required auth = required }", LISTEN_TLS_REQUIRED, LISTEN_AUTH_REQUIRED},
+        {"submissions_port = 465 listen \"465\" { }", LISTEN_TLS_IMPLICIT, LISTEN_AUTH_REQUIRED},
+        {"submissions_port = 465 listen \"465\" { tls = optional }", LISTEN_TLS_OPTIONAL, LISTEN_AUTH_REQUIRED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct config *config = read_good(rows[i].block);
+        if (config->listens[0].tls != rows[i].tls || config->listens[0].auth != rows[i].auth)
+            fail_msg("%s: %d, %d", rows[i].block, (int)config->listens[0].tls, (int)config->listens[0].auth);
+        config_free(config);
+    }
+    struct config *config = read_good("submissions_port = 465");
+    assert_int_equal(config->listen_count, 4);
+    assert_int_equal(config->listens[3].role, ROLE_SUBMISSION);
+    assert_int_equal(config->listens[3].tls, LISTEN_TLS_IMPLICIT);
+    assert_int_equal(config->listens[3].auth, LISTEN_AUTH_REQUIRED);
+    config_free(config);
+}
+
 static void a_list_in_the_file_replaces_the_default_even_when_empty(void **state) {
     struct config *config = read_good("trusted_networks = {}");
 
@@ -240,6 +272,20 @@ static const struct wrong_row wrong_rows[] = {
     {"a mode that is not octal", "listen \"/x\" { mode = 0888 }", "FILE:1: listen \"/x\": mode: \"0888\" is wrong"},
     {"the same block twice", "route \"a\" { host = \"b:25\" }\nroute \"a\" { host = \"b:25\" }",
      "FILE:2: syntax: found duplicate title 'a'"},
+    {"implicit TLS on a Unix socket", "listen \"/x\" { tls = implicit }",
+     "FILE:1: listen \"/x\": a Unix socket begins in plain text; accepted: tls = optional"},
+    {"submission without logins", "submission_port = 26\nlisten \"26\" {\nauth = optional }",
+     "FILE:3: listen \"26\": the role submission is for who has logged in"},
+    {"logins without TLS", "listen \"26\" { auth = optional\ntls = forbidden }",
+     "FILE:2: listen \"26\": nobody can log in without TLS"},
+    {"submission without TLS", "listen \"26\" { role = submission\ntls = forbidden }",
+     "FILE:2: listen \"26\": nobody can log in without TLS"},
+    {"logins of programs", "listen \"/x\" { role = sendmail\nauth = required }",
+     "FILE:2: listen \"/x\": the role sendmail knows users by their id"},
+    {"STARTTLS required and switched off", "extensions_off = {STARTTLS}\nlisten \"26\" { tls = required }",
+     "FILE:2: listen \"26\": requires STARTTLS, which is switched off"},
+    {"networks of a Unix socket", "listen \"/x\" { networks = {10.0.0.0/8} }",
+     "FILE:1: listen \"/x\": a Unix socket is not reached through a network"},
     {"a certificate alone", "\n\ncertificate = /x", "FILE:3: certificate: one is useless without the other"},
     {"a key alone", "private_key = /x", "FILE:1: private_key: one is useless without the other"},
     {"a transport that is not there", "local_transport = box",
@@ -375,6 +421,7 @@ int main(void) {
         cmocka_unit_test(without_blocks_the_three_ports_are_used_on_all_addresses),
         cmocka_unit_test(a_listener_without_role_takes_it_from_its_port),
         cmocka_unit_test(every_kind_of_value_is_understood),
+        cmocka_unit_test(modes_of_ports_follow_from_their_role),
         cmocka_unit_test(a_list_in_the_file_replaces_the_default_even_when_empty),
         cmocka_unit_test(relative_paths_begin_where_the_process_was_started),
         cmocka_unit_test(local_mail_goes_by_lmtp_where_it_is_set),
