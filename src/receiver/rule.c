@@ -17,6 +17,7 @@
 const struct rule rules[] = {
     {.name = "ehlo-domain", .stage = RULE_EHLO, .roles = MX, .needs = FACT_EHLO_DOMAIN, .judge = rule_ehlo_domain},
 
+    {.name = "login-required", .stage = RULE_MAIL, .roles = ALL, .judge = rule_login_required},
     {.name = "listed", .stage = RULE_MAIL, .roles = MX, .needs = FACT_LISTINGS, .judge = rule_listed},
     {.name = "member-on-mx",
      .stage = RULE_MAIL,
@@ -28,7 +29,7 @@ const struct rule rules[] = {
      .roles = MEMBERS,
      .needs = FACT_SENDER_STANDING,
      .judge = rule_stranger_on_submission},
-    {.name = "authentication", .stage = RULE_MAIL, .roles = ALL, .judge = rule_authentication},
+    {.name = "authentication", .stage = RULE_MAIL, .roles = MEMBERS, .judge = rule_authentication},
     {.name = "sender-login",
      .stage = RULE_MAIL,
      .roles = MEMBERS,
@@ -68,10 +69,9 @@ const size_t rule_count = sizeof rules / sizeof rules[0];
 
 /* A port for strangers where one must log in, or has, is like one for submission. */
 static enum listen_role judged_role(const struct session *session) {
-    const struct session_client *client = &session->client;
-    bool member = session->account[0] != '\0' || client->auth == LISTEN_AUTH_REQUIRED;
+    bool member = session->account[0] != '\0' || session->facts.login_first;
 
-    return client->role == ROLE_MX && member ? ROLE_SUBMISSION : client->role;
+    return session->client.role == ROLE_MX && member ? ROLE_SUBMISSION : session->client.role;
 }
 
 const struct rule *rule_evaluate(struct session *session, enum rule_stage stage, struct reply *reply) {

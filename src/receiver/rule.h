@@ -33,8 +33,8 @@ enum domain_standing {
 };
 struct rule_facts {
     const struct config *config;
-    enum listen_role role; /* whose rules hold: who has logged in on an mx port is a member */
-    enum listen_auth auth;
+    enum listen_role role;                /* whose rules hold: who has logged in on an mx port is a member */
+    bool login_first;                     /* the listen block says so, for a port that is not for submission anyway */
     unsigned long port;                   /* to be named in replies */
     const char *peer_ip, *ehlo, *account; /* account: "" before a login */
     bool encrypted;
@@ -76,6 +76,7 @@ joiner_function rule_join;
 joiner_function rule_join_answer;
 
 rule_function rule_ehlo_domain;
+rule_function rule_login_required;
 rule_function rule_listed;
 rule_function rule_member_on_mx;
 rule_function rule_stranger_on_submission;

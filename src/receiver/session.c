@@ -131,7 +131,7 @@ static void init_facts(struct session *session) {
     session->facts = (struct rule_facts){
         .config = session->config,
         .role = session->client.role,
-        .auth = session->client.auth,
+        .login_first = session->client.auth == LISTEN_AUTH_REQUIRED && session->client.role != ROLE_SUBMISSION,
         .port = port_to_name(session),
         .peer_ip = session->client.peer_ip,
         .ehlo = session->ehlo,

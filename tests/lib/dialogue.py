@@ -11,6 +11,7 @@ server; … stands for any text. {server} {title} {ip} {port} {domain} stand for
 Directives:
   @port mx|internal|submission|lmtp  before the first line; mx when it is absent
   @config KEY=VALUE               a configuration key of the instance; {here} is the script's folder
+  @listen KEY=VALUE               a key of a listen block of the script's own, whose port it then talks to
   @connect                        a (new) connection; the first one may be left out
   @close                          the client closes, without QUIT
   @starttls                       the TLS handshake, behind the line with 220
@@ -23,7 +24,7 @@ import re
 
 from lib.talker import SmtpTalker
 
-DIRECTIVES = ("port", "config", "connect", "close", "starttls", "send-raw", "expect-close")
+DIRECTIVES = ("port", "config", "listen", "connect", "close", "starttls", "send-raw", "expect-close")
 
 
 class ScriptError(Exception):
@@ -59,6 +60,9 @@ class Script:
                 raise ScriptError(f"{self.path}:{number}: no directive @{name}; there are @{', @'.join(DIRECTIVES)}")
             if name == "port":
                 self.port = argument.strip()
+            elif name == "listen":
+                self.port = "own"
+                self.settings["listen"] = (self.settings.get("listen", "") + "\n" + argument.replace("=", " = ", 1)).strip()
             elif name == "config":
                 key, _, value = argument.partition("=")
                 self.settings[key.strip()] = value.strip().strip('"').replace("{here}", os.path.dirname(self.path))
@@ -82,7 +86,7 @@ class Player:
         self.client = None
         self.unsent = b""
         port = {"mx": instance.mx_port, "internal": instance.internal_port, "submission": instance.submission_port,
-                "lmtp": instance.lmtp_listener}[script.port]
+                "lmtp": instance.lmtp_listener, "own": instance.own_port}[script.port]
         self.port = port
         self.values = {"server": "mail.example.test", "title": "Example", "domain": "example.test", "ip": source, "port": str(port)}
 

@@ -4,6 +4,7 @@ import atexit
 
 import pytest
 
+from lib import ports
 from lib.dialogue import DialogueFailure, Player, Script
 from lib.instance import Instance
 from lib.talker import fresh_source
@@ -19,8 +20,16 @@ def instance_for(settings):
         return _running[key]
     while len(_running) >= KEPT:
         stop(next(iter(_running)))
-    _running[key] = Instance(settings=settings, lmtp=True).start()
+    _running[key] = start(**settings)
     return _running[key]
+
+
+def start(listen=None, **settings):
+    """listen: the keys of a listen block for a port of its own."""
+    own_port = ports.take(1)[0] if listen else None
+    server = Instance(settings=settings, lmtp=True, extra=f'listen "127.0.0.1:{own_port}" {{ {listen} }}' if listen else "")
+    server.own_port = own_port
+    return server.start()
 
 
 def stop(key, check=True):
@@ -29,6 +38,7 @@ def stop(key, check=True):
         server.stop(check)
     finally:
         server.remove()
+        ports.give_back([server.own_port] if server.own_port else [])
 
 
 @atexit.register
