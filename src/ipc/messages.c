@@ -83,6 +83,7 @@ static const struct channel_field contact_state_fields[] = {
 };
 static const struct channel_field recipient_refused_fields[] = {
     LONG(recipient_refused, contact_id, 0),
+    NUMBER(recipient_refused, discarded, 1),
     BYTES(recipient_refused, mail_id, ID_MAXIMUM),
     BYTES(recipient_refused, from_url, ADDRESS_MAXIMUM),
     BYTES(recipient_refused, to_url, ADDRESS_MAXIMUM),

@@ -33,7 +33,7 @@ enum message_kind {
     CONTACT_LOGIN,     /* receiver: a successful login clears; answered by CONTACT_STATE */
     CONTACT_CLOSE,     /* receiver: the contact that came through a proxy is gone; no answer */
     CONTACT_STATE,
-    RECIPIENT_REFUSED, /* receiver: a row with delivery none; no answer */
+    RECIPIENT_REFUSED, /* receiver: a row with delivery none, also for one whose mail is discarded; no answer */
     SPOOL_OPEN,        /* receiver: a file for a large message; answered by SPOOL_FILE */
     SPOOL_FILE,
     MAIL_COMMIT, /* receiver: store this message; answered by MAIL_COMMITTED */
@@ -123,6 +123,7 @@ struct contact_state {
 };
 struct recipient_refused {
     int64_t contact_id;
+    uint32_t discarded; /* 1: accepted and forgotten */
     struct text mail_id, from_url, to_url, reply;
 };
 

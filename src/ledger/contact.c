@@ -261,7 +261,8 @@ bool on_contact_login(void *context, struct service_peer *peer, struct channel_m
 bool on_recipient_refused(void *context, struct service_peer *peer, struct channel_message *message) {
     struct ledger *ledger = context;
     const struct recipient_refused *from = &message->values->recipient_refused;
-    const struct parcels_refused refused = {from->contact_id, from->mail_id, from->from_url, from->to_url, from->reply};
+    const struct parcels_refused refused = {from->contact_id, from->mail_id, from->from_url,
+                                            from->to_url,     from->reply,   from->discarded != 0};
     (void)peer;
     if (!parcels_add_refused(spool_database(ledger->spool), &refused, (int64_t)time(NULL))) {
         log_error("a refused recipient cannot be recorded: %s", database_error(spool_database(ledger->spool)));

@@ -18,17 +18,19 @@ void envelope_init(struct envelope *envelope) {
     }
 }
 
-void envelope_clear_recipients(struct envelope *envelope) {
-    for (size_t i = 0; i < envelope->recipient_count; i++) {
-        free(envelope->recipients[i].to_url);
-        free(envelope->recipients[i].target);
-        free(envelope->recipients[i].notify);
-        free(envelope->recipients[i].orcpt);
-        free(envelope->recipients[i].sender);
-    }
-    free(envelope->recipients);
-    envelope->recipients = NULL;
-    envelope->recipient_count = 0;
+static void free_recipient(struct envelope_recipient *recipient) {
+    free(recipient->to_url);
+    free(recipient->target);
+    free(recipient->notify);
+    free(recipient->orcpt);
+    free(recipient->sender);
+}
+
+void envelope_remove(struct envelope *envelope, size_t number) {
+    size_t behind = --envelope->recipient_count - number;
+
+    free_recipient(&envelope->recipients[number]);
+    memmove(&envelope->recipients[number], &envelope->recipients[number + 1], behind * sizeof *envelope->recipients);
 }
 
 void envelope_free(struct envelope *envelope) {
@@ -36,7 +38,11 @@ void envelope_free(struct envelope *envelope) {
         free(*envelope_string(envelope, i));
         *envelope_string(envelope, i) = NULL;
     }
-    envelope_clear_recipients(envelope);
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        free_recipient(&envelope->recipients[i]);
+    free(envelope->recipients);
+    envelope->recipients = NULL;
+    envelope->recipient_count = 0;
 }
 
 void envelope_set(char **string, struct text value) {

@@ -51,6 +51,7 @@ struct envelope { /* strings are owned, never NULL: "" when unknown */
     char *tls;               /* "TLSv1.3 TLS_AES_256_GCM_SHA384", "" */
     char *message_id;        /* header field's value, "" */
     char *ret, *envid;       /* RFC 3461, "" */
+    char *hold;              /* why all of it waits for an operator, "" when it does not */
     char *verdicts;          /* "dkim=pass header.d=x; spf=…", the Authentication-Results body, "" */
     uint32_t auto_generated; /* 1: Auto-Submitted, or a notice: not told of delays */
     uint32_t utf8;           /* 1: SMTPUTF8 was asked for, and the header has more than ASCII (RFC 6531 3.4) */
@@ -66,8 +67,8 @@ void envelope_set(char **string, struct text value);
 /* Appends a recipient; all but delivery copied. */
 struct envelope_recipient *envelope_add(struct envelope *envelope, struct text to_url, struct text target,
                                         enum envelope_delivery delivery);
-/* Takes all recipients out. */
-void envelope_clear_recipients(struct envelope *envelope);
+/* Takes one out; those behind it move up. */
+void envelope_remove(struct envelope *envelope, size_t number);
 /* True when an alias of ours sends its mail on to another server. */
 bool envelope_is_forwarded(const struct envelope_recipient *recipient);
 /* Appends the text form; false past the buffer's maximum. Tabs, CR, LF, NUL in values are refused (false). */

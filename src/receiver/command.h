@@ -54,6 +54,11 @@ struct parameter_row {
 };
 bool command_take_parameters(const struct config *config, struct text rest, const struct parameter_row *rows,
                              size_t count, void *target, struct reply *reply);
+/* Those of MAIL that may be changed later, and those of RCPT. */
+bool command_mail_parameters(const struct config *config, struct text rest, const char **ret, struct text *envid,
+                             struct reply *reply);
+bool command_rcpt_parameters(const struct config *config, struct text rest, struct recipient *recipient,
+                             struct reply *reply);
 /* Parses "FROM:<path> parameters" or "TO:…". what: "sender" or "recipient"; enhanced: for its errors. */
 bool command_take_path(struct text argument, const char *keyword, bool utf8, struct address *address, struct text *rest,
                        struct reply *reply);

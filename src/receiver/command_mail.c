@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * MAIL: begins a transaction. Called by the dispatcher when none is open, confined. */
 #include "mail/dsn.h"
+#include "receiver/change.h"
 #include "receiver/command.h"
 #include "receiver/facts.h"
 
@@ -91,6 +92,16 @@ static const struct parameter_row rows[] = {
     {.keyword = "ENVID", .extension = EXTENSION_DSN, .take = take_envid},
 };
 
+bool command_mail_parameters(const struct config *config, struct text rest, const char **ret, struct text *envid,
+                             struct reply *reply) {
+    struct mail_parameters parameters = {.config = config, .ret = *ret, .envid = *envid};
+    bool good = command_take_parameters(config, rest, rows, sizeof rows / sizeof rows[0], &parameters, reply);
+
+    *ret = parameters.ret;
+    *envid = parameters.envid;
+    return good;
+}
+
 /* SMTPUTF8 stands behind the path whose reading depends on it. */
 static bool asks_for_utf8(struct text argument) {
     struct command_parameter parameter;
@@ -123,6 +134,7 @@ void command_mail(struct session *session, struct text argument) {
     const struct rule *rule = rule_evaluate(session, RULE_MAIL, &reply);
     session->facts.sender = NULL;
     if (rule != NULL) {
+        change_forget(session);
         session_send(session, &reply, rule->name, rule->mercy);
         return;
     }
@@ -132,5 +144,6 @@ void command_mail(struct session *session, struct text argument) {
     session->transaction.envelope.body = parameters.body;
     envelope_set(&session->transaction.envelope.ret, text_of(parameters.ret));
     envelope_set(&session->transaction.envelope.envid, parameters.envid);
+    change_settle(session);
     session_reply(session, 250, "2.1.0", "OK");
 }

@@ -2,6 +2,7 @@
  * RCPT: one more recipient, accepted or refused on its own. Called by the dispatcher within a transaction, confined. */
 #include "base/log.h"
 #include "mail/dsn.h"
+#include "receiver/change.h"
 #include "receiver/command.h"
 #include "receiver/facts.h"
 
@@ -31,6 +32,11 @@ static const struct parameter_row rows[] = {
     {.keyword = "ORCPT", .extension = EXTENSION_DSN, .take = take_orcpt},
 };
 
+bool command_rcpt_parameters(const struct config *config, struct text rest, struct recipient *recipient,
+                             struct reply *reply) {
+    return command_take_parameters(config, rest, rows, sizeof rows / sizeof rows[0], recipient, reply);
+}
+
 static bool parse(struct session *session, struct text argument, struct recipient *recipient, struct reply *reply) {
     struct text rest;
     char shown[128];
@@ -43,7 +49,7 @@ static bool parse(struct session *session, struct text argument, struct recipien
         return false;
     }
     (void)address_text(&recipient->address, recipient->text, sizeof recipient->text);
-    return command_take_parameters(session->config, rest, rows, sizeof rows / sizeof rows[0], recipient, reply);
+    return command_rcpt_parameters(session->config, rest, recipient, reply);
 }
 
 static const struct rule *evaluate(struct session *session, struct recipient *recipient, struct reply *reply) {
@@ -89,5 +95,6 @@ void command_rcpt(struct session *session, struct text argument) {
     }
     if (session->client.role == ROLE_LMTP)
         transaction_owe_reply(&session->transaction, &recipient);
+    change_settle(session);
     session_reply(session, 250, "2.1.5", "ACCEPTED");
 }

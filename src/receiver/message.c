@@ -27,18 +27,18 @@ void message_free(struct message *message) {
     buffer_free(&message->original);
 }
 
-static void fail(struct message *message, enum message_problem problem) {
+void message_fail(struct message *message, enum message_problem problem) {
     if (message->problem == MESSAGE_OK)
         message->problem = problem;
     message_free(message);
 }
 
-static bool write_at(struct message *message, struct text bytes, uint64_t offset) {
+bool message_write_at(struct message *message, struct text bytes, uint64_t offset) {
     if (file_pwrite_all(message->fd, bytes.data, bytes.length, (off_t)offset))
         return true;
     int reason = errno;
     log_error("the message cannot be kept: %s", strerror(reason));
-    fail(message, reason == ENOSPC || reason == EDQUOT || reason == EFBIG ? MESSAGE_FULL : MESSAGE_NOT_SAVED);
+    message_fail(message, reason == ENOSPC || reason == EDQUOT || reason == EFBIG ? MESSAGE_FULL : MESSAGE_NOT_SAVED);
     return false;
 }
 
@@ -49,7 +49,7 @@ static int open_spool_file(struct message *message) {
     if (fd < 0) {
         log_error("no file for a large message: %s",
                   outcome == COMMIT_FULL ? "the spool is full" : "the ledger has none");
-        fail(message, outcome == COMMIT_FULL ? MESSAGE_FULL : MESSAGE_NOT_SAVED);
+        message_fail(message, outcome == COMMIT_FULL ? MESSAGE_FULL : MESSAGE_NOT_SAVED);
     }
     return fd;
 }
@@ -63,7 +63,8 @@ static bool leave_memory(struct message *message, bool to_spool) {
         return false;
     message->fd = fd;
     message->place = to_spool ? CARGO_SPOOL_FILE : CARGO_MEMFD;
-    if (!write_at(message, buffer_text(&message->memory), 0))
+    message->stored_body = message->body_offset;
+    if (!message_write_at(message, buffer_text(&message->memory), 0))
         return false;
     buffer_init(&header, MEMORY_MAXIMUM);
     (void)buffer_append_text(&header, text_first(buffer_text(&message->memory), message->header_length));
@@ -72,13 +73,18 @@ static bool leave_memory(struct message *message, bool to_spool) {
     return true;
 }
 
+/* Where what is written next goes: the header section in the file may be a former one. */
+static uint64_t file_length(const struct message *message) {
+    return message->stored_body + (message->length - message->body_offset);
+}
+
 /* From the memfd to a spool file, when the message turns out too large for the journal. */
 static bool leave_memfd(struct message *message) {
     int fd = open_spool_file(message);
 
     if (fd < 0)
         return false;
-    bool copied = file_copy(message->fd, 0, fd, 0, message->length);
+    bool copied = file_copy(message->fd, 0, fd, 0, file_length(message));
     int reason = errno;
     (void)close(message->fd);
     message->fd = fd;
@@ -86,7 +92,7 @@ static bool leave_memfd(struct message *message) {
     if (copied)
         return true;
     log_error("the message cannot be kept: %s", strerror(reason));
-    fail(message, reason == ENOSPC || reason == EDQUOT ? MESSAGE_FULL : MESSAGE_NOT_SAVED);
+    message_fail(message, reason == ENOSPC || reason == EDQUOT ? MESSAGE_FULL : MESSAGE_NOT_SAVED);
     return false;
 }
 
@@ -160,7 +166,7 @@ static void look_for_header_end(struct message *message) {
     if (memory.length <= MESSAGE_HEADER_MAXIMUM)
         return;
     if (header_section_length(memory) > MESSAGE_HEADER_MAXIMUM)
-        fail(message, MESSAGE_HEADER_TOO_LARGE);
+        message_fail(message, MESSAGE_HEADER_TOO_LARGE);
     else
         end_header(message);
 }
@@ -168,19 +174,19 @@ static void look_for_header_end(struct message *message) {
 void message_write(struct message *message, struct text piece, uint64_t expected) {
     message->received += piece.length;
     if (message->received > message->limits.maximum)
-        fail(message, MESSAGE_TOO_LARGE);
+        message_fail(message, MESSAGE_TOO_LARGE);
     if (message->problem != MESSAGE_OK)
         return;
     if (message->fd >= 0) {
         if (message->place == CARGO_MEMFD && message->length + piece.length > message->limits.journal &&
             !leave_memfd(message))
             return;
-        if (write_at(message, piece, message->length))
+        if (message_write_at(message, piece, file_length(message)))
             message->length += piece.length;
         return;
     }
     if (!buffer_append_text(&message->memory, piece)) {
-        fail(message, MESSAGE_HEADER_TOO_LARGE);
+        message_fail(message, MESSAGE_HEADER_TOO_LARGE);
         return;
     }
     message->length += piece.length;
@@ -191,14 +197,14 @@ void message_write(struct message *message, struct text piece, uint64_t expected
 }
 
 void message_drop(struct message *message) {
-    fail(message, MESSAGE_DROPPED);
+    message_fail(message, MESSAGE_DROPPED);
 }
 
 void message_finish(struct message *message) {
     if (message->problem != MESSAGE_OK || message->header_done)
         return;
     if (header_section_length(buffer_text(&message->memory)) > MESSAGE_HEADER_MAXIMUM)
-        fail(message, MESSAGE_HEADER_TOO_LARGE);
+        message_fail(message, MESSAGE_HEADER_TOO_LARGE);
     else
         end_header(message);
 }
@@ -219,6 +225,20 @@ struct text message_content(const struct message *message) {
     return message->fd < 0 ? buffer_text(&message->memory) : TEXT_NONE;
 }
 
+ssize_t message_read_body(const struct message *message, uint64_t offset, char *bytes, size_t size) {
+    uint64_t left = message->length - message->body_offset;
+
+    if (message->problem != MESSAGE_OK)
+        return -1;
+    left = offset < left ? left - offset : 0;
+    size = left < size ? (size_t)left : size;
+    if (message->fd < 0)
+        memcpy(bytes, message->memory.data + message->body_offset + offset, size);
+    else if (!file_pread_all(message->fd, bytes, size, (off_t)(message->stored_body + offset)))
+        return -1;
+    return (ssize_t)size;
+}
+
 bool message_append_tail(struct message *message, struct text tail, struct buffer *inline_cargo) {
     uint64_t total = message->length + tail.length;
 
@@ -232,13 +252,15 @@ bool message_append_tail(struct message *message, struct text tail, struct buffe
     }
     if (message->fd < 0 && !leave_memory(message, total > message->limits.journal))
         return false;
+    if (!message_settle(message))
+        return false;
     if (message->place == CARGO_MEMFD && total > message->limits.journal && !leave_memfd(message))
         return false;
-    if (!write_at(message, tail, message->length))
+    if (!message_write_at(message, tail, message->length))
         return false;
     if (ftruncate(message->fd, (off_t)total) == 0)
         return true;
     log_error("the message cannot be kept: %s", strerror(errno));
-    fail(message, MESSAGE_NOT_SAVED);
+    message_fail(message, MESSAGE_NOT_SAVED);
     return false;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * One message while it is received: up to 64 KiB in memory, then a memfd, above journal_max_message a spool file that
  * the ledger opened. Its header section always stays in memory as well. Results fields with our own name are cut out
- * before anything is stored; every other byte stays what it was. */
+ * before anything is stored; every other byte stays what it was, but for what change.h is asked to change. */
 #ifndef RECEIVER_MESSAGE_H
 #define RECEIVER_MESSAGE_H
 #include "base/buffer.h"
 #include "ipc/messages.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define MESSAGE_HEADER_MAXIMUM (256u * 1024)
 
@@ -37,6 +38,8 @@ struct message {
     size_t scanned;       /* of memory, for the end of the header section */
     size_t header_length; /* without the empty line; valid when header_done */
     size_t body_offset;   /* behind the empty line, when there is one */
+    bool header_moved;    /* it was changed, and the file still has the former one, */
+    uint64_t stored_body; /* with the body here */
     uint64_t received;    /* bytes as they came */
     uint64_t length;      /* bytes to be stored */
 };
@@ -51,7 +54,7 @@ void message_finish(struct message *message);
 /* The header section as it will be stored, and as it came. */
 struct text message_header(const struct message *message);
 struct text message_original_header(const struct message *message);
-/* Where the body begins in what is stored: behind the empty line. */
+/* Where the body begins: behind the empty line. In a file it may still lie elsewhere, at stored_body. */
 uint64_t message_body_offset(const struct message *message);
 /* The whole message when it is in memory. */
 struct text message_content(const struct message *message);
@@ -59,4 +62,17 @@ struct text message_content(const struct message *message);
  * fit into an inline cargo, or into the journal. False: problem says why. Afterwards place and fd are what to pass on;
  * for CARGO_INLINE *inline_cargo gets both. */
 bool message_append_tail(struct message *message, struct text tail, struct buffer *inline_cargo);
+/* Copies bytes of the body, from `offset` within it, at most `size`; 0 at its end, -1 when they cannot be read. */
+ssize_t message_read_body(const struct message *message, uint64_t offset, char *bytes, size_t size);
+
+/* ---- message_change.c: when all of it has come, and its signature was checked ---- */
+/* Another header section in place of the present one, without an empty line; a body in a file moves when the message is
+ * stored. False, and nothing is changed: it is above MESSAGE_HEADER_MAXIMUM. */
+bool message_set_header(struct message *message, struct text section);
+/* Forgets the body; message_write then brings another one. */
+void message_drop_body(struct message *message);
+/* Private to message*.c: the file holds the changed header and the body behind it. False: problem says why. */
+bool message_settle(struct message *message);
+void message_fail(struct message *message, enum message_problem problem);
+bool message_write_at(struct message *message, struct text bytes, uint64_t offset);
 #endif

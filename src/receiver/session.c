@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "receiver/change.h"
 #include "receiver/command.h"
 #include "receiver/facts.h"
 #include "receiver/handshake.h"
@@ -66,6 +67,7 @@ void session_end_transaction(struct session *session) {
         return;
     session->stream.stop_fd = session->start->hub;
     transaction_free(&session->transaction);
+    change_forget(session);
     session_set_state(session, SESSION_READY);
     ready_mail_id(session);
 }
@@ -295,6 +297,7 @@ static void session_free(struct session *session) {
         tell_contact_close(session->start->ledger);
     stream_close(&session->stream);
     transaction_free(&session->transaction);
+    change_forget(session);
     facts_free(session);
     explicit_bzero(session, sizeof *session);
     free(session);

@@ -78,6 +78,7 @@ struct session {
     struct questions *questions; /* DNS questions under way since the connection; NULL when answered */
     char mail_id[MAIL_ID_SIZE];  /* of the transaction in hand, or of the next */
     struct transaction transaction;
+    struct changes *changes; /* to the transaction, by those who join in; NULL: none */
 };
 
 /* Serves one client from greeting to end; fd is owned. */

@@ -32,6 +32,7 @@ void transaction_free(struct transaction *transaction) {
     if (!transaction->open)
         return;
     envelope_free(&transaction->envelope);
+    envelope_free(&transaction->merged);
     message_free(&transaction->message);
     transaction_free_owed(transaction);
     free(transaction->refusal);

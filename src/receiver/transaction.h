@@ -23,8 +23,10 @@ struct transaction {
     unsigned accepted;        /* RCPT commands that were accepted, each address once */
     unsigned told;            /* refused recipients that were reported */
     struct envelope envelope; /* holds the accepted recipients */
+    struct envelope merged; /* of them, what leads where another leads: in the envelope when that is removed; a list */
     struct message message;
-    bool complete;                  /* all of the message has come */
+    bool complete;                  /* all of the message has come, */
+    bool changeable;                /* and its signature was checked */
     bool header_judged;             /* the rules were asked about its header, */
     struct header_refusal *refusal; /* and this is what they objected; or NULL */
     struct chunk_decoder chunks;    /* of BDAT */
@@ -40,10 +42,8 @@ struct header_refusal {
 /* RFC 2033 4.2: what became of the message for one recipient. Strings are owned. */
 struct owed_reply {
     struct address address;
-    char *recipient, *targets, *orcpt, *rule; /* rule: NULL, or the one that refused the message for this recipient */
-    size_t targets_length;
-    unsigned notify;
-    struct reply *refusal; /* with rule */
+    char *recipient, *rule; /* rule: NULL, or the one that refused the message for this recipient */
+    struct reply *refusal;  /* with rule */
 };
 struct recipient {
     struct address address;
@@ -60,6 +60,9 @@ bool transaction_has(const struct transaction *transaction, const struct recipie
 /* Adds what it leads to, less what is in the envelope already. False, and nothing is added, when an alias would make
  * more than `maximum` recipients. */
 bool transaction_accept(struct transaction *transaction, const struct recipient *recipient, size_t maximum);
+/* Takes out what was accepted for this address; what it leads to stays where another leads there too. False: nothing.
+ */
+bool transaction_remove(struct transaction *transaction, const struct address *address);
 /* True when the message was forwarded by us before, for one of those whose mail would be forwarded again now. */
 bool transaction_goes_in_circles(const struct transaction *transaction);
 /* Tells the ledger why somebody's mail does not come; bounded by recipient_maximum a transaction. */

@@ -17,10 +17,6 @@ void transaction_owe_reply(struct transaction *transaction, const struct recipie
     transaction->owed[transaction->owed_count++] = (struct owed_reply){
         .address = recipient->address,
         .recipient = memory_string(text_of(recipient->text)),
-        .targets = memory_string(recipient->targets),
-        .targets_length = recipient->targets.length,
-        .orcpt = memory_string(recipient->orcpt),
-        .notify = recipient->notify,
     };
     transaction->accepted = (unsigned)transaction->owed_count; /* one named again counts too: it costs a reply */
 }
@@ -28,8 +24,6 @@ void transaction_owe_reply(struct transaction *transaction, const struct recipie
 void transaction_free_owed(struct transaction *transaction) {
     for (size_t i = 0; i < transaction->owed_count; i++) {
         free(transaction->owed[i].recipient);
-        free(transaction->owed[i].targets);
-        free(transaction->owed[i].orcpt);
         free(transaction->owed[i].rule);
         free(transaction->owed[i].refusal);
     }
@@ -38,52 +32,39 @@ void transaction_free_owed(struct transaction *transaction) {
     transaction->owed_count = 0;
 }
 
-/* The recipient as it was when its RCPT was accepted; what it borrows lies in owed. */
-static struct recipient recipient_of(const struct owed_reply *owed) {
-    struct recipient recipient = {.address = owed->address,
-                                  .targets = {owed->targets, owed->targets_length},
-                                  .notify = owed->notify,
-                                  .orcpt = text_of(owed->orcpt)};
-
-    (void)text_copy(recipient.text, sizeof recipient.text, text_of(owed->recipient));
-    return recipient;
-}
-
-/* True when this recipient does not get the message. */
-static bool judge(struct session *session, struct owed_reply *owed) {
-    struct recipient recipient = recipient_of(owed);
+/* Whether this recipient gets the message. */
+static void judge(struct session *session, struct owed_reply *owed) {
+    struct recipient recipient = {.address = owed->address};
     struct reply reply;
 
+    (void)text_copy(recipient.text, sizeof recipient.text, text_of(owed->recipient));
     session->facts.recipient = &recipient.address;
     const struct rule *rule = rule_evaluate(session, RULE_MESSAGE, &reply);
     session->facts.recipient = NULL;
     if (rule == NULL)
-        return false;
+        return;
     owed->rule = memory_string(text_of(rule->name));
     owed->refusal = memory_new(1, sizeof *owed->refusal);
     *owed->refusal = reply;
     transaction_refuse(session, &recipient, &reply);
-    return true;
 }
 
-/* Where two recipients lead to the same place there is one entry: it stays as long as one of them is accepted. */
-static void fill_envelope_again(struct transaction *transaction) {
-    envelope_clear_recipients(&transaction->envelope);
-    for (size_t i = 0; i < transaction->owed_count; i++) {
-        struct recipient recipient = recipient_of(&transaction->owed[i]);
-        if (transaction->owed[i].refusal == NULL && !transaction_has(transaction, &recipient))
-            (void)transaction_accept(transaction, &recipient, SIZE_MAX);
-    }
+/* One that was named twice stays as long as it is accepted once. */
+static bool is_accepted(const struct transaction *transaction, const struct address *address) {
+    for (size_t i = 0; i < transaction->owed_count; i++)
+        if (transaction->owed[i].refusal == NULL && address_equal(&transaction->owed[i].address, address))
+            return true;
+    return false;
 }
 
 void transaction_judge_each(struct session *session) {
     struct transaction *transaction = &session->transaction;
-    bool any = false;
 
     for (size_t i = 0; i < transaction->owed_count; i++)
-        any |= judge(session, &transaction->owed[i]);
-    if (any)
-        fill_envelope_again(transaction);
+        judge(session, &transaction->owed[i]);
+    for (size_t i = 0; i < transaction->owed_count; i++)
+        if (transaction->owed[i].refusal != NULL && !is_accepted(transaction, &transaction->owed[i].address))
+            (void)transaction_remove(transaction, &transaction->owed[i].address);
 }
 
 void transaction_answer(struct session *session, const struct reply *reply, const char *rule,

@@ -10,23 +10,29 @@
 
 #define SENDER_TARGETS_MAXIMUM 4096u
 
+static bool is_for(const struct envelope_recipient *recipient, const struct address *address) {
+    struct address other;
+
+    return address_parse(text_of(recipient->to_url), true, &other) == ADDRESS_OK && address_equal(&other, address);
+}
+
 bool transaction_has(const struct transaction *transaction, const struct recipient *recipient) {
-    for (size_t i = 0; i < transaction->envelope.recipient_count; i++) {
-        struct address other;
-        struct text to_url = text_of(transaction->envelope.recipients[i].to_url);
-        if (address_parse(to_url, true, &other) == ADDRESS_OK && address_equal(&other, &recipient->address))
-            return true;
-    }
+    const struct envelope *const lists[] = {&transaction->envelope, &transaction->merged};
+
+    for (size_t list = 0; list < 2; list++)
+        for (size_t i = 0; i < lists[list]->recipient_count; i++)
+            if (is_for(&lists[list]->recipients[i], &recipient->address))
+                return true;
     return false;
 }
 
-static bool has_target(const struct envelope *envelope, size_t count, const struct address_target *target) {
-    for (size_t i = 0; i < count; i++) {
-        const struct envelope_recipient *known = &envelope->recipients[i];
-        if (text_equal(target->target, text_of(known->target)) && text_equal(target->sender, text_of(known->sender)))
-            return true;
-    }
-    return false;
+/* Its number, or `count`: not there. */
+static size_t find_target(const struct envelope *envelope, size_t count, struct text name, struct text sender) {
+    for (size_t i = 0; i < count; i++)
+        if (text_equal(name, text_of(envelope->recipients[i].target)) &&
+            text_equal(sender, text_of(envelope->recipients[i].sender)))
+            return i;
+    return count;
 }
 
 static void add(struct envelope *envelope, const struct recipient *recipient, const struct address_target *target) {
@@ -60,13 +66,38 @@ bool transaction_accept(struct transaction *transaction, const struct recipient 
         return false;
     transaction->accepted++;
     if (list.length == 0)
-        add(envelope, recipient, &target); /* it goes where it says */
-    while (list_next_target(&list, &target, &bad))
-        if (!has_target(envelope, before, &target)) /* lookup names each of its own once */
-            add(envelope, recipient, &target);
+        add(envelope, recipient, &target);           /* it goes where it says */
+    while (list_next_target(&list, &target, &bad)) { /* lookup names each of its own once */
+        bool known = find_target(envelope, before, target.target, target.sender) < before;
+        add(known ? &transaction->merged : envelope, recipient, &target);
+    }
     if (bad)
         log_error("lookup said of <%s> what cannot be read", recipient->text);
     return true;
+}
+
+bool transaction_remove(struct transaction *transaction, const struct address *address) {
+    struct envelope *envelope = &transaction->envelope, *merged = &transaction->merged;
+    size_t before = envelope->recipient_count + merged->recipient_count;
+
+    for (size_t i = merged->recipient_count; i-- > 0;)
+        if (is_for(&merged->recipients[i], address))
+            envelope_remove(merged, i);
+    for (size_t i = envelope->recipient_count; i-- > 0;) {
+        const struct envelope_recipient *removed = &envelope->recipients[i];
+        if (!is_for(removed, address))
+            continue;
+        size_t heir = find_target(merged, merged->recipient_count, text_of(removed->target), text_of(removed->sender));
+        if (heir < merged->recipient_count) {
+            struct envelope_recipient swapped = envelope->recipients[i];
+            envelope->recipients[i] = merged->recipients[heir];
+            merged->recipients[heir] = swapped;
+            envelope_remove(merged, heir);
+        } else {
+            envelope_remove(envelope, i);
+        }
+    }
+    return envelope->recipient_count + merged->recipient_count < before;
 }
 
 /* RFC 9228: who forwards says so, and knows by it what comes round again. */

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "mail/header.h"
+#include "receiver/change.h"
 #include "receiver/received.h"
 #include "receiver/session.h"
 #include "receiver/verdict.h"
@@ -68,23 +69,28 @@ static bool add_signature(struct session *session, struct added *added) {
     return done;
 }
 
+/* Of strangers' mail: what its signature says, asked before anybody changes what was signed. */
+static void add_verdict(struct session *session, struct added *added) {
+    struct buffer verdict;
+
+    buffer_init(&verdict, HEADERS_MAXIMUM / 2);
+    if (!session_may_relay(session) && verdict_format(session, &verdict)) {
+        envelope_set(&session->transaction.envelope.verdicts, buffer_text(&verdict));
+        (void)received_results(&added->headers, session->config->server_name, buffer_text(&verdict));
+    }
+    buffer_free(&verdict);
+}
+
 static bool add_headers(struct session *session, struct added *added) {
     struct envelope *envelope = &session->transaction.envelope;
     const char *name = session->config->server_name;
-    struct buffer verdict;
+    int64_t uid = session->client.is_local ? (int64_t)session->client.uid : -1;
     bool done = true;
 
     transaction_complete_envelope(session);
-    buffer_init(&verdict, HEADERS_MAXIMUM / 2);
     if (session_may_relay(session))
         done = received_add_missing(&added->missing, message_header(&session->transaction.message), envelope, name) &&
                add_signature(session, added);
-    else if (verdict_format(session, &verdict)) {
-        envelope_set(&envelope->verdicts, buffer_text(&verdict));
-        done = received_results(&added->headers, name, buffer_text(&verdict));
-    }
-    buffer_free(&verdict);
-    int64_t uid = session->client.is_local ? (int64_t)session->client.uid : -1;
     return done && received_format(&added->headers, envelope, name, uid) &&
            buffer_append_text(&added->headers, buffer_text(&added->missing));
 }
@@ -192,10 +198,12 @@ static bool is_refused(struct session *session) {
     struct reply reply;
 
     if (session->client.role == ROLE_LMTP) {
+        bool any = session->transaction.envelope.recipient_count > 0;
         transaction_judge_each(session);
-        if (session->transaction.envelope.recipient_count == 0)
+        bool none = any && session->transaction.envelope.recipient_count == 0;
+        if (none)
             transaction_answer(session, &reply, "", VIOLATION_PLAIN);
-        return session->transaction.envelope.recipient_count == 0;
+        return none;
     }
     const struct rule *rule = rule_evaluate(session, RULE_MESSAGE, &reply);
 
@@ -204,15 +212,47 @@ static bool is_refused(struct session *session) {
     return rule != NULL;
 }
 
+/* Somebody who joined in has it so, or left it no recipient: the client's part is done, and the rows say why. */
+static bool is_discarded(struct session *session) {
+    const struct transaction *transaction = &session->transaction;
+    const char *reason = change_discard_reason(session);
+    struct reply reply;
+
+    if (reason[0] == '\0' && transaction->envelope.recipient_count > 0)
+        return false;
+    for (size_t i = 0; i < transaction->envelope.recipient_count; i++) {
+        const struct recipient_refused discarded = {.contact_id = session->contact_id,
+                                                    .discarded = 1,
+                                                    .mail_id = text_of(session->mail_id),
+                                                    .from_url = text_of(transaction->from_text),
+                                                    .to_url = text_of(transaction->envelope.recipients[i].to_url),
+                                                    .reply = text_of(reason)};
+        if (!tell_recipient_refused(session->start->ledger, &discarded))
+            log_warn("the ledger does not know of a discarded message");
+    }
+    log_info("discarded from=<%s> to=%zu: %s", transaction->from_text, transaction->envelope.recipient_count,
+             reason[0] != '\0' ? reason : "no recipient is left");
+    reply_set(&reply, 250, "2.0.0", "OK id=%s", session->mail_id);
+    transaction_answer(session, &reply, "", VIOLATION_PLAIN);
+    return true;
+}
+
 void transaction_store(struct session *session) {
+    struct transaction *transaction = &session->transaction;
     struct added added;
 
     buffer_init(&added.headers, HEADERS_MAXIMUM);
     buffer_init(&added.missing, HEADERS_MAXIMUM);
-    if (!add_headers(session, &added))
-        answer(session, COMMIT_FAILED);
-    else if (!is_refused(session))
-        answer(session, commit(session, &added));
+    add_verdict(session, &added);
+    transaction->changeable = true;
+    change_settle(session);
+    if (!is_refused(session) && !is_discarded(session)) {
+        envelope_set(&transaction->envelope.hold, text_of(change_hold_reason(session)));
+        if (change_is_put_off(session) || !add_headers(session, &added))
+            answer(session, COMMIT_FAILED);
+        else
+            answer(session, commit(session, &added));
+    }
     buffer_free(&added.headers);
     buffer_free(&added.missing);
 }

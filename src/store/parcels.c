@@ -126,9 +126,10 @@ bool parcels_add_refused(struct database *database, const struct parcels_refused
     return statement_run(database, STATEMENT_PARCEL_ADD,
                          BINDS(bind_contact(refused->contact_id), bind_text(refused->mail_id), bind_integer(-1),
                                bind_text(refused->from_url), bind_text(refused->to_url), bind_text(refused->to_url),
-                               bind_text(domain_of(address, domain)), bind_string("none"), bind_string("refused"),
-                               bind_time(now), bind_text(refused->reply), bind_time(0), bind_time(0), bind_string(""),
-                               bind_string(""), bind_time(now)));
+                               bind_text(domain_of(address, domain)), bind_string("none"),
+                               bind_string(refused->discarded ? "removed" : "refused"), bind_time(now),
+                               bind_text(refused->reply), bind_time(0), bind_time(0), bind_string(""), bind_string(""),
+                               bind_time(now)));
 }
 
 enum parcels_found parcels_find(struct database *database, const char *mail_id, uint32_t recipient,

@@ -40,6 +40,7 @@ bool parcels_add(struct database *database, const struct envelope *envelope, uin
 struct parcels_refused {
     int64_t contact_id;
     struct text mail_id, from_url, to_url, reply;
+    bool discarded; /* the mail was accepted, and forgotten: state "removed" */
 };
 bool parcels_add_refused(struct database *database, const struct parcels_refused *refused, int64_t now);
 enum parcels_found parcels_find(struct database *database, const char *mail_id, uint32_t recipient,

@@ -154,29 +154,40 @@ static enum spool_outcome store_in_journal(struct spool *spool, const struct spo
     return SPOOL_FAILED;
 }
 
-/* ---- hold rules ---- */
+/* ---- holds ---- */
 
 static bool is_held(const struct piece *piece) {
     return piece->held_by != NULL;
 }
 
-/* Marks the recipients that a rule holds, and says so in the log. */
-static void apply_hold_rules(const struct spool *spool, struct piece *piece) {
+/* What holds this recipient: the receiver's word for the whole message, or an operator's rule. The caller frees it. */
+static char *find_hold(const struct spool *spool, const struct envelope *envelope, uint32_t recipient) {
+    const struct hold_rule *rule;
+
+    if (envelope->hold[0] != '\0') {
+        return memory_string(text_of(envelope->hold));
+    }
+    rule = spool->hold_rules.count > 0 ? hold_rules_find(&spool->hold_rules, envelope, recipient) : NULL;
+    return rule != NULL ? hold_rule_words(rule) : NULL;
+}
+
+/* Marks the recipients that are held, and says so in the log. */
+static void apply_holds(const struct spool *spool, struct piece *piece) {
     struct envelope *envelope = &piece->envelope;
     char to[400], words[600];
-    for (uint32_t i = 0; spool->hold_rules.count > 0 && i < envelope->recipient_count; i++) {
-        const struct hold_rule *rule = hold_rules_find(&spool->hold_rules, envelope, i);
-        if (rule == NULL) {
+    for (uint32_t i = 0; i < envelope->recipient_count; i++) {
+        char *held_by = find_hold(spool, envelope, i);
+        if (held_by == NULL) {
             continue;
         }
         if (piece->held_by == NULL) {
             piece->held_by = memory_new(envelope->recipient_count, sizeof *piece->held_by);
         }
-        piece->held_by[i] = hold_rule_words(rule);
+        piece->held_by[i] = held_by;
         envelope->recipients[i].status = RECIPIENT_HELD;
         log_info("%s: from <%s> to <%s>: %s", piece->mail_id, envelope->from_url,
                  text_printable(to, sizeof to, text_of(envelope->recipients[i].to_url)),
-                 text_printable(words, sizeof words, text_of(piece->held_by[i])));
+                 text_printable(words, sizeof words, text_of(held_by)));
     }
 }
 
@@ -207,7 +218,7 @@ static enum spool_outcome store_held(struct spool *spool, const struct spool_car
 
 static enum spool_outcome store(struct spool *spool, const struct spool_cargo *cargo, struct piece *piece,
                                 enum journal_right right) {
-    apply_hold_rules(spool, piece);
+    apply_holds(spool, piece);
     if (is_held(piece)) {
         return store_held(spool, cargo, piece, right);
     }

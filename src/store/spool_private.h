@@ -25,7 +25,7 @@ struct piece { /* of a batch */
     struct envelope envelope;
     struct cargo_lengths lengths;
     int64_t *parcel_ids;
-    char **held_by; /* by recipient: the words of the rule that holds it, or NULL; NULL when none is held */
+    char **held_by; /* by recipient: the words of what holds it, or NULL; NULL when none is held */
     /* PIECE_CHANGE */
     enum spool_change_kind change;
     uint32_t *recipients;

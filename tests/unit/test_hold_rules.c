@@ -117,6 +117,37 @@ static void the_letter_in_the_file_alone_holds_after_a_rebuild(void **state) {
     assert_string_equal(fixture_states(&fixture, 2), "held");
 }
 
+static const char *newest_reason(void) {
+    static char reason[256];
+    struct sqlite3_stmt *row =
+        statement_query(fixture.spool->database, STATEMENT_REPORT_ADDRESS, BINDS(bind_string("user0@example.test")));
+    assert_int_equal(statement_step(row), STATEMENT_ROW);
+    (void)snprintf(reason, sizeof reason, "%s", column_string(row, 6));
+    statement_end(row);
+    return reason;
+}
+
+static void what_the_receiver_wants_held_is_held_for_everybody(void **state) {
+    struct buffer report;
+    (void)state;
+    fixture_hold = "quarantined by milter x: spam";
+    assert_int_equal(fixture_add(&fixture, 1, 2, 500), SPOOL_OK);
+    fixture_commit_large(&fixture, 2, 100000);
+    fixture_hold = "";
+    fixture_finish(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "held,held");
+    assert_string_equal(fixture_place(&fixture, 1), "file");
+    assert_string_equal(newest_reason(), "quarantined by milter x: spam");
+    fixture_close(&fixture);
+    buffer_init(&report, 4096);
+    assert_true(spool_rebuild(&fixture.options, &report));
+    buffer_free(&report);
+    fixture_open(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "held,held");
+    assert_string_equal(fixture_states(&fixture, 2), "held");
+    assert_string_equal(newest_reason(), "quarantined by milter x: spam");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -124,6 +155,7 @@ int main(void) {
         TEST(a_kind_takes_only_what_it_can_be),
         TEST(caught_mail_is_held_in_a_file_before_it_is_answered),
         TEST(the_letter_in_the_file_alone_holds_after_a_rebuild),
+        TEST(what_the_receiver_wants_held_is_held_for_everybody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

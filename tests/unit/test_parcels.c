@@ -85,8 +85,9 @@ static void every_attempt_leaves_a_row(void **state) {
 }
 
 static void a_refused_recipient_is_a_row_that_is_never_due(void **state) {
-    const struct parcels_refused refused = {0, TEXT("1aBcDe-000001-Zz"), TEXT("a@remote.test"), TEXT("b@example.test"),
-                                            TEXT("550 5.1.1 no such user")};
+    const struct parcels_refused refused = {
+        0,    TEXT("1aBcDe-000001-Zz"), TEXT("a@remote.test"), TEXT("b@example.test"), TEXT("550 5.1.1 no such user"),
+        false};
     (void)state;
     assert_true(parcels_add_refused(fixture.spool->database, &refused, time(NULL)));
     assert_string_equal(due_at(time(NULL) + 1000, NULL), "");
