@@ -169,12 +169,21 @@ static bool take_facts(struct given *given, int count, char **words) {
     return true;
 }
 
-static int tell(enum sql_outcome outcome, const struct reply *reply, const char *rule, const char *error) {
+/* Lines "header: X-Checked: yes (sql:message:1)". */
+static void take_action(void *context, const char *rule, enum sql_action action, struct text value) {
+    char shown[SQL_ACTION_VALUE_MAXIMUM];
+    (void)buffer_format(context, "%s: %s (%s)\n", sql_actions[action].name, text_printable(shown, sizeof(shown), value),
+                        rule);
+}
+
+static int tell(enum sql_outcome outcome, const struct reply *reply, const char *rule, const char *error,
+                struct text actions) {
     struct buffer wire;
     struct text rest, line;
     if (outcome == SQL_FAILED) {
         return control_fail(EXIT_STATUS_ERROR, "%s fails, and a client would read 451: %s", rule, error);
     }
+    printf("%.*s", TEXT_ARGS(actions));
     if (outcome == SQL_SILENT) {
         puts("no rule objects");
         return EXIT_STATUS_OK;
@@ -195,7 +204,7 @@ int control_rules_test(struct control *control, int count, char **arguments) {
     struct sql_rules rules = {0};
     char rule[SQL_RULE_NAME_SIZE] = "";
     struct reply reply = {.code = 0};
-    struct buffer error;
+    struct buffer error, actions;
     int status = EXIT_STATUS_OK;
     if (given.question.stage == RULE_STAGES || !take_facts(&given, count - 1, arguments + 1)) {
         return EXIT_STATUS_USAGE;
@@ -204,11 +213,15 @@ int control_rules_test(struct control *control, int count, char **arguments) {
     complete_facts(control, &given);
     struct sql_engine *engine = rules_open(control, &rules, &status);
     buffer_init(&error, 4096);
+    buffer_init(&actions, 65536);
+    given.question.take = take_action;
+    given.question.context = &actions;
     if (engine != NULL) {
         enum sql_outcome outcome = sql_engine_ask(engine, &given.question, &reply, rule, &error);
-        status = tell(outcome, &reply, rule, buffer_string(&error));
+        status = tell(outcome, &reply, rule, buffer_string(&error), buffer_text(&actions));
     }
     buffer_free(&error);
+    buffer_free(&actions);
     sql_engine_close(engine);
     sql_rules_free(&rules);
     return status;

@@ -90,8 +90,11 @@ void ask_rule(int lookup, uint32_t stage, struct text facts, struct lookup_rule_
     struct lookup_rule question = {.stage = stage, .facts = facts};
 
     if (!ask(lookup, LOOKUP_RULE, &question, -1, LOOKUP_RULE_ANSWER, answer, LOOKUP_LIMIT))
-        *answer = (struct lookup_rule_answer){
-            .outcome = RULE_ANSWER_FAILED, .enhanced = TEXT_NONE, .text = TEXT_NONE, .rule = TEXT("sql")};
+        *answer = (struct lookup_rule_answer){.outcome = RULE_ANSWER_FAILED,
+                                              .enhanced = TEXT_NONE,
+                                              .text = TEXT_NONE,
+                                              .rule = TEXT("sql"),
+                                              .actions = TEXT_NONE};
 }
 
 /* ---- ledger ---- */

@@ -5,7 +5,7 @@
 #include "ipc/list.h"
 #include "mail/address.h"
 #include "mail/reply.h"
-#include "mail/sql_rule.h"
+#include "mail/sql_action.h"
 #include <endian.h>
 #include <string.h>
 
@@ -53,6 +53,11 @@ static const struct channel_field target_fields[] = {
 static const struct channel_field fact_fields[] = {
     {FIELD_U32, offsetof(struct fact_item, fact), SQL_FACTS - 1},
     {FIELD_TEXT, offsetof(struct fact_item, value), FACT_MAXIMUM},
+};
+static const struct channel_field action_fields[] = {
+    {FIELD_U32, offsetof(struct action_item, action), SQL_ACTIONS - 1},
+    {FIELD_TEXT, offsetof(struct action_item, rule), SQL_RULE_NAME_SIZE},
+    {FIELD_TEXT, offsetof(struct action_item, value), SQL_ACTION_VALUE_MAXIMUM},
 };
 static const struct channel_field job_recipient_fields[] = {
     {FIELD_U32, offsetof(struct job_recipient, recipient), 0},
@@ -197,6 +202,14 @@ bool list_add_fact(struct buffer *list, const struct fact_item *item) {
 
 bool list_next_fact(struct text *list, struct fact_item *item, bool *bad) {
     return next_item(list, fact_fields, COUNT(fact_fields), item, bad);
+}
+
+bool list_add_action(struct buffer *list, const struct action_item *item) {
+    return add_item(list, action_fields, COUNT(action_fields), item);
+}
+
+bool list_next_action(struct text *list, struct action_item *item, bool *bad) {
+    return next_item(list, action_fields, COUNT(action_fields), item, bad);
 }
 
 bool list_add_job_recipient(struct buffer *list, const struct job_recipient *item) {

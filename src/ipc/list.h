@@ -48,6 +48,10 @@ struct fact_item { /* of LOOKUP_RULE; those that are not known are left out */
     uint32_t fact; /* enum sql_fact */
     struct text value;
 };
+struct action_item { /* of LOOKUP_RULE_ANSWER */
+    uint32_t action; /* enum sql_action */
+    struct text rule, value;
+};
 struct job_recipient {
     uint32_t recipient;
     struct text target, to_url, notify, orcpt;
@@ -65,6 +69,8 @@ bool list_add_target(struct buffer *list, const struct address_target *item);
 bool list_next_target(struct text *list, struct address_target *item, bool *bad);
 bool list_add_fact(struct buffer *list, const struct fact_item *item);
 bool list_next_fact(struct text *list, struct fact_item *item, bool *bad);
+bool list_add_action(struct buffer *list, const struct action_item *item);
+bool list_next_action(struct text *list, struct action_item *item, bool *bad);
 bool list_add_job_recipient(struct buffer *list, const struct job_recipient *item);
 bool list_next_job_recipient(struct text *list, struct job_recipient *item, bool *bad);
 #endif

@@ -186,7 +186,7 @@ static const struct channel_field lookup_rule_fields[] = {
 static const struct channel_field lookup_rule_answer_fields[] = {
     NUMBER(lookup_rule_answer, outcome, RULE_ANSWER_FAILED), NUMBER(lookup_rule_answer, code, 599),
     BYTES(lookup_rule_answer, enhanced, ID_MAXIMUM),         BYTES(lookup_rule_answer, text, REPLY_TEXT_SIZE),
-    BYTES(lookup_rule_answer, rule, NAME_MAXIMUM),
+    BYTES(lookup_rule_answer, rule, NAME_MAXIMUM),           BYTES(lookup_rule_answer, actions, ACTIONS_MAXIMUM),
 };
 
 static const struct channel_field dns_ask_fields[] = {

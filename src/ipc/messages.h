@@ -234,10 +234,12 @@ struct lookup_rule {
     struct text facts; /* a list of struct fact_item */
 };
 enum rule_answer { RULE_ANSWER_NONE, RULE_ANSWER_REPLY, RULE_ANSWER_FAILED /* tempfail: it could not be asked */ };
+#define ACTIONS_MAXIMUM (32u * 1024) /* bytes */
 struct lookup_rule_answer {
     uint32_t outcome;                 /* enum rule_answer */
     uint32_t code;                    /* of the reply */
     struct text enhanced, text, rule; /* text: lines separated by '\n'; rule: which one spoke or failed */
+    struct text actions;              /* a list of struct action_item */
 };
 
 /* RFC 1035 types that may be asked. */

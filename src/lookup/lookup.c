@@ -109,20 +109,21 @@ static bool handle_may_send(void *context, struct service_peer *peer, struct cha
 
 static bool handle_rule(void *context, struct service_peer *peer, struct channel_message *message) {
     struct worker *worker = context;
-    struct reply reply = {.code = 0};
-    char rule[SQL_RULE_NAME_SIZE];
-    enum rule_answer outcome;
+    struct rules_said said = {.reply = {.code = 0}};
+    buffer_init(&said.actions, ACTIONS_MAXIMUM);
     alarm(worker->timeout);
-    bool good = rules_answer(&worker->rules, &message->values->lookup_rule, &outcome, &reply, rule);
+    bool good = rules_answer(&worker->rules, &message->values->lookup_rule, &said);
     alarm(0);
-    const struct lookup_rule_answer answer = {.outcome = outcome,
-                                              .code = reply.code,
-                                              .enhanced = text_of(reply.enhanced),
-                                              .text = text_of(reply.text),
-                                              .rule = text_of(rule)};
+    const struct lookup_rule_answer answer = {.outcome = said.outcome,
+                                              .code = said.reply.code,
+                                              .enhanced = text_of(said.reply.enhanced),
+                                              .text = text_of(said.reply.text),
+                                              .rule = text_of(said.rule),
+                                              .actions = buffer_text(&said.actions)};
     if (good) {
         service_answer(peer, LOOKUP_RULE_ANSWER, message->serial, &answer, -1);
     }
+    buffer_free(&said.actions);
     return good;
 }
 

@@ -52,17 +52,25 @@ static bool take_facts(struct text list, struct text values[SQL_FACTS]) {
     return !bad;
 }
 
-bool rules_answer(struct rules *rules, const struct lookup_rule *question, enum rule_answer *outcome,
-                  struct reply *reply, char rule[SQL_RULE_NAME_SIZE]) {
+static void take_action(void *context, const char *rule, enum sql_action action, struct text value) {
+    const struct action_item item = {.action = action, .rule = text_of(rule), .value = value};
+    if (!list_add_action(context, &item)) {
+        log_error("rule %s: %s is left out: so much can no rule ask for", rule, sql_actions[action].name);
+    }
+}
+
+bool rules_answer(struct rules *rules, const struct lookup_rule *question, struct rules_said *said) {
     static const enum rule_answer answers[] = {
         [SQL_SILENT] = RULE_ANSWER_NONE, [SQL_SPOKE] = RULE_ANSWER_REPLY, [SQL_FAILED] = RULE_ANSWER_FAILED};
     long most = 900 * rules->config->lookup_timeout; /* at the end of which the whole process is ended */
     struct sql_question asked = {.stage = (enum rule_stage)question->stage,
                                  .milliseconds =
-                                     rules->config->rules_timeout_ms < most ? rules->config->rules_timeout_ms : most};
+                                     rules->config->rules_timeout_ms < most ? rules->config->rules_timeout_ms : most,
+                                 .take = take_action,
+                                 .context = &said->actions};
     struct buffer error;
-    *outcome = RULE_ANSWER_FAILED;
-    (void)text_copy(rule, SQL_RULE_NAME_SIZE, TEXT("sql"));
+    said->outcome = RULE_ANSWER_FAILED;
+    (void)text_copy(said->rule, sizeof said->rule, TEXT("sql"));
     if (!take_facts(question->facts, asked.values)) {
         return false;
     }
@@ -70,9 +78,9 @@ bool rules_answer(struct rules *rules, const struct lookup_rule *question, enum 
         return true;
     }
     buffer_init(&error, ERROR_MAXIMUM);
-    *outcome = answers[sql_engine_ask(rules->engine, &asked, reply, rule, &error)];
-    if (*outcome == RULE_ANSWER_FAILED) {
-        log_error("rule %s failed: %s", rule, buffer_string(&error));
+    said->outcome = answers[sql_engine_ask(rules->engine, &asked, &said->reply, said->rule, &error)];
+    if (said->outcome == RULE_ANSWER_FAILED) {
+        log_error("rule %s failed: %s", said->rule, buffer_string(&error));
         rules_close(rules); /* prepared anew: what it lacked may come back */
     }
     buffer_free(&error);

@@ -19,8 +19,13 @@ struct rules { /* zero it, then set config and rules */
     struct rules_file opened[2];
     bool complained;
 };
-/* LOOKUP_RULE: false for a malformed list of facts. rule: of the statement that spoke or failed. */
-bool rules_answer(struct rules *rules, const struct lookup_rule *question, enum rule_answer *outcome,
-                  struct reply *reply, char rule[SQL_RULE_NAME_SIZE]);
+struct rules_said {
+    enum rule_answer outcome;
+    struct reply reply;            /* with RULE_ANSWER_REPLY */
+    char rule[SQL_RULE_NAME_SIZE]; /* of the statement that spoke or failed */
+    struct buffer actions;         /* a list of struct action_item; the caller's */
+};
+/* LOOKUP_RULE: false for a malformed list of facts. */
+bool rules_answer(struct rules *rules, const struct lookup_rule *question, struct rules_said *said);
 void rules_close(struct rules *rules);
 #endif

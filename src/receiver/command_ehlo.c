@@ -4,6 +4,7 @@
 #include "receiver/command.h"
 #include "receiver/extension.h"
 #include "receiver/facts.h"
+#include <stdlib.h>
 
 /* What may stand in a trace field: names, also those with '_', and literals. */
 static bool is_domain_text(struct text domain) {
@@ -26,7 +27,10 @@ static void greet(struct session *session) {
     struct buffer text;
 
     buffer_init(&text, REPLY_TEXT_SIZE);
-    (void)buffer_format(&text, "%s Hello %s at %s", session->config->server_name, shown, session->client.peer_ip);
+    if (session->ehlo_text != NULL)
+        (void)buffer_format(&text, "%s %.400s", session->config->server_name, session->ehlo_text);
+    else
+        (void)buffer_format(&text, "%s Hello %s at %s", session->config->server_name, shown, session->client.peer_ip);
     if (session->extended)
         extension_list(session, &text);
     session_reply(session, 250, "", "%s", buffer_string(&text));
@@ -51,6 +55,8 @@ static void hello(struct session *session, struct text argument, bool extended) 
     }
     (void)text_copy(domain, sizeof domain, argument);
     session->facts.ehlo = domain;
+    free(session->ehlo_text);
+    session->ehlo_text = NULL;
     facts_forget(session, FACT_EHLO_DOMAIN);
     const struct rule *rule = rule_evaluate(session, RULE_EHLO, &reply);
     session->facts.ehlo = session->ehlo;

@@ -5,6 +5,7 @@
 #include "receiver/change.h"
 #include "receiver/command.h"
 #include "receiver/facts.h"
+#include <stdlib.h>
 
 /* RFC 3461 4.1 */
 static bool take_notify(void *target, struct text value, struct reply *reply) {
@@ -52,21 +53,51 @@ static bool parse(struct session *session, struct text argument, struct recipien
     return command_rcpt_parameters(session->config, rest, recipient, reply);
 }
 
-static const struct rule *evaluate(struct session *session, struct recipient *recipient, struct reply *reply) {
+static const struct rule *judge(struct session *session, struct recipient *recipient, joiner_function *ask,
+                                struct reply *reply) {
     struct rule_facts *facts = &session->facts;
 
     facts->recipient = &recipient->address;
     facts->recipient_count = session->transaction.accepted;
     facts_forget(session, FACT_RECIPIENT_STANDING | FACT_RECIPIENT_DOMAIN);
-    const struct rule *rule = rule_evaluate(session, RULE_RCPT, reply);
+    const struct rule *rule = ask(session, RULE_RCPT, reply);
     facts->recipient = NULL;
     recipient->targets = buffer_text(&facts->recipient_targets);
+    return rule;
+}
+
+/* RFC 3461 5.2.1: whoever changes an address says which it was. */
+static bool take_other(struct session *session, struct recipient *recipient, char orcpt[DSN_ORCPT_MAXIMUM + 1]) {
+    struct address other;
+    bool good = session->other_recipient != NULL &&
+                address_parse(text_of(session->other_recipient), true, &other) == ADDRESS_OK;
+
+    free(session->other_recipient);
+    session->other_recipient = NULL;
+    if (!good)
+        return false;
+    if (recipient->orcpt.length == 0)
+        recipient->orcpt = text_of(dsn_orcpt_of(recipient->text, orcpt));
+    recipient->address = other;
+    (void)address_text(&other, recipient->text, sizeof recipient->text);
+    return true;
+}
+
+/* Where the operator's rules put another in the recipient's place, what the server itself refuses it refuses there too.
+ */
+static const struct rule *evaluate(struct session *session, struct recipient *recipient,
+                                   char orcpt[DSN_ORCPT_MAXIMUM + 1], struct reply *reply) {
+    const struct rule *rule = judge(session, recipient, rule_evaluate, reply);
+
+    if (take_other(session, recipient, orcpt) && rule == NULL)
+        rule = judge(session, recipient, rule_judge, reply);
     return rule;
 }
 
 /* rcpt = "RCPT TO:" ( "<Postmaster@" Domain ">" / "<Postmaster>" / Forward-path ) [SP Rcpt-parameters] CRLF */
 void command_rcpt(struct session *session, struct text argument) {
     struct recipient recipient = {.targets = TEXT_NONE, .orcpt = TEXT_NONE};
+    char orcpt[DSN_ORCPT_MAXIMUM + 1];
     struct reply reply;
 
     session->transaction.tried++;
@@ -74,7 +105,7 @@ void command_rcpt(struct session *session, struct text argument) {
         session_send(session, &reply, "syntax", VIOLATION_PLAIN);
         return;
     }
-    const struct rule *rule = evaluate(session, &recipient, &reply);
+    const struct rule *rule = evaluate(session, &recipient, orcpt, &reply);
     /* Each refusal is a row of evidence, and many of them may count as one violation: nobody makes them without end. */
     if (rule != NULL && session->transaction.told >= (unsigned long)session->config->recipient_maximum) {
         session_reply(session, 452, "4.5.3", "Too many recipients: %ld refused ones at most",

@@ -74,7 +74,7 @@ static enum listen_role judged_role(const struct session *session) {
     return session->client.role == ROLE_MX && member ? ROLE_SUBMISSION : session->client.role;
 }
 
-const struct rule *rule_evaluate(struct session *session, enum rule_stage stage, struct reply *reply) {
+const struct rule *rule_judge(struct session *session, enum rule_stage stage, struct reply *reply) {
     session->facts.role = judged_role(session);
     for (size_t i = 0; i < rule_count; i++) {
         const struct rule *rule = &rules[i];
@@ -84,7 +84,13 @@ const struct rule *rule_evaluate(struct session *session, enum rule_stage stage,
         if (rule->judge(&session->facts, reply) != RULE_NO_MATCH)
             return rule;
     }
-    return rule_join(session, stage, reply);
+    return NULL;
+}
+
+const struct rule *rule_evaluate(struct session *session, enum rule_stage stage, struct reply *reply) {
+    const struct rule *rule = rule_judge(session, stage, reply);
+
+    return rule != NULL ? rule : rule_join(session, stage, reply);
 }
 
 /* Those who may speak behind the built-in rules, in this order. One that is not configured costs a comparison. */

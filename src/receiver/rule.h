@@ -70,6 +70,8 @@ typedef const struct rule *joiner_function(struct session *session, enum rule_st
 /* Asks the rules of this stage in order, then the joiners. The first that objects or cannot know: returned, with its
  * reply; it lasts until the next question. NULL: none. */
 joiner_function rule_evaluate;
+/* The rules alone, without the joiners. */
+joiner_function rule_judge;
 /* The joiners alone, at stages whose built-in rules are the command's row. */
 joiner_function rule_join;
 /* The same for a command whose answer, also a good one, may be the operator's; also one that is unknown. */

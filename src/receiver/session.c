@@ -244,9 +244,18 @@ static bool is_refused(struct session *session, enum rule_stage stage) {
     return rule != NULL;
 }
 
-static bool open_session(struct session *session) {
+static void greet(struct session *session) {
+    const char *protocol = session->client.role == ROLE_LMTP ? "LMTP" : "ESMTP";
     char date[CLOCK_MAIL_SIZE];
 
+    clock_mail_date(time(NULL), date);
+    if (session->banner != NULL)
+        session_reply(session, 220, "", "%s %s %s", session->config->server_name, protocol, session->banner);
+    else
+        session_reply(session, 220, "", "%s %s Parcelpost %s", session->config->server_name, protocol, date);
+}
+
+static bool open_session(struct session *session) {
     if ((session->client.proxied && !proxy_read_header(session)) || !may_use_port(session) || !admit_contact(session))
         return false;
     session->admitted = true;
@@ -255,9 +264,7 @@ static bool open_session(struct session *session) {
     facts_ask_connection(session);
     if (is_refused(session, RULE_CONNECT))
         return false;
-    clock_mail_date(time(NULL), date);
-    session_reply(session, 220, "", "%s %s Parcelpost %s", session->config->server_name,
-                  session->client.role == ROLE_LMTP ? "LMTP" : "ESMTP", date);
+    greet(session);
     session_set_state(session, SESSION_GREETED);
     return true;
 }
@@ -299,6 +306,9 @@ static void session_free(struct session *session) {
     transaction_free(&session->transaction);
     change_forget(session);
     facts_free(session);
+    free(session->banner);
+    free(session->ehlo_text);
+    free(session->other_recipient);
     explicit_bzero(session, sizeof *session);
     free(session);
     log_set_tag("");

@@ -72,7 +72,9 @@ void sql_engine_close(struct sql_engine *engine) {
 
 struct asking {
     struct sql_engine *engine;
+    const struct sql_question *question;
     const struct sql_statement *statement;
+    const char *rule;
     enum rule_stage stage;
     struct reply *reply;
     struct buffer lines; /* the reply's text so far */
@@ -96,8 +98,8 @@ static bool take_code(struct asking *asking, unsigned code, struct text *words, 
         (void)text_copy(enhanced, sizeof enhanced, code < 400 ? TEXT("2.0.0") : TEXT("5.7.1"));
         enhanced[0] = (char)('0' + code / 100);
     }
-    if (code / 100 == 3 || enhanced[0] != (char)('0' + code / 100)) {
-        return fail(asking, "gives what is no reply of 2xx, 4xx or 5xx: ", line);
+    if (!sql_rule_may_give(code) || enhanced[0] != (char)('0' + code / 100)) {
+        return fail(asking, "gives what is no reply of a rule (" SQL_RULE_CODES "): ", line);
     }
     if (asking->lines.length > 0 && code != reply->code) {
         return fail(asking, "gives lines with different codes: ", line);
@@ -124,6 +126,35 @@ static bool take_line(struct asking *asking, const char *line) {
         return true;
     }
     return fail(asking, "gives a reply that is too long: ", line);
+}
+
+static bool take_action(struct asking *asking, int column) {
+    sqlite3_stmt *handle = asking->statement->handle;
+    enum sql_action action = sql_action_find(text_of(sqlite3_column_name(handle, column)));
+    const char *bytes = (const char *)sqlite3_column_text(handle, column);
+    if (bytes == NULL || action == SQL_ACTIONS) {
+        return true;
+    }
+    struct text value = {bytes, (size_t)sqlite3_column_bytes(handle, column)};
+    if (value.length > SQL_ACTION_VALUE_MAXIMUM || !sql_actions[action].takes(value)) {
+        char what[96];
+        (void)snprintf(what, sizeof what, "%s is to be %s, not: ", sql_actions[action].name, sql_actions[action].wants);
+        return fail(asking, what, bytes);
+    }
+    if (asking->question->take != NULL) {
+        asking->question->take(asking->question->context, asking->rule, action, value);
+    }
+    return true;
+}
+
+static bool take_row(struct asking *asking) {
+    sqlite3_stmt *handle = asking->statement->handle;
+    const char *line = (const char *)sqlite3_column_text(handle, 0);
+    bool good = line == NULL || take_line(asking, line);
+    for (int column = 1; good && column < sqlite3_column_count(handle); column++) {
+        good = take_action(asking, column);
+    }
+    return good;
 }
 
 static void bind_fact(sqlite3_stmt *handle, int place, enum sql_fact fact, struct text value) {
@@ -155,8 +186,7 @@ static enum sql_outcome ask_statement(struct asking *asking, const struct text v
     bool good = true;
     bind_facts(handle, values);
     while (good && (result = statement_advance(handle)) == SQLITE_ROW) {
-        const char *line = (const char *)sqlite3_column_text(handle, 0);
-        good = line == NULL || take_line(asking, line);
+        good = take_row(asking);
     }
     if (good && result != SQLITE_DONE) {
         good = result == SQLITE_INTERRUPT ? fail(asking, "takes longer than rules_timeout_ms", "")
@@ -203,7 +233,8 @@ static void add_counts(struct sql_engine *engine, struct text values[SQL_FACTS],
 enum sql_outcome sql_engine_ask(struct sql_engine *engine, const struct sql_question *question, struct reply *reply,
                                 char rule[SQL_RULE_NAME_SIZE], struct buffer *error) {
     const struct sql_file *file = &engine->files[question->stage];
-    struct asking asking = {.engine = engine, .stage = question->stage, .reply = reply, .error = error};
+    struct asking asking = {
+        .engine = engine, .question = question, .rule = rule, .stage = question->stage, .reply = reply, .error = error};
     struct text values[SQL_FACTS];
     struct counts counts;
     enum sql_outcome outcome = SQL_SILENT;

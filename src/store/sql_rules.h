@@ -6,6 +6,7 @@
 #define STORE_SQL_RULES_H
 #include "base/buffer.h"
 #include "mail/reply.h"
+#include "mail/sql_action.h"
 #include "mail/sql_rule.h"
 
 /* Reads DIRECTORY/<stage>.sql for each stage; no directory, or "": no rules. False: a file that cannot be read, or that
@@ -22,14 +23,18 @@ struct sql_engine *sql_engine_open(const char *database, const char *users, cons
                                    struct buffer *error);
 void sql_engine_close(struct sql_engine *engine);
 enum sql_outcome {
-    SQL_SILENT, /* no statement gave a row whose first column is not NULL */
+    SQL_SILENT, /* no statement gave a row whose first column is not NULL; actions may have been taken */
     SQL_SPOKE,  /* *reply is the answer: 2xx, 4xx or 5xx */
     SQL_FAILED  /* an error of the operator's; error says "FILE:LINE: what" */
 };
+/* One action that a row asks for; its value was found to be one that the action takes. rule: as sql_engine_ask's. */
+typedef void sql_take_action(void *context, const char *rule, enum sql_action action, struct text value);
 struct sql_question {
     enum rule_stage stage;
     struct text values[SQL_FACTS]; /* data NULL: not known, bound as NULL */
     int64_t milliseconds;          /* for all statements together */
+    sql_take_action *take;         /* NULL: actions are left out. What fails later may have asked for some */
+    void *context;                 /* of take */
 };
 /* Asks the statements of a stage in order, up to the first that speaks. rule: "sql:<stage>:<n>" of the one that spoke
  * or failed. The contact's counts are looked up when they are not given. */

@@ -135,6 +135,15 @@ static void check_parameters(struct sql_statement *statement, enum rule_stage st
     }
 }
 
+static void check_columns(struct sql_statement *statement, enum rule_stage stage, struct text sql) {
+    struct buffer problem;
+    buffer_init(&problem, 512);
+    if (statement->problem == NULL && !sql_columns_check(statement->handle, stage, sql, &problem)) {
+        set_problem(statement, "%s", buffer_string(&problem));
+    }
+    buffer_free(&problem);
+}
+
 static unsigned count_lines(const char *from, const char *to) {
     unsigned lines = 0;
     for (; from < to; from++) {
@@ -206,6 +215,7 @@ static void prepare(struct sqlite3 *handle, struct sql_lock *lock, enum rule_sta
         set_problem(statement, "is no SELECT");
     } else {
         check_parameters(statement, stage);
+        check_columns(statement, stage, sql);
     }
 }
 

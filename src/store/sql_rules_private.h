@@ -23,6 +23,8 @@ void sql_lock_down(struct sqlite3 *handle, struct sql_lock *lock);
 void sql_file_prepare(struct sqlite3 *handle, struct sql_lock *lock, const struct sql_rule_file *source,
                       enum rule_stage stage, struct sql_file *file);
 void sql_file_free(struct sql_file *file);
+/* False, and problem says why: a column that is no action at this stage, or a constant reply that no rule may give. */
+bool sql_columns_check(struct sqlite3_stmt *handle, enum rule_stage stage, struct text sql, struct buffer *problem);
 /* Bits of the facts that its statements name, and SQL_RULE_PRESENT. */
 uint64_t sql_file_facts(const struct sql_file *file);
 #endif

@@ -197,9 +197,11 @@ ENDLESS = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x)\nSELE
 
 @pytest.mark.parametrize("sql, words", [
     (ENDLESS, "takes longer than rules_timeout_ms"),
-    ("SELECT 'nonsense'", "no SMTP reply"),
+    ("SELECT lower('NONSENSE')", "no SMTP reply"),
+    ("SELECT '55' || '1 5.7.1 no'", "no reply of a rule"),
+    ("SELECT NULL, 'soon' AS delay", "delay is to be a number of milliseconds, not: soon"),
     ("SELECT abs(-9223372036854775808)", "integer overflow"),
-], ids=["endless", "no_reply", "an_error"])
+], ids=["endless", "no_reply", "a_code_of_nobodys", "a_wrong_action", "an_error"])
 def test_a_rule_that_fails_is_a_451_and_logged_and_no_violation(make_instance, source, sql, words):
     server = start_with(make_instance, {"mail_from": "SELECT NULL;\n" + sql}, settings={"rules_timeout_ms": 100})
     with server.talk(source=source) as client:
@@ -214,7 +216,7 @@ def test_a_rule_that_fails_is_a_451_and_logged_and_no_violation(make_instance, s
 
 def test_a_connect_rule_that_fails_greets_nobody(make_instance, source):
     server = make_instance()
-    write_rules(server, {"connect": "SELECT 'nonsense' WHERE :remote_ip LIKE '127.%' AND :remote_ip NOT LIKE '127.255.%'"})
+    write_rules(server, {"connect": "SELECT lower('NONSENSE') WHERE :remote_ip LIKE '127.%' AND :remote_ip NOT LIKE '127.255.%'"})
     server.reload()
     server.wait_log("configuration was read again")
 
@@ -232,7 +234,11 @@ def test_a_connect_rule_that_fails_greets_nobody(make_instance, source):
     ("SELECT hash FROM users", [":1: reading users.hash is not allowed"]),
     ("SELECT :rcpt", [":1: :rcpt is not known at ehlo"]),
     ("SELECT :colour", [":1: :colour is no fact"]),
-], ids=["a_wrong_column", "delete", "pragma", "attach", "a_hash", "a_fact_of_another_verb", "no_fact"])
+    ("SELECT NULL;\n\nSELECT NULL, 'x' AS colour", [':3: column 2, "colour", is no action; accepted: log, delay, ehlo']),
+    ("SELECT NULL, 'x' AS banner", [':1: column 2, "banner", is no action at ehlo; accepted: log, delay, ehlo']),
+    ("SELECT NULL;\nSELECT '551 5.7.1 ' || :ehlo", [":2: gives what is no reply of a rule: 551 5.7.1 ; accepted: 2xx, 421, 432"]),
+], ids=["a_wrong_column", "delete", "pragma", "attach", "a_hash", "a_fact_of_another_verb", "no_fact",
+        "no_action", "an_action_of_another_verb", "a_code_that_no_rule_may_give"])
 def test_a_wrong_rule_stops_the_start_with_file_line_and_what_sqlite_says(make_instance, sql, words):
     instance = make_instance(start=False)
     instance.prepare()

@@ -44,6 +44,7 @@ static void every_kind_of_item_comes_back(void **state) {
     struct job_recipient job = {1, TEXT("t@x"), TEXT("u@x"), TEXT("NEVER"), TEXT("rfc822;u@x")}, job_got;
     struct notice_item notice = {1, 2, 3, TEXT("cargo")}, notice_got;
     struct address_target target = {2, TEXT("t@x"), TEXT("owner@x")}, target_got;
+    struct action_item action = {1, TEXT("sql:noop:1"), TEXT("250")}, action_got;
     struct buffer list;
     bool bad = false;
 
@@ -80,6 +81,12 @@ static void every_kind_of_item_comes_back(void **state) {
     assert_true(list_next_target(&rest, &target_got, &bad));
     assert_int_equal(target_got.delivery, 2);
     assert_true(text_equal(target_got.target, target.target) && text_equal(target_got.sender, target.sender));
+    buffer_clear(&list);
+    assert_true(list_add_action(&list, &action));
+    rest = buffer_text(&list);
+    assert_true(list_next_action(&rest, &action_got, &bad));
+    assert_int_equal(action_got.action, 1);
+    assert_true(text_equal(action_got.rule, action.rule) && text_equal(action_got.value, action.value));
     assert_false(bad);
     buffer_free(&list);
 }

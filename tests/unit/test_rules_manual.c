@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The manual page of the rules lists exactly the facts of the table, each with its type and when it is known. With
- * PARCELPOST_WRITE_MANUAL set it is rewritten instead. Run from the top of the checkout; skipped elsewhere. */
+ * The manual page of the rules lists exactly the facts and actions of the tables, each with its type and when it is
+ * known. With PARCELPOST_WRITE_MANUAL set it is rewritten instead. Run from the top of the checkout; skipped elsewhere.
+ */
 #include "base/buffer.h"
 #include "base/file.h"
-#include "mail/sql_rule.h"
+#include "mail/sql_action.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +16,6 @@
 #include <cmocka.h>
 
 #define PAGE "man/parcelpost-rules.5"
-#define BEGIN ".\\\" begin facts\n"
-#define END ".\\\" end facts\n"
 
 static void name_stages(unsigned stages, struct buffer *text) {
     bool first = true;
@@ -47,34 +46,57 @@ static void describe_facts(struct buffer *text) {
     }
 }
 
-static void rewrite(const char *page, const char *begin, const char *end, const char *facts) {
+static void describe_actions(struct buffer *text) {
+    for (size_t i = 0; i < SQL_ACTIONS; i++) {
+        const struct sql_action_row *action = &sql_actions[i];
+        (void)buffer_format(text, ".It Ic %s Pq %s,", action->name, action->wants);
+        describe_stages(action->stages, text);
+        (void)buffer_format(text, "\n%s%s\n", action->help,
+                            action->refused ? "\nDone also when a rule of the same verb objects." : "");
+    }
+}
+
+static void rewrite(const char *page, const char *begin, const char *end, const char *list) {
     FILE *file = fopen(PAGE ".new", "w");
     assert_non_null(file);
-    (void)fprintf(file, "%.*s%s%s", (int)(begin - page), page, facts, end);
+    (void)fprintf(file, "%.*s%s%s", (int)(begin - page), page, list, end);
     assert_int_equal(fclose(file), 0);
     assert_int_equal(rename(PAGE ".new", PAGE), 0);
 }
 
-static void the_manual_lists_every_fact_with_type_and_when_it_is_known(void **state) {
-    struct buffer page, facts;
+/* The part of the page between ".\" begin WHAT" and ".\" end WHAT" is what `describe` says. */
+static void compare_list(const char *what, void (*describe)(struct buffer *text)) {
+    struct buffer page, list;
+    char first[40], last[40];
     int fd = open(PAGE, O_RDONLY | O_CLOEXEC);
-    (void)state;
     if (fd < 0)
         skip();
     buffer_init(&page, 1 << 20);
-    buffer_init(&facts, 1 << 20);
+    buffer_init(&list, 1 << 20);
     assert_true(file_read_into(fd, &page));
     (void)close(fd);
-    describe_facts(&facts);
-    const char *begin = strstr(buffer_string(&page), BEGIN), *end = strstr(buffer_string(&page), END);
+    describe(&list);
+    (void)snprintf(first, sizeof first, ".\\\" begin %s\n", what);
+    (void)snprintf(last, sizeof last, ".\\\" end %s\n", what);
+    const char *begin = strstr(buffer_string(&page), first), *end = strstr(buffer_string(&page), last);
     assert_true(begin != NULL && end != NULL && begin < end);
-    begin += strlen(BEGIN);
+    begin += strlen(first);
     if (getenv("PARCELPOST_WRITE_MANUAL") != NULL)
-        rewrite(page.data, begin, end, buffer_string(&facts));
-    else if (!text_equal((struct text){begin, (size_t)(end - begin)}, buffer_text(&facts)))
-        fail_msg("the facts have changed; run this test once with PARCELPOST_WRITE_MANUAL=1");
+        rewrite(page.data, begin, end, buffer_string(&list));
+    else if (!text_equal((struct text){begin, (size_t)(end - begin)}, buffer_text(&list)))
+        fail_msg("the %s have changed; run this test once with PARCELPOST_WRITE_MANUAL=1", what);
     buffer_free(&page);
-    buffer_free(&facts);
+    buffer_free(&list);
+}
+
+static void the_manual_lists_every_fact_with_type_and_when_it_is_known(void **state) {
+    (void)state;
+    compare_list("facts", describe_facts);
+}
+
+static void the_manual_lists_every_action_with_its_value_and_when_it_can_be_done(void **state) {
+    (void)state;
+    compare_list("actions", describe_actions);
 }
 
 /* A rule of a stage that the page does not speak of would be nobody's. */
@@ -99,6 +121,7 @@ static void the_manual_names_the_file_of_every_stage(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_manual_lists_every_fact_with_type_and_when_it_is_known),
+        cmocka_unit_test(the_manual_lists_every_action_with_its_value_and_when_it_can_be_done),
         cmocka_unit_test(the_manual_names_the_file_of_every_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,7 @@ static const struct {
 } checks[] = {
     {"a SELECT", "SELECT '550 no'", 0, NULL},
     {"several, with comments and quoted semicolons",
-     "-- a; b\nSELECT ';';\n/* ; */ SELECT \";\" FROM (SELECT 1 AS \";\");", 0, NULL},
+     "-- a; b\nSELECT NULL, ';' AS log;\n/* ; */ SELECT \";\" FROM (SELECT 1 AS \";\");", 0, NULL},
     {"nothing but a comment", "-- SELECT\n", 0, NULL},
     {"VALUES", "VALUES (NULL)", 0, NULL},
     {"a recursive SELECT", ENDLESS, 0, NULL},
@@ -114,6 +114,18 @@ static const struct {
     {"a parameter that is no fact", "SELECT :wrong", 1, ":wrong is no fact"},
     {"a parameter without a name", "SELECT ?", 1, "? is no fact"},
     {"a fact of another stage", "SELECT :subject", 1, ":subject is not known at rcpt_to"},
+    {"actions", "SELECT '550 5.7.1 no', 'why' AS log, 100 AS DELAY", 0, NULL},
+    {"a column that is no action", "SELECT NULL;\nSELECT NULL, 'x' AS colour", 2,
+     "column 2, \"colour\", is no action; accepted: log, delay"},
+    {"an action of another stage", "SELECT NULL, 'x' AS banner", 1,
+     "column 2, \"banner\", is no action at rcpt_to; accepted: log, delay"},
+    {"a constant reply that is none", "SELECT 'nonsense'", 1, "gives what is no SMTP reply: nonsense"},
+    {"a constant beginning that is none", "SELECT 'nonsense ' || :rcpt", 1, "gives what is no SMTP reply: nonsense"},
+    {"a constant code that no rule may give", "SELECT '556 5.7.1 ' || :rcpt WHERE :rcpt = ''", 1,
+     "gives what is no reply of a rule: 556 5.7.1 ; accepted: 2xx, 421, 432"},
+    {"354 in VALUES", "VALUES ('354 go on')", 1, "gives what is no reply of a rule: 354 go on"},
+    {"a beginning too short to know", "SELECT '55' || '0 5.7.1 no'", 0, NULL},
+    {"a constant that is compared", "SELECT 'x' = :rcpt", 0, NULL},
 };
 
 static void statements_are_rules_or_named_with_file_and_line(void **state) {
@@ -222,11 +234,11 @@ static const struct {
      "550 5.7.1 null"},
     {"users by address", "SELECT '250 2.0.0 ' || address FROM users", SQL_SPOKE, "sql:rcpt_to:1",
      "250 2.0.0 coco@example.test"},
-    {"words", "SELECT 'no'", SQL_FAILED, "sql:rcpt_to:1", "gives what is no SMTP reply: no"},
+    {"words", "SELECT lower('NO')", SQL_FAILED, "sql:rcpt_to:1", "gives what is no SMTP reply: no"},
     {"a condition taken for a reply", "SELECT 1 = 1", SQL_FAILED, "sql:rcpt_to:1", "gives what is no SMTP reply: 1"},
-    {"a 3xx", "SELECT '354 go on'", SQL_FAILED, "sql:rcpt_to:1", "gives what is no reply of 2xx, 4xx or 5xx"},
-    {"codes that contradict each other", "SELECT '550 4.7.1 x'", SQL_FAILED, "sql:rcpt_to:1", "no reply of 2xx"},
-    {"rows with different codes", "SELECT '550 5.7.1 a' UNION ALL SELECT '551 5.7.1 b'", SQL_FAILED, "sql:rcpt_to:1",
+    {"a 3xx", "SELECT '35' || '4 go on'", SQL_FAILED, "sql:rcpt_to:1", "gives what is no reply of a rule"},
+    {"codes that contradict each other", "SELECT '550 4.7.1 x'", SQL_FAILED, "sql:rcpt_to:1", "no reply of a rule"},
+    {"rows with different codes", "SELECT '550 5.7.1 a' UNION ALL SELECT '553 5.7.1 b'", SQL_FAILED, "sql:rcpt_to:1",
      "different codes"},
     {"a reply without end",
      "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT '550 5.7.1 x' FROM x", SQL_FAILED,
@@ -270,6 +282,72 @@ static void rows_become_replies_and_errors_never_consent(void **state) {
     }
 }
 
+/* ---- actions ---- */
+
+static const struct {
+    const char *sentence, *sql;
+    enum sql_outcome outcome;
+    const char *said; /* actions, or a part of the error */
+} deeds[] = {
+    {"none", "SELECT NULL, NULL AS log", SQL_SILENT, ""},
+    {"without a reply", "SELECT NULL, 'seen ' || :rcpt AS log, 250 AS delay", SQL_SILENT,
+     "sql:rcpt_to:1 log=seen a'b@example.test;sql:rcpt_to:1 delay=250;"},
+    {"with a reply", "SELECT '550 5.7.1 no', 'why' AS log", SQL_SPOKE, "sql:rcpt_to:1 log=why;"},
+    {"of every row and statement up to the one that speaks",
+     "SELECT NULL, column1 AS log FROM (VALUES ('a'), ('b')); SELECT '250 ok', 'c' AS log; SELECT NULL, 'd' AS log",
+     SQL_SPOKE, "sql:rcpt_to:1 log=a;sql:rcpt_to:1 log=b;sql:rcpt_to:2 log=c;"},
+    {"another recipient", "SELECT NULL, 'other@example.test' AS recipient", SQL_SILENT,
+     "sql:rcpt_to:1 recipient=other@example.test;"},
+    {"a recipient that is no address", "SELECT NULL, 'other' AS recipient", SQL_FAILED,
+     "recipient is to be an address, not: other"},
+    {"a delay that is no number", "SELECT NULL, 'long' AS delay", SQL_FAILED,
+     "delay is to be a number of milliseconds, not: long"},
+    {"an empty log", "SELECT NULL, '' AS log", SQL_FAILED, "log is to be a text"},
+    {"a value that is too long", "SELECT NULL, printf('%2001d', 1) AS log", SQL_FAILED, "log is to be a text"},
+};
+
+static void note_action(void *context, const char *rule, enum sql_action action, struct text value) {
+    (void)buffer_format(context, "%s %s=%.*s;", rule, sql_actions[action].name, TEXT_ARGS(value));
+}
+
+static void columns_behind_the_reply_are_actions(void **state) {
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof deeds / sizeof deeds[0]; i++) {
+        struct sql_rules rules;
+        struct buffer error, said;
+        struct reply reply = {.code = 0};
+        char rule[SQL_RULE_NAME_SIZE] = "";
+        buffer_init(&error, 4096);
+        buffer_init(&said, 4096);
+        struct sql_question question = {.stage = RULE_RCPT, .milliseconds = 200, .take = note_action, .context = &said};
+        question.values[SQL_FACT_RCPT] = TEXT("a'b@example.test");
+        write_rules(f, "rcpt_to.sql", deeds[i].sql);
+        assert_true(sql_rules_read(f->rules, &rules, &error));
+        struct sql_engine *engine = sql_engine_open(f->main_path, f->users_path, &rules, &error);
+        enum sql_outcome outcome = sql_engine_ask(engine, &question, &reply, rule, &error);
+        bool good = outcome == SQL_FAILED ? strstr(buffer_string(&error), deeds[i].said) != NULL
+                                          : text_equal(buffer_text(&said), text_of(deeds[i].said));
+        if (outcome != deeds[i].outcome || !good)
+            fail_msg("%s: %d %s %s", deeds[i].sentence, (int)outcome, buffer_string(&said), buffer_string(&error));
+        sql_engine_close(engine);
+        sql_rules_free(&rules);
+        buffer_free(&error);
+        buffer_free(&said);
+    }
+}
+
+static void every_code_of_the_list_may_be_given_and_no_other(void **state) {
+    static const unsigned codes[] = {421, 432, 450, 451, 452, 454, 500, 501, 502, 503,
+                                     504, 521, 530, 534, 535, 538, 550, 552, 553, 554};
+    size_t given = 0;
+    (void)state;
+    for (unsigned code = 300; code < 700; code++)
+        given += sql_rule_may_give(code);
+    assert_int_equal(given, sizeof codes / sizeof codes[0]);
+    for (size_t i = 0; i < given; i++)
+        assert_true(sql_rule_may_give(codes[i]));
+}
+
 /* ---- the tables ---- */
 
 static void names_are_complete_and_unique(void **state) {
@@ -284,6 +362,12 @@ static void names_are_complete_and_unique(void **state) {
         assert_int_equal(rule_stage_find(text_of(rule_stage_names[i])), i);
     }
     assert_int_equal(sql_fact_find(TEXT("wrong")), SQL_FACTS);
+    for (size_t i = 0; i < SQL_ACTIONS; i++) {
+        assert_true(sql_actions[i].stages != 0 && sql_actions[i].help != NULL && sql_actions[i].wants != NULL);
+        assert_non_null(sql_actions[i].takes);
+        assert_int_equal(sql_action_find(text_of(sql_actions[i].name)), i);
+    }
+    assert_int_equal(sql_action_find(TEXT("wrong")), SQL_ACTIONS);
 }
 
 int main(void) {
@@ -293,6 +377,8 @@ int main(void) {
         cmocka_unit_test(what_a_file_asks_is_noted),
         cmocka_unit_test(a_file_that_nobody_would_ask_is_an_error),
         cmocka_unit_test(rows_become_replies_and_errors_never_consent),
+        cmocka_unit_test(columns_behind_the_reply_are_actions),
+        cmocka_unit_test(every_code_of_the_list_may_be_given_and_no_other),
         cmocka_unit_test(names_are_complete_and_unique),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
