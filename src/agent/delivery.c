@@ -60,8 +60,12 @@ bool delivery_read(struct delivery *delivery, struct channel_message *message) {
     delivery->destination = memory_string(job->destination);
     delivery->ret = memory_string(job->ret);
     delivery->envid = memory_string(job->envid);
-    delivery->declared_eight_bit = job->eight_bit != 0;
+    delivery->solicit = memory_string(job->solicit);
+    delivery->body = (enum envelope_body)job->body;
+    delivery->content.binary = delivery->body == BODY_BINARYMIME;
     delivery->utf8 = job->utf8 != 0;
+    delivery->requiretls = job->requiretls != 0;
+    delivery->tls_optional = job->tls_optional != 0;
     delivery->tls_memory = job->tls_memory <= TLS_MEMORY_VERIFIED ? (enum tls_memory)job->tls_memory : TLS_MEMORY_NONE;
     delivery->started_at = (int64_t)time(NULL);
     delivery->started_ms = clock_now_ms();
@@ -81,6 +85,7 @@ void delivery_free(struct delivery *delivery) {
     free(delivery->destination);
     free(delivery->ret);
     free(delivery->envid);
+    free(delivery->solicit);
     buffer_free(&delivery->content.cargo);
     if (delivery->content.fd >= 0) {
         close(delivery->content.fd);

@@ -4,7 +4,7 @@
 #ifndef AGENT_DELIVERY_H
 #define AGENT_DELIVERY_H
 #include "ipc/list.h"
-#include "mail/mail_id.h"
+#include "mail/envelope.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +29,7 @@ struct delivery_content {
     struct buffer cargo; /* owned copy when inline */
     uint64_t offset;     /* of the message in fd */
     uint64_t message_length, headers_length;
+    bool binary;                     /* BODY=BINARYMIME: what stands between its line ends is not ours to change */
     char trace[DELIVERY_TRACE_SIZE]; /* a field on top of all others, for this delivery alone */
     size_t trace_length;             /* 0: none */
     uint64_t position;               /* 0 … all lengths, in delivery order */
@@ -36,8 +37,9 @@ struct delivery_content {
 };
 struct delivery {
     char mail_id[MAIL_ID_SIZE];
-    char *from_url, *destination, *ret, *envid; /* owned */
-    bool declared_eight_bit, utf8;
+    char *from_url, *destination, *ret, *envid, *solicit; /* owned */
+    enum envelope_body body;
+    bool utf8, requiretls, tls_optional; /* as the envelope has them */
     struct delivery_content content;
     struct delivery_recipient *recipients;
     size_t count;

@@ -37,10 +37,10 @@ static bool convert(struct text output, struct buffer *message) {
     return good;
 }
 
-static void take_output(struct filter *filter, struct text output, struct buffer *message) {
+static void take_output(struct filter *filter, struct text output, bool binary, struct buffer *message) {
     if (output.length == 0) {
         snprintf(filter->problem, sizeof filter->problem, "wrote nothing");
-    } else if (!convert(output, message)) {
+    } else if (!(binary ? buffer_append_text(message, output) : convert(output, message))) {
         snprintf(filter->problem, sizeof filter->problem, "wrote a CR that ends no line");
     } else if (header_section_length(buffer_text(message)) == 0) {
         snprintf(filter->problem, sizeof filter->problem, "wrote no message header");
@@ -72,7 +72,8 @@ static void note_end(struct filter *filter, enum program_end end, int status) {
 }
 
 /* Leaves the filtered message in message, or a problem. */
-static void run(struct filter *filter, const struct config *config, int input, size_t size, struct buffer *message) {
+static void run(struct filter *filter, const struct config *config, int input, size_t size, bool binary,
+                struct buffer *message) {
     char *arguments[COMMAND_WORDS_MAXIMUM + 1];
     struct buffer output;
     int status;
@@ -89,7 +90,7 @@ static void run(struct filter *filter, const struct config *config, int input, s
     note_end(filter, end, status);
     command_words_free(arguments);
     if (filter->problem[0] == '\0') {
-        take_output(filter, buffer_text(&output), message);
+        take_output(filter, buffer_text(&output), binary, message);
     }
     buffer_free(&output);
 }
@@ -112,7 +113,7 @@ bool filter_apply(const struct config *config, struct delivery_content *content)
     int input = file_memory("message");
     buffer_init(&message, 2 * (2 * size + OUTPUT_SLACK) + 2);
     if (program_write_input(input, TEXT_NONE, content)) {
-        run(&filter, config, input, size, &message);
+        run(&filter, config, input, size, content->binary, &message);
     } else {
         snprintf(filter.problem, sizeof filter.problem, "cannot be given the message: %s", strerror(errno));
     }

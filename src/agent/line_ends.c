@@ -5,6 +5,9 @@
 
 bool line_ends_write(int fd, struct line_ends *ends, struct text piece) {
     size_t length = 0;
+    if (ends->kept) {
+        return file_write_all(fd, piece.data, piece.length);
+    }
     for (size_t i = 0; i < piece.length; i++) {
         if (ends->after_cr && piece.data[i] != '\n') {
             ends->out[length++] = '\r';

@@ -113,6 +113,7 @@ static enum maildir_outcome write_message(int fd, struct text top, struct delive
     static struct line_ends ends;
     struct text piece;
     memset(&ends, 0, sizeof ends);
+    ends.kept = content->binary;
     if (!line_ends_write(fd, &ends, top)) {
         return MAILDIR_FAILED;
     }

@@ -13,7 +13,7 @@ bool maildir_path(const char *pattern, const char *address, char path[PATH_MAX])
 bool maildir_make(const char *path);
 enum maildir_outcome { MAILDIR_STORED, MAILDIR_UNREADABLE /* the message */, MAILDIR_FAILED /* errno */ };
 /* Writes `top` (complete header fields with CRLF) and the content as one file into new/: tmp/, fsync, rename, fsync of
- * new/. Line ends become LF. */
+ * new/. Line ends become LF, but in a binary message (RFC 3030), which stays byte for byte as it came. */
 enum maildir_outcome maildir_store(const char *path, const char *host, struct text top,
                                    struct delivery_content *content);
 #endif

@@ -32,6 +32,7 @@ bool program_write_input(int fd, struct text top, struct delivery_content *conte
     static struct line_ends ends; /* large */
     struct text piece;
     memset(&ends, 0, sizeof ends);
+    ends.kept = content->binary;
     if (lseek(fd, 0, SEEK_SET) != 0 || ftruncate(fd, 0) != 0 || !line_ends_write(fd, &ends, top)) {
         return false;
     }

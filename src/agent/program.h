@@ -26,6 +26,7 @@ enum program_end {
 /* Runs it to its end; output gets what it wrote to standard output and, unless output_is_bounded, to standard error.
  * The program is a session of its own; what is left of that is killed when it ends or its time is over. */
 enum program_end program_run(const struct program *program, struct buffer *output, int *status);
-/* Writes `top` and the message into the file with LF line ends, and goes back to its start. False with errno. */
+/* Writes `top` and the message into the file, with LF line ends unless it is binary, and goes back to its start. False
+ * with errno. */
 bool program_write_input(int fd, struct text top, struct delivery_content *content);
 #endif

@@ -108,9 +108,13 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         .ret = delivery->ret,
         .envid = delivery->envid,
         .size = delivery_content_size(&delivery->content),
-        .declared_eight_bit = delivery->declared_eight_bit,
+        .binary = delivery->body == BODY_BINARYMIME,
+        .declared_eight_bit = delivery->body == BODY_8BITMIME,
         .has_eight_bit = eight_bit,
         .utf8 = delivery->utf8,
+        .requiretls = delivery->requiretls && session->context->transport != &transport_lmtp, /* that is final */
+        .verified = session->client.tls && session->tls_facts.verified,
+        .solicit = delivery->solicit,
         .content = read_content,
         .context = delivery,
         .recipients = client_recipients(delivery),
@@ -133,7 +137,7 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         attempt = all_deferred(delivery) && !message.unconfirmed ? ATTEMPT_ELSEWHERE : ATTEMPT_DONE;
     }
     free(message.recipients);
-    if (session->client.messages >= MESSAGES_A_CONNECTION) {
+    if (session->client.messages >= MESSAGES_A_CONNECTION || client_is_full(&session->client)) {
         client_quit(&session->client);
     }
     return attempt;

@@ -5,6 +5,7 @@
 #include "ipc/messages.h"
 #include "base/network.h"
 #include "mail/address.h"
+#include "mail/envelope.h"
 #include "mail/mail_id.h"
 #include "mail/reply.h"
 #include "mail/sql_rule.h"
@@ -224,13 +225,16 @@ static const struct channel_field agent_job_fields[] = {
     BYTES(agent_job, recipients, LIST_MAXIMUM),
     BYTES(agent_job, cargo, CARGO_INLINE_MAXIMUM),
     NUMBER(agent_job, place, CARGO_SPOOL_FILE),
-    NUMBER(agent_job, eight_bit, 1),
+    NUMBER(agent_job, body, BODY_BINARYMIME),
     NUMBER(agent_job, utf8, 1),
+    NUMBER(agent_job, requiretls, 1),
+    NUMBER(agent_job, tls_optional, 1),
     LONG(agent_job, offset, 0),
     LONG(agent_job, message_length, LENGTH_MAXIMUM),
     LONG(agent_job, headers_length, LENGTH_MAXIMUM),
     BYTES(agent_job, ret, NAME_MAXIMUM),
     BYTES(agent_job, envid, LINE_MAXIMUM),
+    BYTES(agent_job, solicit, LINE_MAXIMUM),
     NUMBER(agent_job, tls_memory, TLS_MEMORY_VERIFIED),
 };
 static const struct channel_field agent_result_fields[] = {

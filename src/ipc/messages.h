@@ -284,9 +284,9 @@ struct connect_answer {
 /* recipients: a list of struct job_recipient. The agent decides the route at the attempt. */
 struct agent_job {
     struct text mail_id, from_url, destination /* domain, or "" for the local transport */, recipients, cargo;
-    uint32_t place, eight_bit, utf8;
+    uint32_t place, body /* enum envelope_body */, utf8, requiretls, tls_optional;
     int64_t offset, message_length, headers_length;
-    struct text ret, envid;
+    struct text ret, envid, solicit;
     uint32_t tls_memory; /* enum tls_memory: what the destination has shown before */
 };
 struct agent_result {

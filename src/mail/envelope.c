@@ -72,6 +72,10 @@ struct envelope_recipient *envelope_add(struct envelope *envelope, struct text t
     return recipient;
 }
 
+int64_t envelope_begins_at(const struct envelope *envelope) {
+    return envelope->hold_until > envelope->received_at ? envelope->hold_until : envelope->received_at;
+}
+
 bool envelope_is_forwarded(const struct envelope_recipient *recipient) {
     return recipient->delivery == DELIVERY_REMOTE &&
            !text_equal_nocase(text_of(recipient->to_url), text_of(recipient->target));

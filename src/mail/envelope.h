@@ -20,7 +20,7 @@ enum recipient_status {
     RECIPIENT_HELD = 'H'
 };
 enum envelope_delivery { DELIVERY_NONE, DELIVERY_LOCAL, DELIVERY_REMOTE };
-enum envelope_body { BODY_7BIT, BODY_8BITMIME };
+enum envelope_body { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME /* RFC 3030: it has what only BDAT can carry */ };
 
 struct envelope_recipient {
     enum recipient_status status;
@@ -52,9 +52,14 @@ struct envelope { /* strings are owned, never NULL: "" when unknown */
     char *message_id;        /* header field's value, "" */
     char *ret, *envid;       /* RFC 3461, "" */
     char *hold;              /* why all of it waits for an operator, "" when it does not */
+    char *solicit;           /* RFC 3865: the solicitation keywords of MAIL, "" */
+    char *future_release;    /* RFC 4865: what was asked, "for;3600" or "until;2026-…Z", "" */
     char *verdicts;          /* "dkim=pass header.d=x; spf=…", the Authentication-Results body, "" */
     uint32_t auto_generated; /* 1: Auto-Submitted, or a notice: not told of delays */
     uint32_t utf8;           /* 1: SMTPUTF8 was asked for, and the header has more than ASCII (RFC 6531 3.4) */
+    uint32_t requiretls;     /* 1: it goes on within verified TLS only, to who says REQUIRETLS (RFC 8689) */
+    uint32_t tls_optional;   /* 1: its header says "TLS-Required: No" (RFC 8689 5) */
+    int64_t hold_until;      /* FUTURERELEASE (RFC 4865): not delivered before; 0: at once */
     enum envelope_body body;
     struct envelope_recipient *recipients;
     size_t recipient_count;
@@ -69,6 +74,8 @@ struct envelope_recipient *envelope_add(struct envelope *envelope, struct text t
                                         enum envelope_delivery delivery);
 /* Takes one out; those behind it move up. */
 void envelope_remove(struct envelope *envelope, size_t number);
+/* When its time in the queue begins: as it came, or is released. */
+int64_t envelope_begins_at(const struct envelope *envelope);
 /* True when an alias of ours sends its mail on to another server. */
 bool envelope_is_forwarded(const struct envelope_recipient *recipient);
 /* Appends the text form; false past the buffer's maximum. Tabs, CR, LF, NUL in values are refused (false). */

@@ -13,16 +13,21 @@
 #define FIELD(name)                                                                                                    \
     { #name, offsetof(struct envelope, name) }
 const struct envelope_field envelope_fields[ENVELOPE_STRINGS] = {
-    FIELD(remote_ip), FIELD(remote_name),    FIELD(local_ip), FIELD(role),       FIELD(protocol), FIELD(ehlo),
-    FIELD(from_url),  FIELD(account),        FIELD(tls),      FIELD(message_id), FIELD(ret),      FIELD(envid),
-    FIELD(verdicts),  FIELD(sender_targets), FIELD(hold),
+    FIELD(remote_ip), FIELD(remote_name),    FIELD(local_ip), FIELD(role),           FIELD(protocol), FIELD(ehlo),
+    FIELD(from_url),  FIELD(account),        FIELD(tls),      FIELD(message_id),     FIELD(ret),      FIELD(envid),
+    FIELD(verdicts),  FIELD(sender_targets), FIELD(solicit),  FIELD(future_release), FIELD(hold),
 };
 
 char **envelope_string(struct envelope *envelope, size_t number) {
     return (char **)(void *)((char *)envelope + envelope_fields[number].place);
 }
 
-static const char *const body_names[] = {[BODY_7BIT] = "7BIT", [BODY_8BITMIME] = "8BITMIME"};
+static const struct envelope_field numbers[] = {
+    FIELD(local_port), FIELD(auto_generated), FIELD(utf8), FIELD(requiretls), FIELD(tls_optional),
+};
+#define NUMBERS (sizeof numbers / sizeof numbers[0])
+static const char *const body_names[] = {
+    [BODY_7BIT] = "7BIT", [BODY_8BITMIME] = "8BITMIME", [BODY_BINARYMIME] = "BINARYMIME"};
 static const char statuses[] = {RECIPIENT_QUEUED,  RECIPIENT_DELIVERED, RECIPIENT_FAILED,
                                 RECIPIENT_EXPIRED, RECIPIENT_REMOVED,   RECIPIENT_HELD};
 
@@ -35,16 +40,29 @@ static bool format_string(struct buffer *text, const char *key, const char *valu
     return is_clean(value) && buffer_format(text, "%s: %s\n", key, value);
 }
 
+static bool format_time(struct buffer *text, const char *key, int64_t seconds) {
+    char at[CLOCK_TEXT_SIZE];
+    clock_text((time_t)seconds, at);
+    return buffer_format(text, "%s: %s\n", key, at);
+}
+
+static bool format_numbers(const struct envelope *envelope, struct buffer *text) {
+    bool fits = buffer_format(text, "contact_id: %" PRId64 "\n", envelope->contact_id);
+    for (size_t i = 0; fits && i < NUMBERS; i++) {
+        const char *place = (const char *)envelope + numbers[i].place;
+        uint32_t number;
+        memcpy(&number, place, sizeof number);
+        fits = buffer_format(text, "%s: %" PRIu32 "\n", numbers[i].key, number);
+    }
+    return fits;
+}
+
 static bool format_fields(struct envelope *envelope, struct buffer *text) {
-    char received[CLOCK_TEXT_SIZE];
-    clock_text((time_t)envelope->received_at, received);
     if (!buffer_format(text, "envelope: %d\n", FORMAT_VERSION) || !mail_id_is_valid(text_of(envelope->mail_id)) ||
         envelope->contact_id < 0 || !format_string(text, "mail_id", envelope->mail_id) ||
-        !format_string(text, "received_at", received) ||
-        !buffer_format(
-            text, "contact_id: %" PRId64 "\nlocal_port: %" PRIu32 "\nauto_generated: %" PRIu32 "\nutf8: %" PRIu32 "\n",
-            envelope->contact_id, envelope->local_port, envelope->auto_generated, envelope->utf8) ||
-        !format_string(text, "body", body_names[envelope->body])) {
+        !format_time(text, "received_at", envelope->received_at) ||
+        (envelope->hold_until > 0 && !format_time(text, "hold_until", envelope->hold_until)) ||
+        !format_numbers(envelope, text) || !format_string(text, "body", body_names[envelope->body])) {
         return false;
     }
     for (size_t i = 0; i < ENVELOPE_STRINGS; i++) {
@@ -128,19 +146,14 @@ static bool parse_recipient(struct text line, uint32_t offset, struct envelope *
 enum parsed { PARSED, MALFORMED, NOT_MINE };
 
 static enum parsed parse_number(struct text key, struct text value, struct envelope *envelope) {
-    const struct {
-        const char *key;
-        uint32_t *place;
-    } small[] = {{"local_port", &envelope->local_port},
-                 {"auto_generated", &envelope->auto_generated},
-                 {"utf8", &envelope->utf8}};
     uint64_t number;
-    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
-        if (!text_equal(key, text_of(small[i].key))) {
+    for (size_t i = 0; i < NUMBERS; i++) {
+        if (!text_equal(key, text_of(numbers[i].key))) {
             continue;
         }
         bool fits = text_number(value, UINT32_MAX, &number);
-        *small[i].place = fits ? (uint32_t)number : 0;
+        const uint32_t small = fits ? (uint32_t)number : 0;
+        memcpy((char *)envelope + numbers[i].place, &small, sizeof small);
         return fits ? PARSED : MALFORMED;
     }
     if (!text_equal(key, TEXT("contact_id"))) {
@@ -153,18 +166,18 @@ static enum parsed parse_number(struct text key, struct text value, struct envel
     return PARSED;
 }
 
-static enum parsed parse_received_at(struct text value, struct envelope *envelope) {
+static enum parsed parse_time(struct text value, int64_t *at) {
     char string[CLOCK_TEXT_SIZE];
     time_t seconds;
     if (!text_copy(string, sizeof string, value) || !clock_parse(string, &seconds)) {
         return MALFORMED;
     }
-    envelope->received_at = seconds;
+    *at = seconds;
     return PARSED;
 }
 
 static enum parsed parse_body(struct text value, struct envelope *envelope) {
-    for (enum envelope_body b = BODY_7BIT; b <= BODY_8BITMIME; b++) {
+    for (enum envelope_body b = BODY_7BIT; b <= BODY_BINARYMIME; b++) {
         if (text_equal(value, text_of(body_names[b]))) {
             envelope->body = b;
             return PARSED;
@@ -196,7 +209,10 @@ static enum parsed parse_field(struct text line, struct envelope *envelope) {
         return mail_id_is_valid(value) && text_copy(envelope->mail_id, MAIL_ID_SIZE, value) ? PARSED : MALFORMED;
     }
     if (text_equal(key, TEXT("received_at"))) {
-        return parse_received_at(value, envelope);
+        return parse_time(value, &envelope->received_at);
+    }
+    if (text_equal(key, TEXT("hold_until"))) {
+        return parse_time(value, &envelope->hold_until);
     }
     if (text_equal(key, TEXT("body"))) {
         return parse_body(value, envelope);

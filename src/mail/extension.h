@@ -18,6 +18,8 @@ enum extension { /* in the order in which EHLO lists them */
                  EXTENSION_DSN,                 /* RFC 3461 */
                  EXTENSION_LIMITS,              /* RFC 9422 */
                  EXTENSION_CHUNKING,            /* RFC 3030 */
+                 EXTENSION_BINARYMIME,          /* RFC 3030 */
+                 EXTENSION_REQUIRETLS,          /* RFC 8689 */
                  EXTENSION_HELP,                /* RFC 5321 4.1.1.8 */
                  EXTENSIONS
 };

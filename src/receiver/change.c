@@ -67,7 +67,7 @@ static enum change_outcome add_recipient(struct session *session, struct text ad
 
     if (!take_address(address, &recipient.address) || address_is_null(&recipient.address))
         return refuse("no address of a recipient", address);
-    if (!command_rcpt_parameters(session->config, as_parameters(parameters, line), &recipient, &reply))
+    if (!command_rcpt_parameters(session, as_parameters(parameters, line), &recipient, &reply))
         return refuse(reply.text, parameters);
     (void)address_text(&recipient.address, recipient.text, sizeof recipient.text);
     if (transaction_has(transaction, &recipient))
@@ -127,7 +127,7 @@ static enum change_outcome set_sender(struct session *session, struct text text,
 
     if (!take_address(text, &address))
         return refuse("no address of a sender", text);
-    if (!command_mail_parameters(session->config, as_parameters(parameters, line), &ret, &envid, &reply))
+    if (!command_mail_parameters(session, as_parameters(parameters, line), &ret, &envid, &reply))
         return refuse(reply.text, parameters);
     envelope_set(&transaction->envelope.ret, text_of(ret));
     envelope_set(&transaction->envelope.envid, envid);

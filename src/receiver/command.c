@@ -29,7 +29,7 @@ const struct command commands[] = {
     {.verb = "DATA",
      .handle = command_data,
      .states = IN(SESSION_MAIL),
-     .flags = COMMAND_NO_ARGUMENT | COMMAND_NEEDS_RECIPIENT,
+     .flags = COMMAND_NO_ARGUMENT | COMMAND_NEEDS_RECIPIENT | COMMAND_LINES_ONLY,
      .stage = RULE_DATA},
     {.verb = "BDAT",
      .handle = command_bdat,
@@ -108,6 +108,8 @@ static bool is_flag_refused(const struct session *session, const struct command 
         reply_set(reply, 503, "5.5.1", "There must be at least 1 acceptable recipient"); /* RFC 2033 4.2 */
     else if ((command->flags & COMMAND_NEEDS_RECIPIENT) && transaction->envelope.recipient_count == 0)
         reply_set(reply, 554, "5.5.1", "There must be at least 1 acceptable recipient");
+    else if ((command->flags & COMMAND_LINES_ONLY) && transaction->envelope.body == BODY_BINARYMIME)
+        reply_set(reply, 503, "5.5.1", "BODY=BINARYMIME needs BDAT");
     else
         return false;
     return true;

@@ -20,6 +20,7 @@ enum command_flag {
     COMMAND_SMTP_ONLY = 1 << 7,       /* unknown where LMTP is spoken (RFC 2033 4.1) */
     COMMAND_LMTP_ONLY = 1 << 8,       /* unknown elsewhere */
     COMMAND_WITHOUT_TLS = 1 << 10,    /* also before TLS where it is required (RFC 3207 4); 530 for others */
+    COMMAND_LINES_ONLY = 1 << 11,     /* 503 when MAIL has said BODY=BINARYMIME (RFC 3030 3) */
     COMMAND_HAS_DATA = 1 << 9         /* bytes follow the line, which are taken also when it is refused */
 };
 struct command {
@@ -52,12 +53,12 @@ struct parameter_row {
     /* False, and the reply is set, when the value is not acceptable. */
     bool (*take)(void *target, struct text value, struct reply *reply);
 };
-bool command_take_parameters(const struct config *config, struct text rest, const struct parameter_row *rows,
+bool command_take_parameters(const struct session *session, struct text rest, const struct parameter_row *rows,
                              size_t count, void *target, struct reply *reply);
 /* Those of MAIL that may be changed later, and those of RCPT. */
-bool command_mail_parameters(const struct config *config, struct text rest, const char **ret, struct text *envid,
+bool command_mail_parameters(const struct session *session, struct text rest, const char **ret, struct text *envid,
                              struct reply *reply);
-bool command_rcpt_parameters(const struct config *config, struct text rest, struct recipient *recipient,
+bool command_rcpt_parameters(const struct session *session, struct text rest, struct recipient *recipient,
                              struct reply *reply);
 /* Parses "FROM:<path> parameters" or "TO:…". what: "sender" or "recipient"; enhanced: for its errors. */
 bool command_take_path(struct text argument, const char *keyword, bool utf8, struct address *address, struct text *rest,
@@ -72,6 +73,6 @@ void command_bdat_refuse(struct session *session, struct text argument, const st
 void command_data_take(struct session *session, struct text piece);
 /* The rule, and the reply is set, when what has come so far is not kept; or NULL. */
 const char *command_data_fault(const struct session *session, enum data_fault fault, struct reply *reply);
-/* All data has come: stores it, or refuses it; the reply is sent. */
-void command_data_store(struct session *session, enum data_fault fault, bool eight_bit);
+/* All data has come, and is really `body`: stores it, or refuses it; the reply is sent. */
+void command_data_store(struct session *session, enum data_fault fault, enum envelope_body body);
 #endif

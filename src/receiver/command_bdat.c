@@ -68,10 +68,14 @@ void command_bdat_refuse(struct session *session, struct text argument, const st
 
 static void end_message(struct session *session) {
     struct transaction *transaction = &session->transaction;
+    const struct chunk_decoder *chunks = &transaction->chunks;
     bool large = transaction->message.received > CARGO_INLINE_MAXIMUM;
 
     chunk_decoder_finish(&transaction->chunks, take_piece, session);
-    command_data_store(session, transaction->chunks.fault, transaction->chunks.eight_bit);
+    command_data_store(session, chunks->fault,
+                       chunks->is_binary   ? BODY_BINARYMIME
+                       : chunks->eight_bit ? BODY_8BITMIME
+                                           : BODY_7BIT);
     session_end_transaction(session);
     if (large)
         (void)malloc_trim(0);

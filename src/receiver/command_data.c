@@ -90,13 +90,13 @@ static const char *find_fault(const struct session *session, enum data_fault fau
     return "message";
 }
 
-void command_data_store(struct session *session, enum data_fault fault, bool eight_bit) {
+void command_data_store(struct session *session, enum data_fault fault, enum envelope_body body) {
     struct reply reply;
 
     message_finish(&session->transaction.message);
     session->transaction.complete = true;
-    if (eight_bit)
-        session->transaction.envelope.body = BODY_8BITMIME;
+    if (body > session->transaction.envelope.body || session->transaction.envelope.body == BODY_BINARYMIME)
+        session->transaction.envelope.body = body;
     if (fault == DATA_FAULT_NONE)
         transaction_judge_header(session); /* a message without a body */
     const char *rule = find_fault(session, fault, &reply);
@@ -136,7 +136,7 @@ void command_data(struct session *session, struct text argument) {
     if (!complete)
         return;
     bool large = message->received > CARGO_INLINE_MAXIMUM;
-    command_data_store(session, reading.decoder.fault, reading.decoder.eight_bit);
+    command_data_store(session, reading.decoder.fault, reading.decoder.eight_bit ? BODY_8BITMIME : BODY_7BIT);
     session_end_transaction(session);
     if (large)
         (void)malloc_trim(0);

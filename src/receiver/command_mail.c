@@ -3,13 +3,14 @@
 #include "mail/dsn.h"
 #include "receiver/change.h"
 #include "receiver/command.h"
+#include "receiver/extension.h"
 #include "receiver/facts.h"
 
 struct mail_parameters {
-    const struct config *config;
+    const struct session *session;
     uint64_t size;
     enum envelope_body body;
-    bool utf8;
+    bool utf8, requiretls;
     const char *ret;
     struct text envid;
 };
@@ -22,34 +23,52 @@ static bool take_size(void *target, struct text value, struct reply *reply) {
         reply_set(reply, 501, "5.5.4", "SIZE needs a number");
         return false;
     }
-    if (parameters->size <= (uint64_t)parameters->config->message_maximum)
+    if (parameters->size <= (uint64_t)parameters->session->config->message_maximum)
         return true;
     reply_set(reply, 552, "5.3.4", "Message size exceeds the maximum of %ld bytes",
-              parameters->config->message_maximum);
+              parameters->session->config->message_maximum);
     return false;
 }
 
-/* RFC 6152 */
+/* RFC 6152, RFC 3030 */
 static bool take_body(void *target, struct text value, struct reply *reply) {
     struct mail_parameters *parameters = target;
+    bool binary = extension_is_on(parameters->session->config, EXTENSION_BINARYMIME);
 
-    if (!text_equal_nocase(value, TEXT("7BIT")) && !text_equal_nocase(value, TEXT("8BITMIME"))) {
-        reply_set(reply, 501, "5.5.4", "BODY is 7BIT or 8BITMIME");
+    if (text_equal_nocase(value, TEXT("7BIT")))
+        parameters->body = BODY_7BIT;
+    else if (text_equal_nocase(value, TEXT("8BITMIME")))
+        parameters->body = BODY_8BITMIME;
+    else if (binary && text_equal_nocase(value, TEXT("BINARYMIME")))
+        parameters->body = BODY_BINARYMIME;
+    else {
+        reply_set(reply, 501, "5.5.4", "BODY is 7BIT%s", binary ? ", 8BITMIME or BINARYMIME" : " or 8BITMIME");
         return false;
     }
-    parameters->body = value.length == 4 ? BODY_7BIT : BODY_8BITMIME;
     return true;
 }
 
-/* RFC 6531 3.4: no value. */
+static bool refuse_value(const char *keyword, struct text value, struct reply *reply) {
+    if (value.length == 0)
+        return true;
+    reply_set(reply, 501, "5.5.4", "%s has no value", keyword);
+    return false;
+}
+
+/* RFC 6531 3.4 */
 static bool take_utf8(void *target, struct text value, struct reply *reply) {
     struct mail_parameters *parameters = target;
 
     parameters->utf8 = true;
-    if (value.length == 0)
-        return true;
-    reply_set(reply, 501, "5.5.4", "SMTPUTF8 has no value");
-    return false;
+    return refuse_value("SMTPUTF8", value, reply);
+}
+
+/* RFC 8689 2 */
+static bool take_requiretls(void *target, struct text value, struct reply *reply) {
+    struct mail_parameters *parameters = target;
+
+    parameters->requiretls = true;
+    return refuse_value("REQUIRETLS", value, reply);
 }
 
 /* RFC 4954 5: who submitted it elsewhere; nothing here depends on that. */
@@ -87,15 +106,16 @@ static const struct parameter_row rows[] = {
     {.keyword = "SIZE", .extension = EXTENSION_SIZE, .take = take_size},
     {.keyword = "BODY", .extension = EXTENSION_8BITMIME, .take = take_body},
     {.keyword = "SMTPUTF8", .extension = EXTENSION_SMTPUTF8, .take = take_utf8},
+    {.keyword = "REQUIRETLS", .extension = EXTENSION_REQUIRETLS, .take = take_requiretls},
     {.keyword = "AUTH", .extension = EXTENSION_AUTH, .take = take_auth},
     {.keyword = "RET", .extension = EXTENSION_DSN, .take = take_ret},
     {.keyword = "ENVID", .extension = EXTENSION_DSN, .take = take_envid},
 };
 
-bool command_mail_parameters(const struct config *config, struct text rest, const char **ret, struct text *envid,
+bool command_mail_parameters(const struct session *session, struct text rest, const char **ret, struct text *envid,
                              struct reply *reply) {
-    struct mail_parameters parameters = {.config = config, .ret = *ret, .envid = *envid};
-    bool good = command_take_parameters(config, rest, rows, sizeof rows / sizeof rows[0], &parameters, reply);
+    struct mail_parameters parameters = {.session = session, .ret = *ret, .envid = *envid};
+    bool good = command_take_parameters(session, rest, rows, sizeof rows / sizeof rows[0], &parameters, reply);
 
     *ret = parameters.ret;
     *envid = parameters.envid;
@@ -118,13 +138,13 @@ static bool asks_for_utf8(struct text argument) {
 
 /* mail = "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF */
 void command_mail(struct session *session, struct text argument) {
-    struct mail_parameters parameters = {.config = session->config, .ret = "", .envid = TEXT_NONE};
+    struct mail_parameters parameters = {.session = session, .ret = "", .envid = TEXT_NONE};
     struct address sender;
     struct text rest;
     struct reply reply;
 
     if (!command_take_path(argument, "FROM:", asks_for_utf8(argument), &sender, &rest, &reply) ||
-        !command_take_parameters(session->config, rest, rows, sizeof rows / sizeof rows[0], &parameters, &reply)) {
+        !command_take_parameters(session, rest, rows, sizeof rows / sizeof rows[0], &parameters, &reply)) {
         session_send(session, &reply, "syntax", VIOLATION_PLAIN);
         return;
     }
@@ -142,6 +162,8 @@ void command_mail(struct session *session, struct text argument) {
     session->transaction.utf8 = parameters.utf8;
     session->transaction.declared_size = parameters.size;
     session->transaction.envelope.body = parameters.body;
+    session->transaction.chunks.binary = parameters.body == BODY_BINARYMIME;
+    session->transaction.envelope.requiretls = parameters.requiretls;
     envelope_set(&session->transaction.envelope.ret, text_of(parameters.ret));
     envelope_set(&session->transaction.envelope.envid, parameters.envid);
     change_settle(session);

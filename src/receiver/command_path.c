@@ -60,7 +60,7 @@ bool command_take_path(struct text argument, const char *keyword, bool utf8, str
     return false;
 }
 
-bool command_take_parameters(const struct config *config, struct text rest, const struct parameter_row *rows,
+bool command_take_parameters(const struct session *session, struct text rest, const struct parameter_row *rows,
                              size_t count, void *target, struct reply *reply) {
     struct command_parameter parameter;
     enum command_parameter_result result;
@@ -71,7 +71,7 @@ bool command_take_parameters(const struct config *config, struct text rest, cons
         size_t row = 0;
         while (row < count && !text_equal_nocase(parameter.keyword, text_of(rows[row].keyword)))
             row++;
-        if (row == count || !extension_is_on(config, rows[row].extension)) {
+        if (row == count || !extension_is_known(session, rows[row].extension)) {
             (void)text_printable(shown, sizeof shown, parameter.keyword);
             reply_set(reply, 555, "5.5.4", "parameter %s is not recognized or not implemented", shown);
             return false;

@@ -33,9 +33,9 @@ static const struct parameter_row rows[] = {
     {.keyword = "ORCPT", .extension = EXTENSION_DSN, .take = take_orcpt},
 };
 
-bool command_rcpt_parameters(const struct config *config, struct text rest, struct recipient *recipient,
+bool command_rcpt_parameters(const struct session *session, struct text rest, struct recipient *recipient,
                              struct reply *reply) {
-    return command_take_parameters(config, rest, rows, sizeof rows / sizeof rows[0], recipient, reply);
+    return command_take_parameters(session, rest, rows, sizeof rows / sizeof rows[0], recipient, reply);
 }
 
 static bool parse(struct session *session, struct text argument, struct recipient *recipient, struct reply *reply) {
@@ -50,7 +50,7 @@ static bool parse(struct session *session, struct text argument, struct recipien
         return false;
     }
     (void)address_text(&recipient->address, recipient->text, sizeof recipient->text);
-    return command_rcpt_parameters(session->config, rest, recipient, reply);
+    return command_rcpt_parameters(session, rest, recipient, reply);
 }
 
 static const struct rule *judge(struct session *session, struct recipient *recipient, joiner_function *ask,

@@ -5,8 +5,10 @@
 #include "receiver/command.h"
 
 struct extension_row {
-    const char *words;                           /* behind the keyword, or NULL */
-    long (*number)(const struct config *config); /* and behind those, or NULL */
+    const char *words;                            /* behind the keyword, or NULL */
+    long (*number)(const struct config *config);  /* and behind those, or NULL */
+    enum extension needs;                         /* another one, without which it is off too */
+    bool (*known)(const struct session *session); /* false: this client cannot use it now; NULL: it can */
 };
 
 static long message_maximum(const struct config *config) {
@@ -17,20 +19,35 @@ static long recipient_maximum(const struct config *config) {
     return config->recipient_maximum;
 }
 
+/* RFC 8689 4.1 */
+static bool is_within_tls(const struct session *session) {
+    return session->tls;
+}
+
 /* MAILMAX and RCPTDOMAINMAX are not among the limits that there are. */
 static const struct extension_row rows[EXTENSIONS] = {
     [EXTENSION_AUTH] = {.words = " PLAIN LOGIN"},
     [EXTENSION_SIZE] = {.words = " ", .number = message_maximum},
+    [EXTENSION_BINARYMIME] = {.needs = EXTENSION_CHUNKING},
+    [EXTENSION_REQUIRETLS] = {.known = is_within_tls},
     [EXTENSION_LIMITS] = {.words = " RCPTMAX=", .number = recipient_maximum},
 };
 
 bool extension_is_on(const struct config *config, enum extension extension) {
-    return !(config->extensions_off_bits & 1u << extension);
+    for (; extension != EXTENSION_NONE; extension = rows[extension].needs)
+        if (config->extensions_off_bits & 1u << extension)
+            return false;
+    return true;
+}
+
+bool extension_is_known(const struct session *session, enum extension extension) {
+    return extension_is_on(session->config, extension) &&
+           (rows[extension].known == NULL || rows[extension].known(session));
 }
 
 /* Also the command that it adds can be used. */
 static bool is_offered(const struct session *session, enum extension extension) {
-    if (!extension_is_on(session->config, extension))
+    if (!extension_is_known(session, extension))
         return false;
     for (size_t i = 0; i < command_count; i++)
         if (commands[i].extension == extension)

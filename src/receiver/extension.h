@@ -8,6 +8,8 @@
 
 /* False when the operator has switched it off (extensions_off). EXTENSION_NONE is always on. */
 bool extension_is_on(const struct config *config, enum extension extension);
+/* The same for this session as it is now: its parameters may be given. */
+bool extension_is_known(const struct session *session, enum extension extension);
 /* Appends a line feed and the line of each extension that this client can use now, then the operator's own
  * (ehlo_keywords). */
 void extension_list(const struct session *session, struct buffer *text);

@@ -84,6 +84,17 @@ static bool is_auto_generated(struct text header) {
     return !text_starts_nocase(text_trim(text_of(value)), TEXT("no"));
 }
 
+/* RFC 8689 5: its sender would rather have it arrive. REQUIRETLS says more. */
+static bool is_tls_optional(struct text header) {
+    struct header_field field;
+    char value[64];
+
+    if (header_count(header, "TLS-Required") != 1 || !header_find(header, "TLS-Required", &field))
+        return false;
+    (void)header_value(&field, value, sizeof value);
+    return text_equal_nocase(text_trim(text_of(value)), TEXT("No"));
+}
+
 static void set_message_id(struct envelope *envelope, struct text header) {
     struct header_field field;
     char value[512];
@@ -121,5 +132,6 @@ void transaction_complete_envelope(struct session *session) {
     transaction_name_sender_targets(session);
     set_message_id(envelope, header);
     envelope->auto_generated = is_auto_generated(header);
+    envelope->tls_optional = envelope->requiretls == 0 && is_tls_optional(header);
     envelope->utf8 = session->transaction.utf8 && text_has_eight_bit(header);
 }

@@ -26,7 +26,12 @@ enum client_keyword {
     CLIENT_DSN = 1 << 5,
     CLIENT_AUTH = 1 << 6,
     CLIENT_AUTH_PLAIN = 1 << 7,
-    CLIENT_AUTH_LOGIN = 1 << 8
+    CLIENT_AUTH_LOGIN = 1 << 8,
+    CLIENT_CHUNKING = 1 << 9,
+    CLIENT_BINARYMIME = 1 << 10,
+    CLIENT_REQUIRETLS = 1 << 11,
+    CLIENT_NO_SOLICITING = 1 << 12,
+    CLIENT_LIMITS = 1 << 13
 };
 enum client_direction { CLIENT_TO_SERVER, CLIENT_FROM_SERVER, CLIENT_NOTE };
 /* Shows one line of the dialogue (never mail data). */
@@ -49,13 +54,14 @@ struct client {
     struct stream stream;
     bool open; /* false: the connection is closed or must not be used any more */
     bool tls;
-    bool greeted;                  /* with 220 */
-    bool helo_wanted;              /* as CLIENT_EHLO_REFUSED says */
-    unsigned keywords;             /* enum client_keyword */
-    uint64_t size_limit;           /* of SIZE; 0: none given */
-    unsigned messages;             /* begun over this connection: RSET comes before the second */
-    unsigned code;                 /* of the last reply; 0 when there was none */
-    char reply[CLIENT_REPLY_SIZE]; /* the last reply as one line, or our own words */
+    bool greeted;                            /* with 220 */
+    bool helo_wanted;                        /* as CLIENT_EHLO_REFUSED says */
+    unsigned keywords;                       /* enum client_keyword */
+    uint64_t size_limit;                     /* of SIZE; 0: none given */
+    uint64_t recipient_limit, message_limit; /* RFC 9422 RCPTMAX, MAILMAX; 0: none given */
+    unsigned messages;                       /* begun over this connection: RSET comes before the second */
+    unsigned code;                           /* of the last reply; 0 when there was none */
+    char reply[CLIENT_REPLY_SIZE];           /* the last reply as one line, or our own words */
 };
 enum client_opening {
     CLIENT_OPEN,
@@ -90,9 +96,13 @@ struct client_message {
     const char *from;        /* reverse-path, "" for <> */
     const char *ret, *envid; /* RFC 3461, "" when absent */
     uint64_t size;           /* bytes, before the encoding */
+    bool binary;             /* only BDAT carries it (RFC 3030) */
     bool declared_eight_bit; /* its sender said BODY=8BITMIME */
     bool has_eight_bit;      /* and it really has such bytes */
     bool utf8;               /* its header needs SMTPUTF8, whatever the addresses are */
+    bool requiretls;         /* it goes only to who offers REQUIRETLS within TLS that is verified (RFC 8689) */
+    bool verified;           /* as this connection's is */
+    const char *solicit;     /* RFC 3865, "" when absent */
     client_content *content;
     void *context;
     struct client_recipient *recipients;
@@ -106,6 +116,8 @@ enum client_sending {
 };
 /* Sends one message. Afterwards client->open tells whether the connection can carry another. */
 enum client_sending client_send(struct client *client, struct client_message *message);
+/* True when the server takes no further message over this connection (RFC 9422 MAILMAX). */
+bool client_is_full(const struct client *client);
 /* True when the server has closed, or said something unasked (421), while the connection was idle. */
 bool client_is_stale(struct client *client);
 /* QUIT, read its reply for a moment, close. Safe on a closed client. */

@@ -20,15 +20,35 @@ static void keyword_auth(struct client *client, struct text arguments) {
     }
 }
 
+/* RFC 9422: limits that are none are none. */
+static void keyword_limits(struct client *client, struct text arguments) {
+    struct text limit;
+    uint64_t number;
+    while (text_split(&arguments, ' ', &limit)) {
+        size_t equals = text_find(limit, '=');
+        struct text name = text_first(limit, equals);
+        if (!text_number(text_from(limit, equals + 1), UINT32_MAX, &number)) {
+            continue;
+        }
+        if (text_equal_nocase(name, TEXT("RCPTMAX"))) {
+            client->recipient_limit = number;
+        } else if (text_equal_nocase(name, TEXT("MAILMAX"))) {
+            client->message_limit = number;
+        }
+    }
+}
+
 static const struct {
     struct text name;
     enum client_keyword keyword;
     void (*arguments)(struct client *client, struct text arguments);
 } keywords[] = {
-    {{"PIPELINING", 10}, CLIENT_PIPELINING, NULL}, {{"8BITMIME", 8}, CLIENT_8BITMIME, NULL},
-    {{"SIZE", 4}, CLIENT_SIZE, keyword_size},      {{"STARTTLS", 8}, CLIENT_STARTTLS, NULL},
-    {{"SMTPUTF8", 8}, CLIENT_SMTPUTF8, NULL},      {{"DSN", 3}, CLIENT_DSN, NULL},
-    {{"AUTH", 4}, CLIENT_AUTH, keyword_auth},
+    {{"PIPELINING", 10}, CLIENT_PIPELINING, NULL},  {{"8BITMIME", 8}, CLIENT_8BITMIME, NULL},
+    {{"SIZE", 4}, CLIENT_SIZE, keyword_size},       {{"STARTTLS", 8}, CLIENT_STARTTLS, NULL},
+    {{"SMTPUTF8", 8}, CLIENT_SMTPUTF8, NULL},       {{"DSN", 3}, CLIENT_DSN, NULL},
+    {{"AUTH", 4}, CLIENT_AUTH, keyword_auth},       {{"CHUNKING", 8}, CLIENT_CHUNKING, NULL},
+    {{"BINARYMIME", 10}, CLIENT_BINARYMIME, NULL},  {{"REQUIRETLS", 10}, CLIENT_REQUIRETLS, NULL},
+    {{"LIMITS", 6}, CLIENT_LIMITS, keyword_limits}, {{"NO-SOLICITING", 13}, CLIENT_NO_SOLICITING, NULL},
 };
 
 /* RFC 5321 4.1.1.1: the first line is the server's name, each further one a keyword with its parameters. */
@@ -49,7 +69,7 @@ static void hello_line(struct client *client, unsigned number, struct text text)
 
 static bool perform_hello(struct client *client, const char *verb) {
     client->keywords = 0;
-    client->size_limit = 0;
+    client->size_limit = client->recipient_limit = client->message_limit = 0;
     return client_command(client, PHASE_HELLO, "%s %s", verb, client->settings.own_name) &&
            client_flush(client, PHASE_HELLO);
 }

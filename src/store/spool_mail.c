@@ -69,7 +69,8 @@ static bool envelope_is_new(const struct envelope *envelope) {
             return false;
         }
     }
-    return envelope->received_at > 0 && envelope->received_at < LATEST_TIME && envelope->recipient_count > 0 &&
+    return envelope->received_at > 0 && envelope->received_at < LATEST_TIME && envelope->hold_until >= 0 &&
+           envelope->hold_until < LATEST_TIME && envelope->recipient_count > 0 &&
            mail_id_is_valid(text_of(envelope->mail_id));
 }
 

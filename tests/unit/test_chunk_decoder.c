@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 // clang-format on
 
@@ -22,25 +23,32 @@ static const struct {
     const char *sentence;
     struct text data;
     enum data_fault fault;
-    bool eight_bit;
+    bool eight_bit, binary, is_binary;
 } rows[] = {
-    {"lines", BYTES("Subject: x\r\n\r\na\r\n"), DATA_FAULT_NONE, false},
-    {"what would end DATA", BYTES("a\r\n.\r\nMAIL FROM:<>\r\n..\r\n"), DATA_FAULT_NONE, false},
-    {"no line end at the end", BYTES("a\r\nb"), DATA_FAULT_NONE, false},
-    {"8-bit", BYTES("\xc3\xa4\r\n"), DATA_FAULT_NONE, true},
-    {"a bare CR", BYTES("a\rb\r\n"), DATA_FAULT_BARE_CR, false},
-    {"a bare CR at the end", BYTES("a\r\n\r"), DATA_FAULT_BARE_CR, false},
-    {"two CR", BYTES("a\r\r\n"), DATA_FAULT_BARE_CR, false},
-    {"a bare LF", BYTES("a\nb\r\n"), DATA_FAULT_BARE_LF, false},
-    {"a bare LF at the start", BYTES("\n"), DATA_FAULT_BARE_LF, false},
-    {"LF dot LF", BYTES("a\n.\n"), DATA_FAULT_BARE_LF, false},
-    {"a NUL", BYTES("a\0b\r\n"), DATA_FAULT_NUL, false},
+    {"lines", BYTES("Subject: x\r\n\r\na\r\n"), DATA_FAULT_NONE, false, false, false},
+    {"what would end DATA", BYTES("a\r\n.\r\nMAIL FROM:<>\r\n..\r\n"), DATA_FAULT_NONE, false, false, false},
+    {"no line end at the end", BYTES("a\r\nb"), DATA_FAULT_NONE, false, false, false},
+    {"8-bit", BYTES("\xc3\xa4\r\n"), DATA_FAULT_NONE, true, false, false},
+    {"a bare CR", BYTES("a\rb\r\n"), DATA_FAULT_BARE_CR, false, false, false},
+    {"a bare CR at the end", BYTES("a\r\n\r"), DATA_FAULT_BARE_CR, false, false, false},
+    {"two CR", BYTES("a\r\r\n"), DATA_FAULT_BARE_CR, false, false, false},
+    {"a bare LF", BYTES("a\nb\r\n"), DATA_FAULT_BARE_LF, false, false, false},
+    {"a bare LF at the start", BYTES("\n"), DATA_FAULT_BARE_LF, false, false, false},
+    {"LF dot LF", BYTES("a\n.\n"), DATA_FAULT_BARE_LF, false, false, false},
+    {"a NUL", BYTES("a\0b\r\n"), DATA_FAULT_NUL, false, false, false},
+    {"a binary body", BYTES("Subject: x\r\n\r\na\nb\rc\0"), DATA_FAULT_NONE, false, true, true},
+    {"a binary body without a header", BYTES("\r\n\n"), DATA_FAULT_NONE, false, true, true},
+    {"called binary, and is lines", BYTES("Subject: x\r\n\r\n\xc3\r\n\r\n"), DATA_FAULT_NONE, true, true, false},
+    {"a CR at the end of a binary body", BYTES("\r\n\r"), DATA_FAULT_NONE, false, true, true},
+    {"a binary message's header is lines", BYTES("Subject: x\ny\r\n\r\n"), DATA_FAULT_BARE_LF, false, true, false},
+    {"nor may its header hold a NUL", BYTES("a\0\r\n\r\n"), DATA_FAULT_NUL, false, true, false},
+    {"LF LF does not end its header", BYTES("a\n\n\0"), DATA_FAULT_BARE_LF, false, true, false},
 };
 
 /* The data as two chunks cut at `cut`, each arriving in packets of `packet` bytes with commands behind it. */
 static void feed_cut(size_t row, size_t cut, size_t packet) {
     struct text chunks[2] = {text_first(rows[row].data, cut), text_from(rows[row].data, cut)};
-    struct chunk_decoder decoder = {.remaining = 0};
+    struct chunk_decoder decoder = {.binary = rows[row].binary, .normalise = rows[row].binary};
     struct buffer input, output;
 
     buffer_init(&output, 4096);
@@ -60,7 +68,8 @@ static void feed_cut(size_t row, size_t cut, size_t packet) {
         buffer_free(&input);
     }
     chunk_decoder_finish(&decoder, collect, &output);
-    if (decoder.fault != rows[row].fault || decoder.eight_bit != rows[row].eight_bit)
+    if (decoder.fault != rows[row].fault || decoder.eight_bit != rows[row].eight_bit ||
+        decoder.is_binary != rows[row].is_binary)
         fail_msg("%s, cut at %zu, packets of %zu: fault %d", rows[row].sentence, cut, packet, (int)decoder.fault);
     assert_true(text_equal(buffer_text(&output), rows[row].data));
     buffer_free(&output);
@@ -72,6 +81,24 @@ static void every_split_gives_the_same(void **state) {
         for (size_t cut = 0; cut <= rows[row].data.length; cut++)
             for (size_t packet = 1; packet <= rows[row].data.length + 5; packet++)
                 feed_cut(row, cut, packet);
+}
+
+/* RFC 5321 4.5.3.1.6: such a line is nothing for DATA where its sender said that it is binary. */
+static void a_line_that_is_too_long_is_binary(void **state) {
+    static char line[1002] = "\r\n";
+    (void)state;
+    for (size_t length = 997; length < 1000; length++) {
+        struct chunk_decoder decoder = {.binary = true};
+        struct buffer output;
+        size_t consumed;
+        memset(line + 2, 'x', length);
+        buffer_init(&output, 4096);
+        chunk_decoder_begin(&decoder, length + 2);
+        (void)chunk_decoder_feed(&decoder, (struct text){line, length + 2}, collect, &output, &consumed);
+        chunk_decoder_finish(&decoder, collect, &output);
+        assert_int_equal(decoder.is_binary, length > 998);
+        buffer_free(&output);
+    }
 }
 
 static const struct {
@@ -105,6 +132,7 @@ static void arguments_are_read_strictly(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_split_gives_the_same),
+        cmocka_unit_test(a_line_that_is_too_long_is_binary),
         cmocka_unit_test(arguments_are_read_strictly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

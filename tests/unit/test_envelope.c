@@ -22,7 +22,10 @@ static int begin(void **state) {
     envelope.local_port = 587;
     envelope.auto_generated = 1;
     envelope.utf8 = 1;
-    envelope.body = BODY_8BITMIME;
+    envelope.requiretls = 1;
+    envelope.tls_optional = 1;
+    envelope.hold_until = 1795400000;
+    envelope.body = BODY_BINARYMIME;
     envelope_set(&envelope.remote_ip, TEXT("192.0.2.7"));
     envelope_set(&envelope.from_url, TEXT("j\xc3\xbcrgen@example.test"));
     envelope_set(&envelope.verdicts, TEXT("dkim=pass header.d=a.example; spf: none"));
@@ -58,7 +61,10 @@ static void an_envelope_reads_back_as_it_was_written(void **state) {
     assert_int_equal(back.local_port, 587);
     assert_int_equal(back.auto_generated, 1);
     assert_int_equal(back.utf8, 1);
-    assert_int_equal(back.body, BODY_8BITMIME);
+    assert_int_equal(back.requiretls, 1);
+    assert_int_equal(back.tls_optional, 1);
+    assert_true(back.hold_until == 1795400000);
+    assert_int_equal(back.body, BODY_BINARYMIME);
     assert_string_equal(back.remote_ip, "192.0.2.7");
     assert_string_equal(back.from_url, "j\xc3\xbcrgen@example.test");
     assert_string_equal(back.verdicts, "dkim=pass header.d=a.example; spf: none");
@@ -81,10 +87,10 @@ static void an_envelope_reads_back_as_it_was_written(void **state) {
 }
 
 static void every_string_has_its_own_key(void **state) {
-    char **strings[] = {&envelope.remote_ip, &envelope.remote_name, &envelope.local_ip, &envelope.role,
-                        &envelope.protocol,  &envelope.ehlo,        &envelope.from_url, &envelope.account,
-                        &envelope.tls,       &envelope.message_id,  &envelope.ret,      &envelope.envid,
-                        &envelope.verdicts};
+    char **strings[] = {&envelope.remote_ip, &envelope.remote_name, &envelope.local_ip,      &envelope.role,
+                        &envelope.protocol,  &envelope.ehlo,        &envelope.from_url,      &envelope.account,
+                        &envelope.tls,       &envelope.message_id,  &envelope.ret,           &envelope.envid,
+                        &envelope.verdicts,  &envelope.solicit,     &envelope.future_release};
     struct envelope back;
     (void)state;
     for (size_t i = 0; i < COUNT_OF(strings); i++) {
@@ -100,6 +106,25 @@ static void every_string_has_its_own_key(void **state) {
         memcpy(&value, (char *)&back + place, sizeof value);
         assert_string_equal(value, *strings[i]);
     }
+    envelope_free(&back);
+}
+
+/* As a spool before these fields has it. */
+static void an_envelope_without_the_newer_fields_is_read(void **state) {
+    struct envelope back;
+    (void)state;
+    assert_true(envelope_parse(TEXT("envelope: 1\nmail_id: 1vMcGX-3kTz9Q-a7\nreceived_at: 2026-11-22 01:02:03\n"
+                                    "contact_id: 17\nlocal_port: 25\nauto_generated: 0\nutf8: 0\nbody: 8BITMIME\n"
+                                    "from_url: \nQ\tlocal\ta@b.test\ta@b.test\t\t\n"),
+                               &back));
+    assert_int_equal(back.body, BODY_8BITMIME);
+    assert_int_equal(back.requiretls, 0);
+    assert_int_equal(back.tls_optional, 0);
+    assert_true(back.hold_until == 0);
+    assert_true(envelope_begins_at(&back) == back.received_at);
+    assert_string_equal(back.solicit, "");
+    back.hold_until = back.received_at + 1;
+    assert_true(envelope_begins_at(&back) == back.hold_until);
     envelope_free(&back);
 }
 
@@ -169,7 +194,7 @@ static void damaged_texts_are_refused(void **state) {
         {"a wrong date", TEXT(HEAD "received_at: yesterday\n"), false},
         {"a negative number", TEXT(HEAD "contact_id: -1\n"), false},
         {"a number too large", TEXT(HEAD "local_port: 4294967296\n"), false},
-        {"an unknown body", TEXT(HEAD "body: BINARYMIME\n"), false},
+        {"an unknown body", TEXT(HEAD "body: 16BIT\n"), false},
         {"an unknown status", TEXT(HEAD "X\tlocal\ta@b\ta@b\t\t\n"), false},
         {"an unknown delivery", TEXT(HEAD "Q\tsomewhere\ta@b\ta@b\t\t\n"), false},
         {"five fields", TEXT(HEAD "Q\tlocal\ta@b\ta@b\t\n"), false},
@@ -221,6 +246,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_envelope_reads_back_as_it_was_written, begin, end),
         cmocka_unit_test_setup_teardown(every_string_has_its_own_key, begin, end),
+        cmocka_unit_test(an_envelope_without_the_newer_fields_is_read),
         cmocka_unit_test_setup_teardown(a_status_can_be_overwritten_in_place, begin, end),
         cmocka_unit_test_setup_teardown(values_that_would_forge_lines_are_refused, begin, end),
         cmocka_unit_test_setup_teardown(an_envelope_past_the_maximum_leaves_nothing_behind, begin, end),
