@@ -10,7 +10,10 @@ enum sql_action {
     SQL_ACTION_DELAY,
     SQL_ACTION_BANNER,
     SQL_ACTION_EHLO,
+    SQL_ACTION_SENDER,
     SQL_ACTION_RECIPIENT,
+    SQL_ACTION_HEADER,
+    SQL_ACTION_HOLD,
     SQL_ACTIONS
 };
 struct sql_action_row {
@@ -28,4 +31,6 @@ enum sql_action sql_action_find(struct text name);
 /* True for a code that a rule may give: every 2xx, and the 4xx and 5xx that clients know what to make of. */
 bool sql_rule_may_give(unsigned code);
 #define SQL_RULE_CODES "2xx, 421, 432, 450, 451, 452, 454, 500 to 504, 521, 530, 534, 535, 538, 550, 552, 553, 554"
+/* Splits "Name: value". False: the name is none (RFC 5322 2.2). */
+bool sql_action_split_header(struct text field, struct text *name, struct text *value);
 #endif

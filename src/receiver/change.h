@@ -27,6 +27,8 @@ enum change_outcome change_add_recipient(struct session *session, struct text ad
 enum change_outcome change_remove_recipient(struct session *session, struct text address);
 /* Header fields. The value may be folded, with LF or CR LF; one that begins with a blank gets no second one. */
 enum change_outcome change_add_header(struct session *session, struct text name, struct text value);
+/* True when a field of this name and value was added, or has come. */
+bool change_has_header(const struct session *session, struct text name, struct text value);
 /* At this place among all fields, 0: above them; behind them when there are fewer. */
 enum change_outcome change_insert_header(struct session *session, uint32_t place, struct text name, struct text value);
 /* The nth field of that name, from 1 (0 counts as 1). An empty value removes it; one that is not there is added. */

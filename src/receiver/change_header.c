@@ -109,6 +109,23 @@ enum change_outcome change_add_header(struct session *session, struct text name,
     return change_field(session, CHANGE_AT_END, 0, name, value);
 }
 
+bool change_has_header(const struct session *session, struct text name, struct text value) {
+    const struct changes *waiting = session->changes;
+    struct text section = message_header(&session->transaction.message);
+    struct header_field field;
+
+    for (size_t i = 0; waiting != NULL && i < waiting->count; i++) {
+        const struct change *change = &waiting->items[i];
+        if (change->kind == CHANGE_HEADER && text_equal_nocase(change->first, name) &&
+            text_equal(change->second, value))
+            return true;
+    }
+    while (session->transaction.open && header_next(&section, &field))
+        if (text_equal_nocase(field.name, name) && text_equal(text_trim(field.value), value))
+            return true;
+    return false;
+}
+
 enum change_outcome change_insert_header(struct session *session, uint32_t place, struct text name, struct text value) {
     return change_field(session, CHANGE_AT_PLACE, place, name, value);
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "ipc/list.h"
+#include "receiver/change.h"
 #include "receiver/session.h"
 #include "receiver/sql_rule.h"
 #include <stdlib.h>
@@ -49,9 +50,35 @@ static void do_recipient(struct session *session, const char *rule, struct text 
     keep(&session->other_recipient, value);
 }
 
+static void do_sender(struct session *session, const char *rule, struct text value) {
+    log_info("rule %s: another sender", rule);
+    (void)change_sender(session, value, TEXT_NONE);
+}
+
+/* What a client wrote may be in it: one line of printable ASCII, whatever that was. */
+static void do_header(struct session *session, const char *rule, struct text field) {
+    char harmless[SQL_ACTION_VALUE_MAXIMUM];
+    struct text name, value;
+
+    (void)rule;
+    if (!sql_action_split_header(field, &name, &value))
+        return;
+    (void)text_copy(harmless, sizeof harmless, value);
+    for (char *at = harmless; *at != '\0'; at++)
+        *at = *at < ' ' || *at > '~' ? '?' : *at;
+    if (!change_has_header(session, name, text_of(harmless)))
+        (void)change_add_header(session, name, text_of(harmless));
+}
+
+static void do_hold(struct session *session, const char *rule, struct text value) {
+    (void)rule;
+    change_hold(session, value);
+}
+
 static action_function *const functions[SQL_ACTIONS] = {
-    [SQL_ACTION_LOG] = do_log,   [SQL_ACTION_DELAY] = do_delay,         [SQL_ACTION_BANNER] = do_banner,
-    [SQL_ACTION_EHLO] = do_ehlo, [SQL_ACTION_RECIPIENT] = do_recipient,
+    [SQL_ACTION_LOG] = do_log,       [SQL_ACTION_DELAY] = do_delay,   [SQL_ACTION_BANNER] = do_banner,
+    [SQL_ACTION_EHLO] = do_ehlo,     [SQL_ACTION_SENDER] = do_sender, [SQL_ACTION_RECIPIENT] = do_recipient,
+    [SQL_ACTION_HEADER] = do_header, [SQL_ACTION_HOLD] = do_hold,
 };
 
 void sql_actions_do(struct session *session, struct text list, bool refused) {

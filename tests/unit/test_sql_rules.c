@@ -302,6 +302,11 @@ static const struct {
      "recipient is to be an address, not: other"},
     {"a delay that is no number", "SELECT NULL, 'long' AS delay", SQL_FAILED,
      "delay is to be a number of milliseconds, not: long"},
+    {"a header field", "SELECT NULL, 'X-Seen: ' || :rcpt AS header", SQL_SILENT,
+     "sql:rcpt_to:1 header=X-Seen: a'b@example.test;"},
+    {"a header field without a name", "SELECT NULL, 'seen ' || :rcpt AS header", SQL_FAILED,
+     "header is to be Name: value, not: seen a'b@example.test"},
+    {"a name with a blank", "SELECT NULL, 'X Seen: yes' AS header", SQL_FAILED, "header is to be Name: value"},
     {"an empty log", "SELECT NULL, '' AS log", SQL_FAILED, "log is to be a text"},
     {"a value that is too long", "SELECT NULL, printf('%2001d', 1) AS log", SQL_FAILED, "log is to be a text"},
 };
