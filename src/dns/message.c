@@ -232,14 +232,14 @@ struct dns_reply *dns_message_read(const unsigned char *bytes, size_t length, co
     reply->authentic = answer.authentic;
     reply->ttl = UINT32_MAX;
     (void)text_copy(target, sizeof target, text_of(name));
-    if (!follow_chain(&answer, target, &reply->ttl) || !collect(&answer, target, (unsigned)type, reply, &seen)) {
-        reply->count = 0;
-        return reply;
-    }
-    if (reply->count > 0 && answer.rcode == RCODE_NOERROR) {
+    bool whole = follow_chain(&answer, target, &reply->ttl) && collect(&answer, target, (unsigned)type, reply, &seen);
+    if (whole && reply->count > 0 && answer.rcode == RCODE_NOERROR) {
         reply->outcome = DNS_OUTCOME_FOUND;
         dns_reply_finish(reply);
-    } else if (seen == 0) {
+        return reply;
+    }
+    reply->count = 0; /* records beside NXDOMAIN, or in half an answer, are nobody's */
+    if (whole && seen == 0) {
         set_negative(&answer, reply);
     }
     return reply;

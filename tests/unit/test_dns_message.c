@@ -31,6 +31,19 @@ static void an_address_is_read_through_its_cname_chain(void **state) {
     dns_reply_free(reply);
 }
 
+/* A server that contradicts itself: the records used to be counted, and had no bytes. */
+static void records_beside_nxdomain_are_a_failure_without_records(void **state) {
+    (void)state;
+    struct message m;
+    put_start(&m, 3, 1, 0);
+    put_question(&m, "a.test", DNS_ASK_A);
+    put_record(&m, "a.test", DNS_ASK_A, 300, "\x7f\0\0\x02", 4);
+    struct dns_reply *reply = dns_message_read(m.bytes, m.length, "a.test", DNS_ASK_A);
+    assert_int_equal(reply->outcome, DNS_OUTCOME_FAILED);
+    assert_int_equal(reply->count, 0);
+    dns_reply_free(reply);
+}
+
 static void a_null_mx_is_one_record_with_a_dot(void **state) {
     (void)state;
     struct message m;
@@ -229,6 +242,7 @@ static void names_are_checked_before_they_are_asked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_read_through_its_cname_chain),
+        cmocka_unit_test(records_beside_nxdomain_are_a_failure_without_records),
         cmocka_unit_test(a_null_mx_is_one_record_with_a_dot),
         cmocka_unit_test(strings_of_a_text_record_are_joined_and_keep_every_byte),
         cmocka_unit_test(preferences_and_compressed_names_are_read),
