@@ -13,7 +13,7 @@ WARNINGS = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototyp
 HARDENING = -fstack-protector-strong -fPIE
 OPTIMISE = -O2 -D_FORTIFY_SOURCE=2
 ifneq ($(SANITIZE),)
-OPTIMISE = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPTIMISE = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer $(INSTRUMENT)
 endif
 CPPFLAGS += -D_GNU_SOURCE -Isrc -I$(BUILD)/generated
 CFLAGS += -std=c17 -g $(OPTIMISE) $(WARNINGS) $(HARDENING)
@@ -62,6 +62,13 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVE)
 unit-tests: $(UNIT_TESTS)
 .PRECIOUS: $(BUILD)/%.o
 
+# Fuzz targets: clang's libFuzzer. tests/fuzz/run builds them with SANITIZE=1 and what INSTRUMENT says.
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka -lpthread
+fuzz-targets: $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
 # Shared objects that tests preload into a server.
 SHIMS = $(patsubst tests/shim/%.c,$(BUILD)/shim/%.so,$(wildcard tests/shim/*.c))
 $(BUILD)/shim/%.so: tests/shim/%.c
@@ -108,6 +115,11 @@ volume: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@PARCELPOST_VOLUME=2000 /usr/bin/python3 -B -m pytest -q -s -p no:cacheprovider tests/system/test_volume.py
 
+# Every parser of untrusted bytes, and the whole session, with bytes that nobody would think of: FUZZ_SECONDS each (60);
+# FUZZ="session dns": only these.
+fuzz: deps-lint
+	@/usr/bin/python3 tests/fuzz/run --seconds $(or $(FUZZ_SECONDS),60) $(FUZZ)
+
 # Puts known mistakes back one by one and shows that the named tests go red.
 mutants: deps-test
 	@/usr/bin/python3 tests/mutants/run $(MUTANTS)
@@ -147,7 +159,7 @@ install: all
 	for f in mailq newaliases; do ln -sf ../man8/sendmail.8 $(DESTDIR)$(PREFIX)/share/man/man1/$$f.1; done
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint crash volume mutants bench bench-queue install clean
+.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint fuzz fuzz-targets crash volume mutants bench bench-queue install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
