@@ -144,17 +144,27 @@ bool network_contains(const struct network *network, const struct network_addres
     return memcmp(host.bytes, network->bytes, sizeof host.bytes) == 0;
 }
 
-void network_contact(const struct network_address *address, unsigned prefix_v6, char text[NETWORK_IP_SIZE]) {
+/* The address cut to so many bits, and their number; whole where they are all. */
+static void prefix_text(const struct network_address *address, unsigned v4_bits, unsigned v6_bits,
+                        char text[NETWORK_IP_SIZE]) {
     struct network host;
-    if (!host_network(address, &host) || !host.v6 || prefix_v6 >= V6_BITS) {
+    char ip[INET6_ADDRSTRLEN];
+    if (!host_network(address, &host) || (host.v6 ? v6_bits >= V6_BITS : v4_bits >= V4_BITS)) {
         network_ip_text(address, text);
         return;
     }
-    char ip[INET6_ADDRSTRLEN];
-    host.bits = prefix_v6;
+    host.bits = host.v6 ? v6_bits : v4_bits;
     mask(&host);
-    inet_ntop(AF_INET6, host.bytes, ip, sizeof ip);
-    snprintf(text, NETWORK_IP_SIZE, "%s/%u", ip, prefix_v6);
+    inet_ntop(host.v6 ? AF_INET6 : AF_INET, host.bytes, ip, sizeof ip);
+    snprintf(text, NETWORK_IP_SIZE, "%s/%u", ip, host.bits);
+}
+
+void network_contact(const struct network_address *address, unsigned prefix_v6, char text[NETWORK_IP_SIZE]) {
+    prefix_text(address, V4_BITS, prefix_v6, text);
+}
+
+void network_name(const struct network_address *address, char text[NETWORK_IP_SIZE]) {
+    prefix_text(address, NETWORK_PREFIX_V4, NETWORK_PREFIX_V6, text);
 }
 
 bool network_reverse_name(struct text ip, const char *suffix, char *name, size_t size) {

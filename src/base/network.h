@@ -30,6 +30,13 @@ bool network_contains(const struct network *network, const struct network_addres
 /* The name a contact counts under: IPv4 whole, IPv6 cut to prefix_v6 bits and written "2001:db8:1:2::/64" (bare when
  * 128). */
 void network_contact(const struct network_address *address, unsigned prefix_v6, char text[NETWORK_IP_SIZE]);
+/* The name of the network that an address counts under: "192.0.2.0/24", "2001:db8:1::/48", or "unix". */
+#define NETWORK_PREFIX_V4 24
+#define NETWORK_PREFIX_V6 48
+void network_name(const struct network_address *address, char text[NETWORK_IP_SIZE]);
+/* An IPv4 address each of whose numbers may be a choice: "127.0.0.[2..4;9]". */
+bool network_pattern_is_valid(struct text pattern);
+bool network_pattern_matches(struct text pattern, struct text ip);
 /* Reverse name for PTR ("4.3.2.1.in-addr.arpa", nibbles.ip6.arpa) or, with suffix, for a DNSBL ("4.3.2.1.suffix").
  * False when it does not fit. */
 bool network_reverse_name(struct text ip, const char *suffix, char *name, size_t size);

@@ -31,6 +31,8 @@ static const struct key_word transport_kinds[] = {{"maildir", 0}, {"lmtp", 1}, {
 
 static const struct key_word when_down_words[] = {
     {"accept", WHEN_DOWN_ACCEPT}, {"tempfail", WHEN_DOWN_TEMPFAIL}, {NULL, 0}};
+static const struct key_word dnsbl_subjects[] = {
+    {"client", DNSBL_CLIENT}, {"ehlo", DNSBL_EHLO}, {"sender", DNSBL_SENDER}, {NULL, 0}};
 
 /* clang-format off */
 static const struct config_key listen_keys[] = {
@@ -111,8 +113,16 @@ static const struct config_key policy_keys[] = {
      .help = "What happens when it cannot be asked or answers nonsense: accept goes on as if it had no objection, tempfail is a 451."},
 };
 static const struct config_key dnsbl_keys[] = {
+    {IN(config_dnsbl, zone), .type = KEY_DOMAIN, .standard = "", .derived = "the block's name",
+     .help = "The list's zone; two blocks of one zone can weigh its answers differently."},
     {IN(config_dnsbl, allow), .type = KEY_SWITCH, .standard = "no",
      .help = "Whether the list is one of good clients, which other lists then do not count for."},
+    {IN(config_dnsbl, weight), .type = KEY_NUMBER, .standard = "1", .minimum = -1000000, .maximum = 1000000,
+     .help = "What being on it adds to the client's score; negative for a list of good clients; with allow = yes it is not added."},
+    {IN(config_dnsbl, answers), .type = KEY_TEXTS, .standard = "",
+     .help = "Which of its answers count: addresses whose numbers may be choices, such as 127.0.0.[2..4;9]; empty for all but 127.255.255.x."},
+    {IN(config_dnsbl, subject), .type = KEY_ENUM, .standard = "client", .words = dnsbl_subjects,
+     .help = "What is looked up in it: the client's address, the name of its EHLO, or the domain of the sender."},
 };
 
 #define BLOCK(block, type, array, number, member) .name = #block, .keys = block##_keys, .key_count = COUNT(block##_keys), \
@@ -133,8 +143,8 @@ const struct config_block config_blocks[] = {
     {BLOCK(policy, config_policy, policies, policy_count, name), .title_name = "NAME",
      .help = "A server that speaks Postfix's policy delegation protocol, such as postgrey, and is asked about clients; see "
              "parcelpost-rules(5)."},
-    {BLOCK(dnsbl, config_dnsbl, dnsbls, dnsbl_count, zone), .title_name = "ZONE",
-     .help = "A DNS list of clients (RFC 5782), asked on the mx port."},
+    {BLOCK(dnsbl, config_dnsbl, dnsbls, dnsbl_count, name), .title_name = "ZONE",
+     .help = "A DNS list of clients or domains (RFC 5782), asked on the mx port. Whose weights come to dnsbl_threshold is refused."},
 };
 /* clang-format on */
 const size_t config_block_count = COUNT(config_blocks);

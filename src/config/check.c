@@ -379,11 +379,38 @@ static void check_dkim(struct reading *reading) {
         if (is_empty(dkim->selector) || is_empty(dkim->private_key_file))
             reading_add_error(reading, line, label, "selector and private_key_file", "lacks one of its keys");
     }
-    for (size_t i = 0; i < config->dnsbl_count; i++) {
-        reading_label(label, sizeof label, config_block_find("dnsbl"), config->dnsbls[i].zone, NULL);
-        if (!address_domain_is_valid(text_of(config->dnsbls[i].zone), false))
-            reading_add_error(reading, reading_line(reading, "dnsbl", i, NULL), label, "a domain", "is no domain");
-    }
+}
+
+/* ---- strangers ---- */
+
+static void check_dnsbl(struct reading *reading, size_t index) {
+    struct config_dnsbl *list = &reading->config->dnsbls[index];
+    unsigned line = reading_line(reading, "dnsbl", index, NULL);
+    char label[LABEL_SIZE];
+
+    reading_label(label, sizeof label, config_block_find("dnsbl"), list->name, NULL);
+    set_default(&list->zone, list->name);
+    reading->config->dnsbl_domain_count += list->subject != DNSBL_CLIENT;
+    if (!address_domain_is_valid(text_of(list->zone), false))
+        reading_add_error(reading, line, label, "a domain", "is no domain");
+    for (size_t i = 0; i < list->answers.count; i++)
+        if (!network_pattern_is_valid(text_of(list->answers.items[i])))
+            reading_add_error(reading, line, label, "addresses such as 127.0.0.2 or 127.0.0.[2..4;9]",
+                              "\"%s\" is no address that a list answers", list->answers.items[i]);
+    if (list->allow && list->subject != DNSBL_CLIENT)
+        reading_add_error(reading, line, label, "subject = client", "only clients are allowed by a list");
+}
+
+static void check_strangers(struct reading *reading) {
+    struct config *config = reading->config;
+
+    for (size_t i = 0; i < config->dnsbl_count; i++)
+        check_dnsbl(reading, i);
+    if (config->reverse_required != REVERSE_NOT_REQUIRED && !config->reverse_lookup)
+        complain(reading, "reverse_required", "reverse_required together with reverse_lookup = yes",
+                 "names are not looked up");
+    if (config->greylist_window <= config->greylist_delay || config->greylist_lifetime <= config->greylist_delay)
+        complain(reading, "greylist_delay", "less than greylist_window and greylist_lifetime", "is too long");
 }
 
 static void check_files(struct reading *reading) {
@@ -414,6 +441,7 @@ void config_complete(struct reading *reading) {
     check_delivery(reading);
     check_extensions(reading);
     check_dkim(reading);
+    check_strangers(reading);
     check_files(reading);
     check_outside(reading);
 }

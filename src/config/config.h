@@ -28,6 +28,7 @@ enum listen_tls {
 enum listen_auth { LISTEN_AUTH_OPTIONAL, LISTEN_AUTH_FORBIDDEN, LISTEN_AUTH_REQUIRED };
 enum log_life { LOG_LIFE_NONE, LOG_LIFE_DAILY, LOG_LIFE_WEEKLY, LOG_LIFE_MONTHLY };
 enum runner_mode { RUNNER_RESIDENT, RUNNER_CRON };
+enum reverse_required { REVERSE_NOT_REQUIRED, REVERSE_NAME, REVERSE_CONFIRMED_NAME };
 enum dangerous_recipients { DANGEROUS_REFUSED, DANGEROUS_ALLOWED };
 enum bare_line_ends { BARE_LINE_ENDS_REFUSED, BARE_LINE_ENDS_NORMALISED };
 
@@ -91,10 +92,14 @@ struct config_policy {            /* policy "NAME" { endpoint = … } */
     long timeout;                 /* seconds, for one answer */
     enum when_down when_down;
 };
-struct config_dnsbl {
-    char *zone;
-    bool allow;
-}; /* dnsbl "zone" { allow = yes|no } */
+enum dnsbl_subject { DNSBL_CLIENT, DNSBL_EHLO, DNSBL_SENDER };
+struct config_dnsbl { /* dnsbl "NAME" { zone = … } */
+    char *name, *zone;
+    bool allow;                    /* who is on it is refused by no list */
+    long weight;                   /* added to the client's score */
+    struct config_strings answers; /* which of the list's answers count; empty: all */
+    int subject;                   /* enum dnsbl_subject: what is looked up in it */
+};
 
 struct config {
     char *file; /* where it was read */
@@ -140,7 +145,7 @@ struct config {
     struct config_strings dns_servers; /* empty: those of resolv.conf */
     long dns_timeout_ms, dns_tries, dns_cache_size;
     struct config_dnsbl *dnsbls;
-    size_t dnsbl_count;
+    size_t dnsbl_count, dnsbl_domain_count; /* those of other subjects than clients */
     bool reverse_lookup;
     /* session */
     long receiver_timeout; /* seconds: 0 = the RFC 5321 minima per phase, else at most this for each */
@@ -158,6 +163,15 @@ struct config {
     /* contacts */
     long prohibited_seconds, max_failed_msgs_per_period, lockout_maximum, contact_prefix_v6, history_days;
     char *lock_command, *unlock_command;
+    /* strangers; 0: not limited, not done */
+    long greeting_delay_ms, slow_reply_ms, dnsbl_threshold, unknown_recipients_maximum;
+    int reverse_required; /* enum reverse_required */
+    bool greylisting;
+    long greylist_delay, greylist_window, greylist_lifetime; /* seconds */
+    long contact_connection_rate, network_connection_rate;   /* a minute */
+    long contact_message_rate, network_message_rate;         /* an hour */
+    long contact_recipient_rate, network_recipient_rate;     /* an hour */
+    long data_minimum_rate;                                  /* bytes a second */
     /* spool */
     long journal_segment_size, journal_max_message, queue_maximum_size, queue_minimum_free;
     /* queue runner */

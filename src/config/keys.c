@@ -23,6 +23,8 @@ static const struct key_word runner_modes[] = {{"resident", RUNNER_RESIDENT}, {"
 static const struct key_word dangers[] = {{"refuse", DANGEROUS_REFUSED}, {"allow", DANGEROUS_ALLOWED}, {NULL, 0}};
 static const struct key_word bare_line_ends[] = {
     {"refuse", BARE_LINE_ENDS_REFUSED}, {"normalise", BARE_LINE_ENDS_NORMALISED}, {NULL, 0}};
+static const struct key_word reverses[] = {
+    {"no", REVERSE_NOT_REQUIRED}, {"name", REVERSE_NAME}, {"confirmed", REVERSE_CONFIRMED_NAME}, {NULL, 0}};
 static const struct key_word id_bases[] = {{"62", 62}, {"36", 36}, {NULL, 0}};
 
 /* clang-format off */
@@ -136,7 +138,7 @@ const struct config_key config_keys[] = {
     {ROW(reverse_lookup, KEY_SWITCH, "yes"), .help = "Look the client's name up, and confirm it by its address."},
 
     {ROW(receiver_timeout, KEY_SECONDS, "0"), BETWEEN(0, 3600), .heading = "Sessions",
-     .help = "How long a client may be silent; 0 for the minima of RFC 5321 4.5.3.2, which differ by command."},
+     .help = "How long a client may be silent, or take over one command line; 0 for the minima of RFC 5321 4.5.3.2, which differ by command."},
     {ROW(ehlo_domain_required, KEY_SWITCH, "yes"), .help = "Refuse EHLO and HELO without a domain."},
     {ROW(ehlo_domain_verifies, KEY_SWITCH, "yes"), .help = "On the mx port, refuse an EHLO domain that is not in DNS."},
     {ROW(sender_domain_verifies, KEY_SWITCH, "yes"),
@@ -176,6 +178,39 @@ const struct config_key config_keys[] = {
      .help = "A program that is run when a contact is locked out, for instance nft, with the rights that the server was started with; "
              "the contact is %i, or else its last argument."},
     {ROW(unlock_command, KEY_TEXT, ""), .help = "The same when a lockout ends."},
+
+    {ROW(greeting_delay_ms, KEY_NUMBER, "0"), BETWEEN(0, 60000), .heading = "Strangers",
+     .help = "On the mx port, milliseconds that the greeting waits for clients that talk before it, which are refused; never for "
+             "contacts whose mail was accepted lately."},
+    {ROW(dnsbl_threshold, KEY_NUMBER, "1"), BETWEEN(1, 1000000),
+     .help = "The sum of the weights of DNS lists from which on a client or sender is refused."},
+    {ROW(reverse_required, KEY_ENUM, "no"), .words = reverses,
+     .help = "On the mx port, refuse clients whose address has no name in the DNS, or (confirmed) none that leads back to the address."},
+    {ROW(greylisting, KEY_SWITCH, "no"),
+     .help = "On the mx port, put the first try of each sender and recipient from a stranger's network off, and take it when it "
+             "comes again; never for contacts whose mail was accepted lately, or who are allowed."},
+    {ROW(greylist_delay, KEY_SECONDS, "5m"), BETWEEN(1, 86400), .help = "How long after the first try one is taken."},
+    {ROW(greylist_window, KEY_SECONDS, "2d"), BETWEEN(60, 31536000),
+     .help = "How long after the first try it must have come again; then it is forgotten."},
+    {ROW(greylist_lifetime, KEY_SECONDS, "35d"), BETWEEN(60, 31536000),
+     .help = "How long after its last try one that was taken is remembered."},
+    {ROW(contact_connection_rate, KEY_NUMBER, "0"), BETWEEN(0, 1000000),
+     .help = "Connections a minute from one contact: so many at once, then evenly spaced; 0 for no limit."},
+    {ROW(network_connection_rate, KEY_NUMBER, "0"), BETWEEN(0, 1000000),
+     .help = "The same for a whole network: /24, or /48 of IPv6."},
+    {ROW(contact_message_rate, KEY_NUMBER, "0"), BETWEEN(0, 1000000),
+     .help = "On the mx port, messages (MAIL commands) an hour from one contact; 0 for no limit."},
+    {ROW(network_message_rate, KEY_NUMBER, "0"), BETWEEN(0, 1000000), .help = "The same for a whole network."},
+    {ROW(contact_recipient_rate, KEY_NUMBER, "0"), BETWEEN(0, 1000000),
+     .help = "On the mx port, recipients (RCPT commands) an hour from one contact; 0 for no limit."},
+    {ROW(network_recipient_rate, KEY_NUMBER, "0"), BETWEEN(0, 1000000), .help = "The same for a whole network."},
+    {ROW(unknown_recipients_maximum, KEY_NUMBER, "0"), BETWEEN(0, 1000000),
+     .help = "On the mx port, recipients a day that one contact may name although they do not exist; the next one ends its session "
+             "and counts as a violation of its own; 0 for no limit."},
+    {ROW(slow_reply_ms, KEY_NUMBER, "0"), BETWEEN(0, 10000),
+     .help = "Milliseconds that each reply to a contact waits for each of its violations, 30 seconds at most."},
+    {ROW(data_minimum_rate, KEY_NUMBER, "100"), BETWEEN(0, 1000000),
+     .help = "Bytes a second that message data must come with on average, after three minutes of grace; 0 for any pace."},
 
     {ROW(journal_segment_size, KEY_SIZE, "16M"), BETWEEN(65536, INT32_MAX), .heading = "Spool",
      .help = "Bytes of one journal segment."},

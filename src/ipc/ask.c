@@ -99,10 +99,22 @@ void ask_rule(int lookup, uint32_t stage, struct text facts, struct lookup_rule_
 
 /* ---- ledger ---- */
 
-bool ask_contact_open(int ledger, const char *contact, unsigned port, bool proxied, struct contact_state *state) {
-    struct contact_open question = {.contact = text_of(contact), .port = port, .proxied = proxied};
+bool ask_contact_open(int ledger, const struct contact_open *open, struct contact_state *state) {
+    return ask(ledger, CONTACT_OPEN, open, -1, CONTACT_STATE, state, CONTACT_LIMIT);
+}
 
-    return ask(ledger, CONTACT_OPEN, &question, -1, CONTACT_STATE, state, CONTACT_LIMIT);
+enum contact_over ask_contact_count(int ledger, const struct contact_count *count) {
+    struct contact_counted answer;
+
+    return ask(ledger, CONTACT_COUNT, count, -1, CONTACT_COUNTED, &answer, CONTACT_LIMIT)
+               ? (enum contact_over)answer.over
+               : CONTACT_WITHIN;
+}
+
+int64_t ask_greylist(int ledger, const struct greylist_ask *question) {
+    struct greylist_answer answer;
+
+    return ask(ledger, GREYLIST_TRY, question, -1, GREYLIST_ANSWER, &answer, CONTACT_LIMIT) ? answer.wait : 0;
 }
 
 /* When it cannot be told, it is gone, or will see us go. */

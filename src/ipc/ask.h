@@ -36,7 +36,11 @@ enum login_outcome ask_may_send(int lookup, const char *account, const char *add
  */
 void ask_rule(int lookup, uint32_t stage, struct text facts, struct lookup_rule_answer *answer);
 /* ledger: false when the ledger is gone */
-bool ask_contact_open(int ledger, const char *contact, unsigned port, bool proxied, struct contact_state *state);
+bool ask_contact_open(int ledger, const struct contact_open *open, struct contact_state *state);
+/* One more event against a rate. A ledger that cannot be asked limits nobody. */
+enum contact_over ask_contact_count(int ledger, const struct contact_count *count);
+/* Seconds that this recipient has to wait, 0 for none, also when the ledger cannot be asked. */
+int64_t ask_greylist(int ledger, const struct greylist_ask *question);
 void tell_contact_close(int ledger);
 bool ask_contact_violation(int ledger, const struct contact_violation *violation, struct contact_state *state);
 bool ask_contact_login(int ledger, int64_t contact_id, const char *account, struct contact_state *state);

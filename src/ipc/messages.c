@@ -61,6 +61,7 @@ static const struct channel_field contact_open_fields[] = {
     BYTES(contact_open, contact, CONTACT_MAXIMUM),
     NUMBER(contact_open, port, UINT16_MAX),
     NUMBER(contact_open, proxied, 1),
+    BYTES(contact_open, network, CONTACT_MAXIMUM),
 };
 static const struct channel_field contact_violation_fields[] = {
     LONG(contact_violation, contact_id, 0),
@@ -71,16 +72,37 @@ static const struct channel_field contact_violation_fields[] = {
     BYTES(contact_violation, account, ADDRESS_MAXIMUM),
     BYTES(contact_violation, mail_id, ID_MAXIMUM),
     NUMBER(contact_violation, port, UINT16_MAX),
-    NUMBER(contact_violation, mercy, VIOLATION_BROKEN),
+    NUMBER(contact_violation, mercy, VIOLATION_ALWAYS),
 };
 static const struct channel_field contact_login_fields[] = {
     LONG(contact_login, contact_id, 0),
     BYTES(contact_login, account, ADDRESS_MAXIMUM),
 };
 static const struct channel_field contact_state_fields[] = {
-    LONG(contact_state, contact_id, 0),   LONG(contact_state, expires_at, 0),
-    NUMBER(contact_state, violations, 0), NUMBER(contact_state, verdict, CONTACT_CLOSED),
-    NUMBER(contact_state, allowed, 1),    NUMBER(contact_state, connections, 0),
+    LONG(contact_state, contact_id, 0),
+    LONG(contact_state, expires_at, 0),
+    NUMBER(contact_state, violations, 0),
+    NUMBER(contact_state, verdict, CONTACT_CLOSED),
+    NUMBER(contact_state, allowed, 1),
+    NUMBER(contact_state, connections, 0),
+    NUMBER(contact_state, over, CONTACT_NETWORK_OVER),
+    NUMBER(contact_state, known_good, 1),
+};
+static const struct channel_field contact_count_fields[] = {
+    BYTES(contact_count, contact, CONTACT_MAXIMUM),
+    BYTES(contact_count, network, CONTACT_MAXIMUM),
+    NUMBER(contact_count, event, CONTACT_EVENTS - 1),
+};
+static const struct channel_field contact_counted_fields[] = {
+    NUMBER(contact_counted, over, CONTACT_NETWORK_OVER),
+};
+static const struct channel_field greylist_ask_fields[] = {
+    BYTES(greylist_ask, network, CONTACT_MAXIMUM),
+    BYTES(greylist_ask, sender, ADDRESS_MAXIMUM),
+    BYTES(greylist_ask, recipient, ADDRESS_MAXIMUM),
+};
+static const struct channel_field greylist_answer_fields[] = {
+    LONG(greylist_answer, wait, 0),
 };
 static const struct channel_field recipient_refused_fields[] = {
     LONG(recipient_refused, contact_id, 0),
@@ -277,6 +299,10 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     ROW(CONTACT_LOGIN, contact_login),
     EMPTY(CONTACT_CLOSE),
     ROW(CONTACT_STATE, contact_state),
+    ROW(CONTACT_COUNT, contact_count),
+    ROW(CONTACT_COUNTED, contact_counted),
+    ROW(GREYLIST_TRY, greylist_ask),
+    ROW(GREYLIST_ANSWER, greylist_answer),
     ROW(RECIPIENT_REFUSED, recipient_refused),
     ROW(SPOOL_OPEN, spool_open),
     ROW(SPOOL_FILE, spool_file),

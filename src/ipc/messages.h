@@ -33,6 +33,10 @@ enum message_kind {
     CONTACT_LOGIN,     /* receiver: a successful login clears; answered by CONTACT_STATE */
     CONTACT_CLOSE,     /* receiver: the contact that came through a proxy is gone; no answer */
     CONTACT_STATE,
+    CONTACT_COUNT, /* receiver: one more message or recipient of a contact; answered by CONTACT_COUNTED */
+    CONTACT_COUNTED,
+    GREYLIST_TRY, /* receiver: does this recipient have to wait; answered by GREYLIST_ANSWER */
+    GREYLIST_ANSWER,
     RECIPIENT_REFUSED, /* receiver: a row with delivery none, also for one whose mail is discarded; no answer */
     SPOOL_OPEN,        /* receiver: a file for a large message; answered by SPOOL_FILE */
     SPOOL_FILE,
@@ -104,8 +108,14 @@ struct contact_open {
     struct text contact;
     uint32_t port;
     uint32_t proxied; /* 1: through a proxy, so that the listener could not count its connections */
+    struct text network;
 };
-enum violation_mercy { VIOLATION_PLAIN, VIOLATION_UNKNOWN_RECIPIENT, VIOLATION_BROKEN /* timeout, lost connection */ };
+enum violation_mercy {
+    VIOLATION_PLAIN,
+    VIOLATION_UNKNOWN_RECIPIENT,
+    VIOLATION_BROKEN, /* timeout, lost connection */
+    VIOLATION_ALWAYS  /* plain, and a reply that says so counts also when it is no 5xx */
+};
 struct contact_violation {
     int64_t contact_id;
     struct text contact, verb, rule, reply, account, mail_id;
@@ -119,7 +129,31 @@ enum contact_verdict { CONTACT_ADMITTED, CONTACT_WARNED /* 421 and close */, CON
 struct contact_state {
     int64_t contact_id, expires_at;
     uint32_t violations, verdict, allowed /* on the allow list */;
-    uint32_t connections; /* CONTACT_OPEN of one that is proxied: those it has through proxies, with this one */
+    uint32_t connections; /* CONTACT_OPEN of one that is proxied: those it has through proxies, with this one, */
+    uint32_t over;        /* and which rate it is over, enum contact_over */
+    uint32_t known_good;  /* a message of it was accepted within history_days */
+};
+/* What is counted against a rate, and whose rate is used up. */
+enum contact_event {
+    CONTACT_CONNECTION,
+    CONTACT_MESSAGE,
+    CONTACT_RECIPIENT,
+    CONTACT_UNKNOWN_RECIPIENT,
+    CONTACT_EVENTS
+};
+enum contact_over { CONTACT_WITHIN, CONTACT_OVER, CONTACT_NETWORK_OVER };
+struct contact_count {
+    struct text contact, network;
+    uint32_t event; /* enum contact_event */
+};
+struct contact_counted {
+    uint32_t over; /* enum contact_over; what is over was not counted */
+};
+struct greylist_ask {
+    struct text network, sender, recipient;
+};
+struct greylist_answer {
+    int64_t wait; /* seconds; 0: it is taken */
 };
 struct recipient_refused {
     int64_t contact_id;
@@ -309,6 +343,10 @@ union channel_values {
     struct contact_violation contact_violation;
     struct contact_login contact_login;
     struct contact_state contact_state;
+    struct contact_count contact_count;
+    struct contact_counted contact_counted;
+    struct greylist_ask greylist_ask;
+    struct greylist_answer greylist_answer;
     struct recipient_refused recipient_refused;
     struct spool_open spool_open;
     struct spool_file spool_file;

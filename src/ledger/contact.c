@@ -177,6 +177,7 @@ void contact_forget_proxied(struct ledger_peer *data) {
 struct found { /* besides the contact's state */
     bool good, allowed;
     unsigned connections;
+    enum contact_over over;
 };
 
 static void answer(struct ledger *ledger, struct service_peer *peer, uint32_t serial,
@@ -184,8 +185,10 @@ static void answer(struct ledger *ledger, struct service_peer *peer, uint32_t se
     static const uint32_t verdicts[] = {
         [CONTACTS_ADMIT] = CONTACT_ADMITTED, [CONTACTS_WARN] = CONTACT_WARNED, [CONTACTS_CLOSE] = CONTACT_CLOSED};
     struct contact_state message = {
-        .verdict = CONTACT_ADMITTED, .allowed = found.allowed, .connections = found.connections};
+        .verdict = CONTACT_ADMITTED, .allowed = found.allowed, .connections = found.connections, .over = found.over};
     if (found.good) {
+        const struct contacts_policy policy = contact_policy(ledger);
+        message.known_good = contacts_is_known_good(&policy, state->accepted_at, (int64_t)time(NULL));
         message.contact_id = state->id;
         message.expires_at = state->expires_at;
         message.violations = state->violations;
@@ -208,10 +211,14 @@ bool on_contact_open(void *context, struct service_peer *peer, struct channel_me
         return false;
     }
     bool allowed = is_allowed(ledger, open->contact);
-    unsigned connections = open->proxied ? count_proxied(ledger, peer->data, open->contact) : 0;
-    bool good =
+    struct found found = {.allowed = allowed};
+    if (open->proxied) { /* so the listener knows nothing of it */
+        found.connections = count_proxied(ledger, peer->data, open->contact);
+        found.over = allowed ? CONTACT_WITHIN : rate_count(ledger, CONTACT_CONNECTION, open->contact, open->network);
+    }
+    found.good =
         contacts_open(spool_database(ledger->spool), &policy, open->contact, allowed, (int64_t)time(NULL), &state);
-    answer(ledger, peer, message->serial, &state, (struct found){good, allowed, connections});
+    answer(ledger, peer, message->serial, &state, found);
     return true;
 }
 
@@ -228,7 +235,8 @@ bool on_contact_violation(void *context, struct service_peer *peer, struct chann
     const struct contacts_policy policy = contact_policy(ledger);
     static const enum contacts_mercy mercies[] = {[VIOLATION_PLAIN] = CONTACTS_PLAIN,
                                                   [VIOLATION_UNKNOWN_RECIPIENT] = CONTACTS_UNKNOWN_RECIPIENT,
-                                                  [VIOLATION_BROKEN] = CONTACTS_BROKEN};
+                                                  [VIOLATION_BROKEN] = CONTACTS_BROKEN,
+                                                  [VIOLATION_ALWAYS] = CONTACTS_PLAIN};
     struct contacts_state state;
     if (from->contact.length == 0 || from->mercy >= sizeof mercies / sizeof mercies[0]) {
         return false;
@@ -245,7 +253,7 @@ bool on_contact_violation(void *context, struct service_peer *peer, struct chann
     bool allowed = is_allowed(ledger, from->contact);
     bool good =
         contacts_violate(spool_database(ledger->spool), &policy, &violation, allowed, (int64_t)time(NULL), &state);
-    answer(ledger, peer, message->serial, &state, (struct found){good, allowed, 0});
+    answer(ledger, peer, message->serial, &state, (struct found){.good = good, .allowed = allowed});
     return true;
 }
 
@@ -254,7 +262,7 @@ bool on_contact_login(void *context, struct service_peer *peer, struct channel_m
     struct contacts_state state;
     bool good = contacts_login(spool_database(ledger->spool), message->values->contact_login.contact_id,
                                (int64_t)time(NULL), &state);
-    answer(ledger, peer, message->serial, &state, (struct found){good, false, 0});
+    answer(ledger, peer, message->serial, &state, (struct found){.good = good});
     return true;
 }
 

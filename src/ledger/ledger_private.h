@@ -3,6 +3,7 @@
  * requests that change mail wait for the end of the round, all others are answered at once. */
 #ifndef LEDGER_LEDGER_PRIVATE_H
 #define LEDGER_LEDGER_PRIVATE_H
+#include "base/rate.h"
 #include "config/config.h"
 #include "ipc/process.h"
 #include "ipc/service.h"
@@ -24,6 +25,7 @@ struct ledger {
     bool runner_behind;           /* it missed parcels: "read the database" is due */
     struct locked locked;
     struct ledger_peer *proxied; /* receivers whose client came through a proxy */
+    struct rate_table *rates;    /* what contacts and networks did lately; NULL until something is limited */
     int64_t data_version;
     int pages_seen, pages_folded; /* of the write-ahead log, at the last tick and checkpoint */
     int folds_again;              /* checkpoints asked for since the last tick because one left too much */
@@ -71,6 +73,12 @@ void contact_start(struct ledger *ledger);
 void contact_reload(struct ledger *ledger);
 /* Tells the listener what it does not know yet. */
 void contact_tell(struct ledger *ledger);
+
+/* stranger.c */
+bool on_contact_count(void *context, struct service_peer *peer, struct channel_message *message);
+bool on_greylist_try(void *context, struct service_peer *peer, struct channel_message *message);
+/* One more event of this contact and network; whose rate is used up. */
+enum contact_over rate_count(struct ledger *ledger, enum contact_event event, struct text contact, struct text network);
 
 /* mail.c */
 bool on_spool_open(void *context, struct service_peer *peer, struct channel_message *message);

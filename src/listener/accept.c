@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MINUTE_MS 60000
+#define RATES_MAXIMUM 100000u    /* contacts and networks that are counted at a time */
 #define BURST 64                 /* connections taken from one port before the others get their turn */
 #define DESCRIPTOR_PAUSE_MS 1000 /* after EMFILE: descriptors come back when sessions end */
 
@@ -20,7 +22,7 @@ struct arrival {
     size_t listen;
     struct network_address peer, local;
     uint32_t uid;
-    char contact[NETWORK_IP_SIZE];
+    char contact[NETWORK_IP_SIZE]; /* "" behind a proxy */
     bool is_unix;
 };
 
@@ -35,10 +37,12 @@ static void say(const struct supervisor *supervisor, const struct arrival *arriv
 }
 
 /* RFC 5321 3.8 */
-static void refuse(const struct supervisor *supervisor, const struct arrival *arrival, const char *why) {
+static void refuse(const struct supervisor *supervisor, const struct arrival *arrival, const char *code,
+                   const char *why) {
     char later[128];
+    log_warn("connection from %s refused: %s", arrival->contact, why);
     snprintf(later, sizeof(later), "%s, try again later", why);
-    say(supervisor, arrival, "421 4.7.0", later);
+    say(supervisor, arrival, code, later);
 }
 
 static bool is_locked_out(struct supervisor *supervisor, const struct arrival *arrival) {
@@ -46,6 +50,35 @@ static bool is_locked_out(struct supervisor *supervisor, const struct arrival *a
     return lockout_set_count(supervisor->lockouts) > 0 && !arrival->is_unix && arrival->contact[0] != '\0' &&
            !config_networks_hold(&supervisor->config->allow_networks, &arrival->peer) &&
            lockout_set_attempt(supervisor->lockouts, text_of(arrival->contact), time(NULL), &rules);
+}
+
+/* Those who hand on what others made, and those who may send through us, are no strangers. */
+static bool is_stranger(const struct supervisor *supervisor, const struct arrival *arrival) {
+    const struct config *config = supervisor->config;
+    enum listen_role role = config->listens[arrival->listen].role;
+    return !arrival->is_unix && arrival->contact[0] != '\0' && role != ROLE_LMTP &&
+           !config_networks_hold(&config->allow_networks, &arrival->peer) &&
+           (role != ROLE_INTERNAL || !config_networks_hold(&config->trusted_networks, &arrival->peer));
+}
+
+/* Counts the connection against its contact's rate and its network's; NULL: within both. */
+static const char *over_rate(struct supervisor *supervisor, const struct arrival *arrival) {
+    const struct rate_limit contact = {supervisor->config->contact_connection_rate, MINUTE_MS};
+    const struct rate_limit network = {supervisor->config->network_connection_rate, MINUTE_MS};
+    char name[NETWORK_IP_SIZE];
+    if ((contact.count == 0 && network.count == 0) || !is_stranger(supervisor, arrival)) {
+        return NULL;
+    }
+    if (supervisor->rates == NULL) {
+        supervisor->rates = rate_table_new(RATES_MAXIMUM);
+    }
+    network_name(&arrival->peer, name);
+    if (!rate_take(supervisor->rates, 0, text_of(arrival->contact), contact, clock_now_ms())) {
+        return "too many connections from you";
+    }
+    return rate_take(supervisor->rates, 1, text_of(name), network, clock_now_ms())
+               ? NULL
+               : "too many connections from your network";
 }
 
 /* NULL: within the limits. */
@@ -115,10 +148,9 @@ static void take_arrival(struct supervisor *supervisor, struct arrival *arrival)
         return; /* closed at once; who is locked out reads nothing */
     }
     supervisor->arrivals++;
-    const char *limit = over_limit(supervisor, arrival);
-    if (limit != NULL) {
-        log_warn("connection from %s refused: %s", arrival->contact, limit);
-        refuse(supervisor, arrival, limit);
+    const char *limit = over_limit(supervisor, arrival), *rate = over_rate(supervisor, arrival);
+    if (limit != NULL || rate != NULL) {
+        refuse(supervisor, arrival, limit != NULL ? "421 4.7.0" : "421 4.7.1", limit != NULL ? limit : rate);
         return;
     }
     const struct hub_client client = {
@@ -128,8 +160,8 @@ static void take_arrival(struct supervisor *supervisor, struct arrival *arrival)
         .uid = arrival->uid,
     };
     if (!receiver_give(supervisor, arrival->contact, &client, arrival->fd)) {
-        log_error("connection from %s refused: no receiver could be started", arrival->contact);
-        refuse(supervisor, arrival, "cannot serve you now");
+        log_error("no receiver could be started");
+        refuse(supervisor, arrival, "421 4.7.0", "cannot serve you now");
     }
 }
 

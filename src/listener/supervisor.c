@@ -121,6 +121,7 @@ static void supervisor_free(struct supervisor *supervisor) {
     guard_free(supervisor->guard);
     sql_rules_free(&supervisor->rules);
     lockout_set_free(supervisor->lockouts);
+    rate_table_free(supervisor->rates);
     loop_free(supervisor->loop);
     config_free(supervisor->config);
     if (supervisor->lock >= 0) {

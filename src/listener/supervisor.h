@@ -4,6 +4,7 @@
 #ifndef LISTENER_SUPERVISOR_H
 #define LISTENER_SUPERVISOR_H
 #include "base/loop.h"
+#include "base/rate.h"
 #include "ipc/messages.h"
 #include "ipc/process.h"
 #include "ipc/whitelist.h"
@@ -78,6 +79,7 @@ struct supervisor {
     bool accepting;
     int64_t accept_pause_until; /* no descriptors left */
     struct lockout_set *lockouts;
+    struct rate_table *rates; /* connections of contacts and networks; NULL until they are limited */
     struct child *children;
     size_t child_count[PROCESS_KINDS];          /* those that are alive */
     size_t receiver_count[RECEIVER_ACTIVE + 1]; /* by state */

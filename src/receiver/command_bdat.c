@@ -20,6 +20,7 @@ static void take_piece(void *context, struct text piece) {
 /* False when the session ended before the chunk did. */
 static bool read_chunk(struct session *session, uint64_t size) {
     struct chunk_decoder *decoder = &session->transaction.chunks;
+    struct session_pace pace = {0};
     size_t consumed;
 
     session_finish_line(session);
@@ -29,9 +30,10 @@ static bool read_chunk(struct session *session, uint64_t size) {
         enum data_decoder_result result =
             chunk_decoder_feed(decoder, stream_pending(&session->stream), take_piece, session, &consumed);
         stream_consume(&session->stream, consumed);
+        pace.bytes += consumed;
         if (result == DATA_DECODER_END)
             break;
-        if (!session_fill(session, PHASE_DATA_BLOCK)) {
+        if (!session_fill_data(session, PHASE_DATA_BLOCK, &pace)) {
             dialog_note(session->config, " -> ", "(chunk, cut)");
             return false;
         }

@@ -13,6 +13,7 @@
 struct data_reading {
     struct session *session;
     struct data_decoder decoder;
+    struct session_pace pace;
 };
 
 static void take_piece(void *context, struct text piece) {
@@ -30,11 +31,12 @@ static bool read_data(struct data_reading *reading) {
     size_t consumed;
 
     for (;;) {
-        if (stream_pending(&session->stream).length == 0 && !session_fill(session, phase))
+        if (stream_pending(&session->stream).length == 0 && !session_fill_data(session, phase, &reading->pace))
             return false;
         enum data_decoder_result result =
             data_decoder_feed(&reading->decoder, stream_pending(&session->stream), take_piece, reading, &consumed);
         stream_consume(&session->stream, consumed);
+        reading->pace.bytes += consumed;
         if (result == DATA_DECODER_END)
             return true;
         phase = PHASE_DATA_BLOCK;

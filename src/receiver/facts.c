@@ -5,8 +5,10 @@
 #include "receiver/facts.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "receiver/listings.h"
 #include "receiver/questions.h"
 #include "receiver/session.h"
+#include "receiver/stranger.h"
 #include <stdlib.h>
 
 void facts_forget(struct session *session, unsigned which) {
@@ -70,8 +72,7 @@ static enum domain_standing ask_domain(const struct session *session, const char
     return standing;
 }
 
-/* A literal, <>, <postmaster> and an internationalised name that is not in ASCII have no domain to ask about. */
-static bool can_be_asked(const char *domain) {
+bool facts_can_be_asked(const char *domain) {
     struct text name = text_of(domain);
 
     return name.length > 0 && !address_is_literal(name) && !text_has_eight_bit(name);
@@ -81,7 +82,7 @@ static void gather_ehlo_domain(struct session *session) {
     struct rule_facts *facts = &session->facts;
 
     facts->ehlo_domain = NAME_NOT_ASKED;
-    if (facts->config->ehlo_domain_verifies && can_be_asked(facts->ehlo))
+    if (facts->config->ehlo_domain_verifies && facts_can_be_asked(facts->ehlo))
         facts->ehlo_domain = questions_ask_name(session, facts->ehlo);
     facts_collect_connection(session);
 }
@@ -118,7 +119,7 @@ static void gather_sender_domain(struct session *session) {
     facts_gather(session, FACT_SENDER_STANDING);
     facts->sender_domain = DOMAIN_NOT_ASKED;
     if (facts->config->sender_domain_verifies && facts->sender_standing == STANDING_REMOTE &&
-        can_be_asked(facts->sender->domain))
+        facts_can_be_asked(facts->sender->domain))
         facts->sender_domain = ask_domain(session, facts->sender->domain);
 }
 
@@ -148,7 +149,7 @@ static void gather_recipient_domain(struct session *session) {
 
     facts_gather(session, FACT_RECIPIENT_STANDING);
     facts->recipient_domain = DOMAIN_NOT_ASKED;
-    if (facts->recipient_standing == STANDING_REMOTE && can_be_asked(domain))
+    if (facts->recipient_standing == STANDING_REMOTE && facts_can_be_asked(domain))
         facts->recipient_domain = with_routes(facts->config, domain, ask_domain(session, domain));
 }
 
@@ -165,7 +166,9 @@ static const struct {
     {FACT_EHLO_DOMAIN, gather_ehlo_domain},           {FACT_LISTINGS, facts_collect_connection},
     {FACT_SENDER_STANDING, gather_sender_standing},   {FACT_SENDER_LOGIN, gather_sender_login},
     {FACT_SENDER_DOMAIN, gather_sender_domain},       {FACT_RECIPIENT_STANDING, gather_recipient_standing},
-    {FACT_RECIPIENT_DOMAIN, gather_recipient_domain},
+    {FACT_RECIPIENT_DOMAIN, gather_recipient_domain}, {FACT_DOMAIN_LISTINGS, listings_ask_domains},
+    {FACT_MESSAGE_RATE, stranger_count_message},      {FACT_RECIPIENT_RATE, stranger_count_recipient},
+    {FACT_UNKNOWN_BUDGET, stranger_count_unknown},    {FACT_GREYLIST, stranger_try_greylist},
 };
 
 void facts_gather(struct session *session, unsigned wanted) {

@@ -21,7 +21,6 @@ void facts_free(struct session *session);
 /* The judgements, from DNS statuses alone. */
 enum name_standing facts_name_standing(enum dns_status a, enum dns_status aaaa);
 enum domain_standing facts_domain_standing(enum dns_status mx, bool null_mx, enum dns_status a, enum dns_status aaaa);
-/* True for a DNS list's answer that means "listed": 127.0.0.0/8 without 127.255.255.0/24, which RFC 5782 lists use to
- * say that they were asked wrongly. */
-bool facts_answer_lists(const char *ip);
+/* A literal, <>, <postmaster> and an internationalised name that is not in ASCII have no domain to ask about. */
+bool facts_can_be_asked(const char *domain);
 #endif

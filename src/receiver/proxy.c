@@ -52,6 +52,14 @@ bool proxy_read_header(struct session *session) {
     return true;
 }
 
-bool proxy_is_over_limit(const struct session *session, unsigned connections) {
-    return session->client.proxied && connections > (unsigned long)session->config->contact_connection_limit;
+bool proxy_refuses(struct session *session, const struct contact_state *state) {
+    bool over_limit = state->connections > (unsigned long)session->config->contact_connection_limit;
+
+    if (!session->client.proxied || (!over_limit && state->over == CONTACT_WITHIN))
+        return false;
+    const char *whose = !over_limit && state->over == CONTACT_NETWORK_OVER ? "your network" : "you";
+    log_warn("connection from %s refused: too many connections from %s", session->client.peer_ip, whose);
+    session_reply(session, 421, over_limit ? "4.7.0" : "4.7.1", "%s too many connections from %s, try again later",
+                  session->config->server_name, whose);
+    return true;
 }

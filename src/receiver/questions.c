@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "receiver/facts.h"
+#include "receiver/listings.h"
 #include "receiver/session.h"
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,8 @@ void facts_ask_connection(struct session *session) {
     if (config->reverse_lookup && network_reverse_name(ip, NULL, name, sizeof name))
         ask(session, QUESTION_PTR, name, DNS_TYPE_PTR);
     for (size_t i = 0; i < lists; i++)
-        if (network_reverse_name(ip, config->dnsbls[i].zone, name, sizeof name))
+        if (config->dnsbls[i].subject == DNSBL_CLIENT &&
+            network_reverse_name(ip, config->dnsbls[i].zone, name, sizeof name))
             ask(session, QUESTION_LISTS + i, name, DNS_TYPE_A);
 }
 
@@ -67,39 +69,14 @@ enum name_standing questions_ask_name(struct session *session, const char *name)
                                (enum dns_status)questions->items[QUESTION_AAAA].answer.status);
 }
 
-bool facts_answer_lists(const char *ip) {
-    return strncmp(ip, "127.", 4) == 0 && strncmp(ip, "127.255.255.", 12) != 0;
-}
-
-static bool is_listed(const struct dns_question *question) {
-    struct text records = question->answer.records;
-    struct dns_record record;
-    char ip[NETWORK_IP_SIZE];
-
-    while (question->answer.status == DNS_FOUND && dns_question_next(&records, &record)) {
-        (void)text_copy(ip, sizeof ip, record.value);
-        if (facts_answer_lists(ip))
-            return true;
-    }
-    return false;
-}
-
 static void take_lists(struct session *session) {
-    struct questions *questions = session->questions;
-    struct rule_facts *facts = &session->facts;
+    const struct questions *questions = session->questions;
+    struct listings *listings = &session->facts.client_lists;
 
-    for (size_t i = QUESTION_LISTS; i < questions->count; i++) {
-        const struct config_dnsbl *list = &session->config->dnsbls[i - QUESTION_LISTS];
-        unsigned status = questions->items[i].answer.status;
-        if (status == DNS_SERVFAIL || status == DNS_TIMEOUT)
-            log_warn("the list %s does not answer", list->zone);
-        if (!is_listed(&questions->items[i]))
-            continue;
-        if (list->allow)
-            facts->allow_listed = true;
-        else if (facts->listed_in[0] == '\0')
-            (void)text_copy(facts->listed_in, sizeof facts->listed_in, text_of(list->zone));
-    }
+    for (size_t i = QUESTION_LISTS; i < questions->count; i++)
+        listings_take(listings, &session->config->dnsbls[i - QUESTION_LISTS], &questions->items[i]);
+    if (questions->count > QUESTION_LISTS)
+        listings_explain(session, listings);
 }
 
 static bool holds_ip(const struct dns_question *question, const char *ip) {
@@ -112,10 +89,14 @@ static bool holds_ip(const struct dns_question *question, const char *ip) {
     return false;
 }
 
+static bool is_failure(const struct dns_question *question) {
+    return question->answer.status == DNS_SERVFAIL || question->answer.status == DNS_TIMEOUT;
+}
+
 /* A PTR name counts when it leads back to the address: anybody may write any name into his reverse zone. */
-static void confirm_name(struct session *session) {
+static enum reverse_standing confirm_name(struct session *session) {
     struct dns_question confirming[CONFIRM_MAXIMUM] = {{.name = ""}};
-    bool v6 = strchr(session->client.peer_ip, ':') != NULL;
+    bool v6 = strchr(session->client.peer_ip, ':') != NULL, failed = false;
     struct text records = session->questions->items[QUESTION_PTR].answer.records;
     struct dns_record record;
     size_t count = 0;
@@ -130,8 +111,20 @@ static void confirm_name(struct session *session) {
     for (size_t i = 0; i < count; i++) {
         if (session->remote_name[0] == '\0' && holds_ip(&confirming[i], session->client.peer_ip))
             (void)text_copy(session->remote_name, sizeof session->remote_name, text_of(confirming[i].name));
+        failed = failed || is_failure(&confirming[i]);
         dns_question_free(&confirming[i]);
     }
+    return session->remote_name[0] != '\0' ? REVERSE_CONFIRMED : failed ? REVERSE_UNVERIFIED : REVERSE_UNCONFIRMED;
+}
+
+static enum reverse_standing take_name(struct session *session) {
+    const struct dns_question *question = &session->questions->items[QUESTION_PTR];
+
+    if (question->name[0] == '\0')
+        return REVERSE_NOT_ASKED;
+    if (is_failure(question))
+        return REVERSE_TEMPFAIL;
+    return question->answer.status == DNS_FOUND ? confirm_name(session) : REVERSE_MISSING;
 }
 
 void facts_collect_connection(struct session *session) {
@@ -141,7 +134,7 @@ void facts_collect_connection(struct session *session) {
         return;
     dns_question_collect(session->start->resolver, questions->items, questions->count);
     take_lists(session);
-    if (questions->items[QUESTION_PTR].answer.status == DNS_FOUND)
-        confirm_name(session);
+    if (session->facts.reverse == REVERSE_NOT_ASKED) /* a second EHLO asks nothing more of the connection */
+        session->facts.reverse = take_name(session);
     facts_free_questions(session);
 }

@@ -20,7 +20,12 @@ enum rule_fact {
     FACT_SENDER_LOGIN = 1 << 3,       /* whether the sender belongs to the login */
     FACT_SENDER_DOMAIN = 1 << 4,      /* whether the sender's domain takes mail */
     FACT_RECIPIENT_STANDING = 1 << 5, /* what the recipient is to us */
-    FACT_RECIPIENT_DOMAIN = 1 << 6    /* whether the recipient's domain takes mail */
+    FACT_RECIPIENT_DOMAIN = 1 << 6,   /* whether the recipient's domain takes mail */
+    FACT_DOMAIN_LISTINGS = 1 << 7,    /* lists of EHLO names and senders' domains */
+    FACT_MESSAGE_RATE = 1 << 8,       /* one more message of this contact: is it too many */
+    FACT_RECIPIENT_RATE = 1 << 9,     /* one more recipient */
+    FACT_UNKNOWN_BUDGET = 1 << 10,    /* one more recipient that does not exist */
+    FACT_GREYLIST = 1 << 11           /* does this recipient have to wait */
 };
 enum name_standing { NAME_NOT_ASKED, NAME_EXISTS, NAME_MISSING, NAME_TEMPFAIL };
 enum domain_standing {
@@ -31,6 +36,22 @@ enum domain_standing {
     DOMAIN_NO_SERVER, /* it exists, but has no MX, A or AAAA */
     DOMAIN_TEMPFAIL
 };
+enum reverse_standing { /* of the client's address, by reverse look-up */
+                        REVERSE_NOT_ASKED,
+                        REVERSE_CONFIRMED,   /* it has a name that leads back to it */
+                        REVERSE_UNCONFIRMED, /* it has a name, which does not */
+                        REVERSE_UNVERIFIED,  /* it has a name, of which the DNS did not answer */
+                        REVERSE_MISSING,     /* it has none */
+                        REVERSE_TEMPFAIL
+};
+/* What DNS lists say of a client, or of a domain. */
+struct listings {
+    int64_t score;       /* the weights of those that list it */
+    char listed_in[256]; /* those that list it with a weight above 0, separated by blanks; "" */
+    char asked[256];     /* the name by which the first of them was asked */
+    char text[256];      /* what the first of them says of it (TXT); asked only where it is to be refused */
+    bool allowed;        /* one with allow = yes lists it */
+};
 struct rule_facts {
     const struct config *config;
     enum listen_role role;                /* whose rules hold: who has logged in on an mx port is a member */
@@ -39,10 +60,14 @@ struct rule_facts {
     const char *peer_ip, *ehlo, *account; /* account: "" before a login */
     bool encrypted;
     bool trusted;     /* a trusted network on the internal port, or a local program */
+    bool allowed;     /* a network of the key allow, or a local program */
+    bool known_good;  /* allowed, or a message of the contact was accepted lately */
     bool sender_free; /* a local program of root or of our own user: any sender */
     enum name_standing ehlo_domain;
-    char listed_in[256]; /* the DNSBL zone that lists the peer, "" */
-    bool allow_listed;   /* a zone with allow = yes lists it */
+    enum reverse_standing reverse;
+    struct listings client_lists, domain_lists; /* the second of the EHLO name and the sender's domain */
+    enum contact_over message_rate, recipient_rate, unknown_budget;
+    int64_t greylist_wait; /* seconds */
     const struct address *sender, *recipient;
     enum address_standing sender_standing, recipient_standing;
     enum login_outcome sender_login; /* may this login send as this sender */
@@ -79,6 +104,8 @@ joiner_function rule_join_answer;
 
 rule_function rule_ehlo_domain;
 rule_function rule_login_required;
+rule_function rule_message_rate;
+rule_function rule_reverse;
 rule_function rule_listed;
 rule_function rule_member_on_mx;
 rule_function rule_stranger_on_submission;
@@ -87,6 +114,9 @@ rule_function rule_sender_login;
 rule_function rule_sender_local;
 rule_function rule_sender_domain;
 rule_function rule_recipient_limit;
+rule_function rule_recipient_rate;
+rule_function rule_recipient_budget;
+rule_function rule_greylist;
 rule_function rule_relay;
 rule_function rule_recipient_dangerous;
 rule_function rule_recipient_unknown;

@@ -9,7 +9,9 @@
 #include "receiver/command.h"
 #include "receiver/facts.h"
 #include "receiver/handshake.h"
+#include "receiver/hub.h"
 #include "receiver/proxy.h"
+#include "receiver/stranger.h"
 #include "receiver/violation.h"
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +96,7 @@ void session_set_client(struct session *session, const struct network_address *p
     network_ip_text(&client->peer, client->peer_ip);
     network_ip_text(&client->local, client->local_ip);
     network_contact(&client->peer, (unsigned)session->config->contact_prefix_v6, client->contact);
+    network_name(&client->peer, client->network);
     client->local_port = network_port(&client->local);
     client->is_local = local->storage.ss_family == AF_UNIX;
     client->trusted = session->facts.trusted = is_trusted(session);
@@ -180,11 +183,15 @@ static bool may_use_port(struct session *session) {
 
 /* Where TLS comes first the contact is asked about before the handshake, and everything is said after it. */
 static bool admit_contact(struct session *session) {
+    const struct contact_open open = {.contact = text_of(session->client.contact),
+                                      .network = text_of(session->client.network),
+                                      .port = session->client.local_port,
+                                      .proxied = session->client.proxied};
     struct contact_state state = {.verdict = CONTACT_ADMITTED};
-    bool known = ask_contact_open(session->start->ledger, session->client.contact, session->client.local_port,
-                                  session->client.proxied, &state);
+    bool known = ask_contact_open(session->start->ledger, &open, &state);
 
     session->contact_id = state.contact_id;
+    stranger_is_known(session, &state);
     if (state.verdict != CONTACT_CLOSED && session->client.tls_mode == LISTEN_TLS_IMPLICIT && !session->tls &&
         !handshake_begin(session))
         return false;
@@ -196,17 +203,25 @@ static bool admit_contact(struct session *session) {
         session_reply(session, 421, "4.3.0", "%s service not available, try again later", session->config->server_name);
         return false;
     }
-    if (state.verdict == CONTACT_ADMITTED && proxy_is_over_limit(session, state.connections)) {
-        log_warn("connection from %s refused: too many connections from you", session->client.peer_ip);
-        session_reply(session, 421, "4.7.0", "%s too many connections from you, try again later",
-                      session->config->server_name);
+    if (state.verdict == CONTACT_ADMITTED && proxy_refuses(session, &state))
         return false;
-    }
     if (state.verdict == CONTACT_WARNED)
         session_reply_lockout(session, state.expires_at);
     if (state.verdict == CONTACT_CLOSED)
         log_info("%s is locked out: closed", session->client.peer_ip);
     return state.verdict == CONTACT_ADMITTED;
+}
+
+/* As long as a stranger is made to wait, or just a look. */
+static enum stream_result listen_before_greeting(struct session *session) {
+    bool waits = session->client.role == ROLE_MX && !session->facts.known_good;
+    int64_t deadline = clock_deadline(waits ? session->config->greeting_delay_ms : 0);
+    enum stream_result result;
+
+    do
+        result = stream_fill(&session->stream, deadline);
+    while (result == STREAM_STOP && hub_goes_on(session->start->hub) && clock_now_ms() < deadline);
+    return result;
 }
 
 /* RFC 5321 3.1: the server speaks first. Whoever cannot wait speaks another protocol, or does not listen at all. */
@@ -216,7 +231,7 @@ static bool waits_for_greeting(struct session *session) {
     if (session->client.role == ROLE_SENDMAIL)
         return true;
     bool has_talked = stream_pending(&session->stream).length > 0; /* behind a proxy's header */
-    enum stream_result result = has_talked ? STREAM_OK : stream_fill(&session->stream, clock_now_ms());
+    enum stream_result result = has_talked ? STREAM_OK : listen_before_greeting(session);
     if (result == STREAM_TIMEOUT || result == STREAM_STOP)
         return true;
     if (result != STREAM_OK) {
@@ -259,10 +274,10 @@ static bool open_session(struct session *session) {
     if ((session->client.proxied && !proxy_read_header(session)) || !may_use_port(session) || !admit_contact(session))
         return false;
     session->admitted = true;
-    if ((session->client.proxied && is_refused(session, RULE_PROXY)) || !waits_for_greeting(session))
+    if (session->client.proxied && is_refused(session, RULE_PROXY))
         return false;
-    facts_ask_connection(session);
-    if (is_refused(session, RULE_CONNECT))
+    facts_ask_connection(session); /* answered while the client waits */
+    if (!waits_for_greeting(session) || is_refused(session, RULE_CONNECT))
         return false;
     greet(session);
     session_set_state(session, SESSION_GREETED);

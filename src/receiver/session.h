@@ -37,7 +37,7 @@ struct session_client {                  /* who is there; does not change */
     enum listen_tls tls_mode;
     enum listen_auth auth;
     struct network_address peer, local;
-    char peer_ip[NETWORK_IP_SIZE], local_ip[NETWORK_IP_SIZE], contact[NETWORK_IP_SIZE];
+    char peer_ip[NETWORK_IP_SIZE], local_ip[NETWORK_IP_SIZE], contact[NETWORK_IP_SIZE], network[NETWORK_IP_SIZE];
     unsigned local_port;
     bool is_local; /* it came through a Unix socket */
     uint32_t uid;  /* then: its peer's */
@@ -61,6 +61,7 @@ struct session {
     bool admitted;           /* not locked out: rules are asked about it, and about its end */
     enum session_state state;
     int64_t contact_id;       /* 0: not known to the ledger */
+    unsigned violations;      /* of the contact, as far as this session knows */
     const char *verb;         /* the command in hand, for evidence */
     struct text argument;     /* and what stands behind it, borrowed from the line in hand */
     struct text unknown_verb; /* what stood in its place, borrowed too */
@@ -111,6 +112,12 @@ enum session_line session_read_line(struct session *session, struct text *line);
 void session_finish_line(struct session *session);
 /* Sends what is held back and waits for more input. False when the session is over (state SESSION_CLOSING). */
 bool session_fill(struct session *session, enum session_phase phase);
+/* The same for a message's data, which must also come at data_minimum_rate. */
+struct session_pace {    /* zero it at the data's beginning */
+    uint64_t bytes;      /* that have come */
+    int64_t grace_until; /* how long they may have taken at first */
+};
+bool session_fill_data(struct session *session, enum session_phase phase, struct session_pace *pace);
 
 /* ---- session_reply.c ---- */
 /* Answers and goes on. A 5xx is a violation, and may turn into the 421 of a lockout; a 421 closes. */

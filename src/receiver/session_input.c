@@ -17,11 +17,11 @@ static bool is_tls(struct text pending) {
     return pending.length > 0 && pending.data[0] == 0x16 && (pending.length == 1 || pending.data[1] == 0x03);
 }
 
-static void end_by_timeout(struct session *session) {
+static void end_by_timeout(struct session *session, const char *how) {
     int64_t expires_at;
     char what[96];
 
-    (void)snprintf(what, sizeof what, "silent for too long in state %s", session_state_name(session->state));
+    (void)snprintf(what, sizeof what, "%s in state %s", how, session_state_name(session->state));
     (void)violation_report(session, "timeout", VIOLATION_BROKEN, what, &expires_at);
     session_reply(session, 421, "4.4.2", "%s closing connection due to inactivity--%s was NOT saved",
                   session->config->server_name, session->mail_id);
@@ -54,9 +54,7 @@ static bool must_stop(struct session *session) {
     return stream_must_stop(&session->stream) && !hub_goes_on(session->start->hub);
 }
 
-bool session_fill(struct session *session, enum session_phase phase) {
-    int64_t deadline = session_deadline(session, phase);
-
+static bool fill(struct session *session, int64_t deadline, const char *late) {
     for (;;) {
         if (!session_flush(session))
             return false;
@@ -68,11 +66,26 @@ bool session_fill(struct session *session, enum session_phase phase) {
         if (result == STREAM_STOP)
             say_stop(session);
         else if (result == STREAM_TIMEOUT)
-            end_by_timeout(session);
+            end_by_timeout(session, late);
         else
             end_by_loss(session, result);
         return false;
     }
+}
+
+bool session_fill(struct session *session, enum session_phase phase) {
+    return fill(session, session_deadline(session, phase), "silent for too long");
+}
+
+bool session_fill_data(struct session *session, enum session_phase phase, struct session_pace *pace) {
+    int64_t silent = session_deadline(session, phase), slow = INT64_MAX;
+    long rate = session->config->data_minimum_rate;
+
+    if (pace->grace_until == 0)
+        pace->grace_until = session_deadline(session, PHASE_DATA_BLOCK);
+    if (rate > 0)
+        slow = pace->grace_until + (int64_t)(pace->bytes / (uint64_t)rate) * 1000;
+    return slow < silent ? fill(session, slow, "too slow") : fill(session, silent, "silent for too long");
 }
 
 static void refuse_line(struct session *session, enum command_line_result fault) {
@@ -99,6 +112,7 @@ void session_finish_line(struct session *session) {
 }
 
 enum session_line session_read_line(struct session *session, struct text *line) {
+    int64_t deadline = 0; /* of the whole line: one byte now and then does not hold a session */
     size_t consumed;
 
     session_finish_line(session);
@@ -125,7 +139,9 @@ enum session_line session_read_line(struct session *session, struct text *line) 
             refuse_line(session, result);
             return session->state == SESSION_CLOSING ? SESSION_LINE_ENDED : SESSION_LINE_FAULT;
         }
-        if (!session_fill(session, PHASE_COMMAND))
+        if (deadline == 0)
+            deadline = session_deadline(session, PHASE_COMMAND);
+        if (!fill(session, deadline, "silent for too long"))
             return SESSION_LINE_ENDED;
     }
 }

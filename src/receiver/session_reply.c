@@ -8,6 +8,7 @@
 #include "receiver/extension.h"
 #include "receiver/hub.h"
 #include "receiver/session.h"
+#include "receiver/stranger.h"
 #include "receiver/violation.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,6 +34,8 @@ static void write_reply(struct session *session, const struct reply *reply) {
     struct reply plain;
     struct buffer wire;
 
+    if (reply->code != 421) /* the last words are not held back */
+        stranger_slow_down(session);
     if (session->delay_ms > 0)
         wait_out(session);
     if (!extension_is_on(session->config, EXTENSION_ENHANCEDSTATUSCODES)) { /* RFC 2034 3: then none are sent */
@@ -65,7 +68,7 @@ void session_send(struct session *session, const struct reply *reply, const char
     char line[REPLY_TEXT_SIZE];
     int64_t expires_at;
 
-    if (reply->code >= 500 &&
+    if ((reply->code >= 500 || mercy == VIOLATION_ALWAYS) &&
         violation_report(session, rule, mercy, reply_line(reply, line, sizeof line), &expires_at)) {
         session_reply_lockout(session, expires_at);
         return;

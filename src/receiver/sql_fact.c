@@ -35,8 +35,9 @@ STRING_FACT(local_ip, session->client.local_ip)
 NUMBER_FACT(port, session->client.local_port)
 STRING_FACT(role, config_role_name(session->client.role))
 STRING_FACT(server_name, session->config->server_name)
-STRING_FACT(listed_in, session->facts.allow_listed ? "" : session->facts.listed_in)
+STRING_FACT(listed_in, session->facts.client_lists.allowed ? "" : session->facts.client_lists.listed_in)
 NUMBER_FACT(trusted, session->client.trusted)
+NUMBER_FACT(known_good, session->facts.known_good)
 STRING_FACT(ehlo, session->facts.ehlo)
 STRING_FACT(tls, session->tls ? session->tls_facts.version : "")
 STRING_FACT(tls_cipher, session->tls ? session->tls_facts.cipher : "")
@@ -49,6 +50,26 @@ STRING_FACT(dkim, session->transaction.envelope.verdicts)
 static struct text verb(const struct session *session, char scratch[VALUE_SIZE]) {
     (void)scratch;
     return text_first(session->unknown_verb, VALUE_SIZE - 1);
+}
+
+/* The only number that may be below 0. */
+static struct text dnsbl_score(const struct session *session, char scratch[VALUE_SIZE]) {
+    const struct rule_facts *facts = &session->facts;
+
+    (void)snprintf(scratch, VALUE_SIZE, "%lld", (long long)(facts->client_lists.score + facts->domain_lists.score));
+    return text_of(scratch);
+}
+
+static struct text reverse(const struct session *session, char scratch[VALUE_SIZE]) {
+    static const char *const words[] = {[REVERSE_NOT_ASKED] = "",
+                                        [REVERSE_CONFIRMED] = "confirmed",
+                                        [REVERSE_UNCONFIRMED] = "unconfirmed",
+                                        [REVERSE_UNVERIFIED] = "unverified",
+                                        [REVERSE_MISSING] = "missing",
+                                        [REVERSE_TEMPFAIL] = "unanswered"};
+
+    (void)scratch;
+    return text_of(words[session->facts.reverse]);
 }
 
 static struct text argument(const struct session *session, char scratch[VALUE_SIZE]) {
@@ -126,6 +147,9 @@ static fact_function *const getters[SQL_FACTS] = {
     [SQL_FACT_ROLE] = role,
     [SQL_FACT_SERVER_NAME] = server_name,
     [SQL_FACT_LISTED_IN] = listed_in,
+    [SQL_FACT_DNSBL_SCORE] = dnsbl_score,
+    [SQL_FACT_REVERSE] = reverse,
+    [SQL_FACT_KNOWN_GOOD] = known_good,
     [SQL_FACT_TRUSTED] = trusted,
     [SQL_FACT_EHLO] = ehlo,
     [SQL_FACT_TLS] = tls,
@@ -148,7 +172,8 @@ static fact_function *const getters[SQL_FACTS] = {
 };
 
 bool sql_facts_list(struct session *session, uint64_t wanted, struct buffer *list) {
-    const uint64_t asked_elsewhere = UINT64_C(1) << SQL_FACT_REMOTE_NAME | UINT64_C(1) << SQL_FACT_LISTED_IN;
+    const uint64_t asked_elsewhere = UINT64_C(1) << SQL_FACT_REMOTE_NAME | UINT64_C(1) << SQL_FACT_LISTED_IN |
+                                     UINT64_C(1) << SQL_FACT_DNSBL_SCORE | UINT64_C(1) << SQL_FACT_REVERSE;
     char scratch[VALUE_SIZE];
 
     if (wanted & asked_elsewhere)

@@ -28,6 +28,7 @@ bool violation_report(struct session *session, const char *rule, enum violation_
         return false;
     if (!ask_contact_violation(session->start->ledger, &violation, &state))
         return false;
+    session->violations = state.violations;
     *expires_at = state.expires_at;
     return state.verdict != CONTACT_ADMITTED;
 }

@@ -62,6 +62,7 @@ static bool finish(struct database *database, bool good, const struct row *row, 
     state->id = row->id;
     state->expires_at = row->expires_at;
     state->locked_at = row->locked_at;
+    state->accepted_at = row->accepted_at;
     state->violations = row->violations < 0 ? 0 : (unsigned)row->violations;
     memcpy(state->contact, row->contact, sizeof state->contact);
     return true;
@@ -126,11 +127,15 @@ bool contacts_open(struct database *database, const struct contacts_policy *poli
     return finish(database, good, &row, state);
 }
 
+bool contacts_is_known_good(const struct contacts_policy *policy, int64_t accepted_at, int64_t now) {
+    return accepted_at != 0 && accepted_at >= now - policy->history_days * SECONDS_A_DAY;
+}
+
 /* PARITY: the mercies for honest senders. */
 static bool is_counted(struct database *database, const struct contacts_policy *policy,
                        const struct contacts_violation *violation, const struct row *row, int64_t now) {
     if (violation->mercy == CONTACTS_BROKEN) {
-        return row->accepted_at == 0 || row->accepted_at < now - policy->history_days * SECONDS_A_DAY;
+        return !contacts_is_known_good(policy, row->accepted_at, now);
     }
     if (violation->mercy != CONTACTS_UNKNOWN_RECIPIENT || violation->mail_id.length == 0) {
         return true;

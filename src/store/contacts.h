@@ -15,8 +15,8 @@ struct contacts_policy {
 };
 enum contacts_verdict { CONTACTS_ADMIT, CONTACTS_WARN, CONTACTS_CLOSE };
 enum contacts_mercy { CONTACTS_PLAIN, CONTACTS_UNKNOWN_RECIPIENT, CONTACTS_BROKEN };
-struct contacts_state { /* what a call found and left */
-    int64_t id, expires_at, locked_at;
+struct contacts_state {                             /* what a call found and left */
+    int64_t id, expires_at, locked_at, accepted_at; /* seconds since 1970; 0: none */
     unsigned violations;
     enum contacts_verdict verdict;
     char contact[NETWORK_IP_SIZE];
@@ -29,6 +29,8 @@ struct contacts_violation {
     unsigned port;
     enum contacts_mercy mercy;
 };
+/* A message of it was accepted lately: the mercies, and no defence against strangers. */
+bool contacts_is_known_good(const struct contacts_policy *policy, int64_t accepted_at, int64_t now);
 /* A connection: one hit more; at the maximum of violations the lockout begins with a warning. allowed: is on the allow
  * list, so never locked out nor warned. */
 bool contacts_open(struct database *database, const struct contacts_policy *policy, struct text contact, bool allowed,

@@ -112,7 +112,7 @@ static void the_largest_message_passes_the_default_socket_buffer(void **state) {
 
 static void what_passes_its_bounds_is_not_sent(void **state) {
     static char large[CARGO_INLINE_MAXIMUM + 1], list[128 * 1024];
-    struct contact_open port = {.contact = TEXT("::1"), .port = 65536};
+    struct contact_open port = {.contact = TEXT("::1"), .port = 65536, .network = TEXT_NONE};
     struct mail_fetch id = {.mail_id = TEXT("longer-than-an-id-is")};
     struct mail_commit cargo = {.cargo = {large, sizeof large}};
     struct mail_commit negative = {.message_length = -1};
@@ -147,15 +147,17 @@ static void malformed_bytes_are_refused(void **state) {
         enum channel_result result;
     } rows[] = {
 #define BYTES(string) string, sizeof(string) - 1
-        {"a good one", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\0\0\0\0"), CHANNEL_OK},
+        {"a good one", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\0\0\0\0\0\0\0\0"), CHANNEL_OK},
         {"half a head", BYTES("\x11\0\0\0\x07\0"), CHANNEL_BAD},
         {"a head alone", BYTES("\x11\0\0\0\x07\0\0\0"), CHANNEL_BAD},
-        {"one byte too few", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\0\0\0"), CHANNEL_BAD},
-        {"one byte too many", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\0\0\0\0\0"), CHANNEL_BAD},
-        {"a text longer than the message", BYTES("\x11\0\0\0\x07\0\0\0\x30\0\0\0::1\x19\0\0\0\0\0\0\0"), CHANNEL_BAD},
-        {"a length that would wrap", BYTES("\x11\0\0\0\x07\0\0\0\xff\xff\xff\xff::1\x19\0\0\0\0\0\0\0"), CHANNEL_BAD},
-        {"a switch of 2", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\x02\0\0\0"), CHANNEL_BAD},
-        {"a port above 65535", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\x01\0\0\0\0\0"), CHANNEL_BAD},
+        {"one byte too few", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\0\0\0\0\0\0\0"), CHANNEL_BAD},
+        {"one byte too many", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\0\0\0\0\0\0\0\0\0"), CHANNEL_BAD},
+        {"a text longer than the message", BYTES("\x11\0\0\0\x07\0\0\0\x30\0\0\0::1\x19\0\0\0\0\0\0\0\0\0\0\0"),
+         CHANNEL_BAD},
+        {"a length that would wrap", BYTES("\x11\0\0\0\x07\0\0\0\xff\xff\xff\xff::1\x19\0\0\0\0\0\0\0\0\0\0\0"),
+         CHANNEL_BAD},
+        {"a switch of 2", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\0\0\x02\0\0\0\0\0\0\0"), CHANNEL_BAD},
+        {"a port above 65535", BYTES("\x11\0\0\0\x07\0\0\0\x03\0\0\0::1\x19\0\x01\0\0\0\0\0\0\0\0\0"), CHANNEL_BAD},
         {"kind 0", BYTES("\0\0\0\0\x07\0\0\0"), CHANNEL_BAD},
         {"an unknown kind", BYTES("\xff\0\0\0\x07\0\0\0"), CHANNEL_BAD},
         {"a huge kind", BYTES("\xff\xff\xff\xff\x07\0\0\0"), CHANNEL_BAD},

@@ -138,6 +138,7 @@ static void every_field_of_struct_config_has_a_key(void **state) {
     memset(owned + offsetof(struct config, file), 1, sizeof(char *));
     memset(owned + offsetof(struct config, retry_seconds), 1, sizeof(long *));
     memset(owned + offsetof(struct config, retry_count), 1, sizeof(size_t));
+    memset(owned + offsetof(struct config, dnsbl_domain_count), 1, sizeof(size_t));
     memset(owned + offsetof(struct config, extensions_off_bits), 1, sizeof(uint32_t));
     for (size_t at = 0; at + 8 <= sizeof owned; at += 8) {
         bool any = false;

@@ -175,12 +175,16 @@ static void the_listener_is_told_of_a_lockout_and_of_its_end_by_hand(void **stat
     struct contact_state contact;
     struct channel_message message;
     (void)state;
-    assert_true(ask_contact_open(child.channel, "192.0.2.7", 25, false, &contact));
+    assert_true(ask_contact_open(child.channel,
+                                 &(struct contact_open){.contact = TEXT("192.0.2.7"), .network = TEXT_NONE, .port = 25},
+                                 &contact));
     assert_int_equal(contact.verdict, CONTACT_ADMITTED);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(violate().verdict, CONTACT_ADMITTED);
     }
-    assert_true(ask_contact_open(child.channel, "192.0.2.7", 25, false, &contact));
+    assert_true(ask_contact_open(child.channel,
+                                 &(struct contact_open){.contact = TEXT("192.0.2.7"), .network = TEXT_NONE, .port = 25},
+                                 &contact));
     assert_int_equal(contact.verdict, CONTACT_WARNED);
     receive(child.hub, HUB_LOCKED, &message);
     assert_true(text_equal(values.hub_contact.contact, TEXT("192.0.2.7")));
@@ -188,7 +192,9 @@ static void the_listener_is_told_of_a_lockout_and_of_its_end_by_hand(void **stat
     assert_string_equal(read_sql("SELECT violations || ' ' || locks FROM contacts"), "4 1");
     run_sql("UPDATE contacts SET violations = 0");
     receive(child.hub, HUB_UNLOCKED, &message);
-    assert_true(ask_contact_open(child.channel, "192.0.2.7", 25, false, &contact));
+    assert_true(ask_contact_open(child.channel,
+                                 &(struct contact_open){.contact = TEXT("192.0.2.7"), .network = TEXT_NONE, .port = 25},
+                                 &contact));
     assert_int_equal(contact.verdict, CONTACT_ADMITTED);
 }
 
@@ -387,7 +393,9 @@ static void a_killed_ledger_forgets_nothing_that_it_answered(void **state) {
     assert_int_equal(commit(2, 1, 100000, true, true), COMMIT_OK);
     assert_int_equal(kill(child.pid, SIGKILL), 0);
     assert_int_equal(waitpid(child.pid, NULL, 0), child.pid);
-    assert_false(ask_contact_open(child.channel, "192.0.2.7", 25, false, &contact));
+    assert_false(ask_contact_open(
+        child.channel, &(struct contact_open){.contact = TEXT("192.0.2.7"), .network = TEXT_NONE, .port = 25},
+        &contact));
     (void)close(child.hub);
     (void)close(child.channel);
     (void)close(runner);

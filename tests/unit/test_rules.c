@@ -2,6 +2,7 @@
  * Unit test of receiver/rule: each built-in rule over facts alone, the table of rules, and the judgements of DNS
  * answers that become facts. */
 #include "receiver/facts.h"
+#include "receiver/listings.h"
 #include "receiver/rule.h"
 // clang-format off
 #include <setjmp.h>
@@ -20,6 +21,8 @@ static struct config config = {
     .internal_submit_port = 467,
     .submission_port = 587,
     .recipient_maximum = 2,
+    .dnsbl_threshold = 3,
+    .reverse_required = REVERSE_CONFIRMED_NAME,
 };
 static const struct address nobody = {.local = ""};
 static const struct address coco = {.local = "coco", .domain = "example.test"};
@@ -42,11 +45,52 @@ static const struct {
      "550 5.1.8 EHLO domain \"x.test\" was not found in the DNS system"},
     {"an EHLO domain while DNS fails", rule_ehlo_domain, FACTS(.ehlo_domain = NAME_TEMPFAIL), RULE_TEMPFAIL,
      "450 4.4.3 EHLO domain \"x.test\" could not be looked up in the DNS system"},
-    {"a client on no list", rule_listed, FACTS(.listed_in = ""), RULE_NO_MATCH, ""},
-    {"a client on a block list", rule_listed, FACTS(.listed_in = "bl.test"), RULE_MATCH,
+    {"a client on no list", rule_listed, FACTS(.client_lists.score = 0), RULE_NO_MATCH, ""},
+    {"a client on a block list", rule_listed, FACTS(.client_lists = {.listed_in = "bl.test", .score = 3}), RULE_MATCH,
      "550 5.7.1 192.0.2.1 is listed in bl.test"},
-    {"a client on a block list and an allow list", rule_listed, FACTS(.listed_in = "bl.test", .allow_listed = true),
+    {"a client on a block list and an allow list", rule_listed,
+     FACTS(.client_lists = {.listed_in = "bl.test", .score = 3, .allowed = true}), RULE_NO_MATCH, ""},
+    {"a client whose lists weigh too little", rule_listed,
+     FACTS(.client_lists = {.listed_in = "bl.test xl.test", .score = 2}), RULE_NO_MATCH, ""},
+    {"a client whose lists weigh enough, one of which has words", rule_listed,
+     FACTS(.client_lists = {.listed_in = "bl.test xl.test", .score = 3, .text = "see https://bl.test/"}), RULE_MATCH,
+     "550 5.7.1 192.0.2.1 is listed in bl.test xl.test: see https://bl.test/"},
+    {"a sender's domain on a block list", rule_listed, FACTS(.domain_lists = {.listed_in = "dbl.test", .score = 3}),
+     RULE_MATCH, "550 5.7.1 your EHLO name or sender is listed in dbl.test"},
+    {"a client and a sender that weigh enough together", rule_listed,
+     FACTS(.client_lists = {.listed_in = "bl.test", .score = 2}, .domain_lists = {.listed_in = "dbl.test", .score = 1}),
+     RULE_MATCH, "550 5.7.1 192.0.2.1 is listed in bl.test"},
+    {"a listed sender from a client with a good score", rule_listed,
+     FACTS(.client_lists = {.score = -2}, .domain_lists = {.listed_in = "dbl.test", .score = 4}), RULE_NO_MATCH, ""},
+    {"a client with a confirmed name", rule_reverse, FACTS(.reverse = REVERSE_CONFIRMED), RULE_NO_MATCH, ""},
+    {"a client whose name was not looked up", rule_reverse, FACTS(.reverse = REVERSE_NOT_ASKED), RULE_NO_MATCH, ""},
+    {"a client without a name", rule_reverse, FACTS(.reverse = REVERSE_MISSING), RULE_MATCH,
+     "550 5.7.25 192.0.2.1 has no name in the DNS system"},
+    {"a client without a name that is allowed", rule_reverse, FACTS(.reverse = REVERSE_MISSING, .allowed = true),
      RULE_NO_MATCH, ""},
+    {"a client whose name leads elsewhere", rule_reverse, FACTS(.reverse = REVERSE_UNCONFIRMED), RULE_MATCH,
+     "550 5.7.25 the name of 192.0.2.1 in the DNS system does not lead back to it"},
+    {"a client whose name could not be confirmed", rule_reverse, FACTS(.reverse = REVERSE_UNVERIFIED), RULE_TEMPFAIL,
+     "450 4.7.25 the name of 192.0.2.1 could not be looked up in the DNS system"},
+    {"a client's name while DNS fails", rule_reverse, FACTS(.reverse = REVERSE_TEMPFAIL), RULE_TEMPFAIL,
+     "450 4.7.25 the name of 192.0.2.1 could not be looked up in the DNS system"},
+    {"a contact within its message rate", rule_message_rate, FACTS(.message_rate = CONTACT_WITHIN), RULE_NO_MATCH, ""},
+    {"a contact over its message rate", rule_message_rate, FACTS(.message_rate = CONTACT_OVER), RULE_TEMPFAIL,
+     "450 4.7.1 too many messages from you, try again later"},
+    {"a network over its message rate", rule_message_rate, FACTS(.message_rate = CONTACT_NETWORK_OVER), RULE_TEMPFAIL,
+     "450 4.7.1 too many messages from your network, try again later"},
+    {"a contact over its recipient rate", rule_recipient_rate, FACTS(.recipient_rate = CONTACT_OVER), RULE_TEMPFAIL,
+     "450 4.7.1 too many recipients from you, try again later"},
+    {"an unknown recipient within the budget", rule_recipient_budget, FACTS(.recipient_standing = STANDING_UNKNOWN),
+     RULE_NO_MATCH, ""},
+    {"an unknown recipient over the budget", rule_recipient_budget,
+     FACTS(.recipient_standing = STANDING_UNKNOWN, .unknown_budget = CONTACT_OVER), RULE_TEMPFAIL,
+     "421 4.7.1 mail.example.test too many unknown recipients, try again later"},
+    {"a known recipient of one over the budget", rule_recipient_budget,
+     FACTS(.recipient_standing = STANDING_MEMBER, .unknown_budget = CONTACT_OVER), RULE_NO_MATCH, ""},
+    {"a recipient that need not wait", rule_greylist, FACTS(.greylist_wait = 0), RULE_NO_MATCH, ""},
+    {"a recipient that has to wait", rule_greylist, FACTS(.greylist_wait = 300), RULE_TEMPFAIL,
+     "451 4.7.1 Greylisted: try again in 300 seconds"},
     {"a stranger's sender on port 25", rule_member_on_mx, FACTS(.sender_standing = STANDING_REMOTE), RULE_NO_MATCH, ""},
     {"a member's sender on port 25", rule_member_on_mx, FACTS(.sender_standing = STANDING_MEMBER), RULE_MATCH,
      "550 5.7.1 Example members must use port 467 or 587 to send mail"},
@@ -246,12 +290,34 @@ static void domains_from_dns_answers(void **state) {
             fail_msg("%s", domain_rows[i].sentence);
 }
 
+static char some[] = "127.0.0.[2..4;9]", other[] = "127.0.1.2";
+static char *some_answers[] = {some, other};
+static const struct {
+    const char *sentence;
+    bool chosen;
+    const char *ip;
+    bool counts;
+} answer_rows[] = {
+    {"every answer of 127.0.0.0/8 lists", false, "127.0.0.2", true},
+    {"also another net of it", false, "127.0.1.255", true},
+    {"127.255.255.x says that the list was asked wrongly", false, "127.255.255.254", false},
+    {"an answer elsewhere is somebody's wildcard", false, "192.0.2.1", false},
+    {"the first of a range", true, "127.0.0.2", true},
+    {"the last of a range", true, "127.0.0.4", true},
+    {"one behind the range", true, "127.0.0.5", false},
+    {"a single one beside the range", true, "127.0.0.9", true},
+    {"one of another pattern", true, "127.0.1.2", true},
+    {"one of none", true, "127.0.1.3", false},
+    {"no address", true, "127.0.0.2.1", false},
+};
+
 static void list_answers(void **state) {
     (void)state;
-    assert_true(facts_answer_lists("127.0.0.2"));
-    assert_true(facts_answer_lists("127.0.1.255"));
-    assert_false(facts_answer_lists("127.255.255.254")); /* "you asked wrongly" */
-    assert_false(facts_answer_lists("192.0.2.1"));       /* somebody's wildcard */
+    for (size_t i = 0; i < sizeof answer_rows / sizeof answer_rows[0]; i++) {
+        const struct config_dnsbl list = {.answers = {some_answers, answer_rows[i].chosen ? 2 : 0}};
+        if (listings_answer_counts(&list, text_of(answer_rows[i].ip)) != answer_rows[i].counts)
+            fail_msg("%s", answer_rows[i].sentence);
+    }
 }
 
 int main(void) {

@@ -402,7 +402,8 @@ static void a_service_that_is_gone_gives_the_temporary_outcome(void **state) {
     assert_int_equal(ask_address(ends[0], "a@b.example", "", &known), STANDING_TEMPFAIL);
     assert_int_equal(ask_login(ends[0], TEXT("u"), TEXT("p"), text, sizeof text), LOGIN_TEMPFAIL);
     assert_int_equal(ask_may_send(ends[0], "u", "a@b.example"), LOGIN_TEMPFAIL);
-    assert_false(ask_contact_open(ends[0], "::1", 25, false, &contact));
+    assert_false(ask_contact_open(
+        ends[0], &(struct contact_open){.contact = TEXT("::1"), .network = TEXT_NONE, .port = 25}, &contact));
     assert_int_equal(ask_spool_file(ends[0], "x", &outcome), -1);
     assert_int_equal(outcome, COMMIT_FAILED);
     assert_int_equal(ask_commit(ends[0], &commit, -1), COMMIT_UNKNOWN);

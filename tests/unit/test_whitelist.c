@@ -61,9 +61,9 @@ static void requests_are_allowed_to_those_who_need_them(void **state) {
 }
 
 static void answers_are_never_requests(void **state) {
-    static const uint32_t answers[] = {CONTACT_STATE,         SPOOL_FILE,          MAIL_COMMITTED,
-                                       CONTROL_ANSWER,        LOOKUP_LOGIN_ANSWER, DNS_ANSWER,
-                                       LOOKUP_ADDRESS_ANSWER, SIGN_ANSWER,         CONNECT_ANSWER};
+    static const uint32_t answers[] = {CONTACT_STATE,       SPOOL_FILE,      MAIL_COMMITTED,        CONTROL_ANSWER,
+                                       LOOKUP_LOGIN_ANSWER, DNS_ANSWER,      LOOKUP_ADDRESS_ANSWER, SIGN_ANSWER,
+                                       CONNECT_ANSWER,      CONTACT_COUNTED, GREYLIST_ANSWER};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(answers); i++)
