@@ -440,6 +440,7 @@ void config_complete(struct reading *reading) {
     check_names(reading);
     check_delivery(reading);
     check_extensions(reading);
+    check_logins(reading);
     check_dkim(reading);
     check_strangers(reading);
     check_files(reading);

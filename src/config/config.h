@@ -158,7 +158,10 @@ struct config {
     bool dkim_verify;
     struct config_strings extensions_off, ehlo_keywords;
     uint32_t extensions_off_bits; /* of 1 << enum extension */
-    char *rules_directory;        /* "" for none */
+    struct config_strings auth_mechanisms;
+    uint32_t auth_mechanisms_bits; /* of 1 << enum auth_mechanism */
+    long scram_iterations;
+    char *rules_directory; /* "" for none */
     long rules_timeout_ms;
     /* contacts */
     long prohibited_seconds, max_failed_msgs_per_period, lockout_maximum, contact_prefix_v6, history_days;

@@ -162,6 +162,11 @@ const struct config_key config_keys[] = {
     {ROW(ehlo_keywords, KEY_TEXTS, ""), .help = "Further lines of the answer to EHLO, each a keyword with its parameters."},
     {ROW(dkim_verify, KEY_SWITCH, "yes"), .help = "Verify DKIM signatures and say so in Authentication-Results."},
 
+    {ROW(auth_mechanisms, KEY_TEXTS, "SCRAM-SHA-256-PLUS,SCRAM-SHA-256,PLAIN,LOGIN"), .heading = "Logins",
+     .help = "The mechanisms of AUTH that are offered, always within TLS only, as far as what checks logins can do them."},
+    {ROW(scram_iterations, KEY_NUMBER, "100000"), BETWEEN(4096, 10000000),
+     .help = "What guessing a password costs whoever gets hold of its SCRAM verifier, and each login its client; for passwords set from now on."},
+
     {ROW(rules_directory, KEY_PATH, "/etc/parcelpost/rules"), .heading = "Rules",
      .help = "Where the operator's own rules are, one file of SELECT statements a stage; see parcelpost-rules(5)."},
     {ROW(rules_timeout_ms, KEY_NUMBER, "1000"), BETWEEN(1, 60000),

@@ -52,4 +52,6 @@ enum listen_auth check_listen_auth_of(enum listen_role role);
 void config_complete(struct reading *reading);
 /* outside.c: the blocks of what the connector opens, and which listeners use them. */
 void check_outside(struct reading *reading);
+/* The keys of logins (check_login.c). */
+void check_logins(struct reading *reading);
 #endif

@@ -2,7 +2,9 @@
  * Asking for a password and hashing it, for `parcelpost user`. Runs under the caller's privileges; the password is
  * wiped from memory as soon as its hash is made. */
 #include "control/password.h"
+#include "base/random.h"
 #include "control/control.h"
+#include "mail/saslprep.h"
 #include <crypt.h>
 #include <errno.h>
 #include <stdio.h>
@@ -87,4 +89,23 @@ bool password_hash(const char *password, char hash[PASSWORD_HASH_SIZE]) {
     free(data);
     free(salt);
     return good;
+}
+
+bool password_prepare(char password[PASSWORD_SIZE]) {
+    char prepared[SASLPREP_SIZE];
+    bool good = saslprep(text_of(password), prepared) && text_copy(password, PASSWORD_SIZE, text_of(prepared));
+    explicit_bzero(prepared, sizeof(prepared));
+    if (!good) {
+        control_fail(0, "the password is not UTF-8, or has a character that none can have (RFC 4013)");
+    }
+    return good;
+}
+
+void password_scram(const char *password, uint32_t iterations, char scram[SCRAM_TEXT_SIZE]) {
+    struct scram_verifier verifier;
+    char salt[SCRAM_SALT_SIZE];
+    random_fill(salt, sizeof(salt));
+    scram_make(text_of(password), (struct text){salt, sizeof(salt)}, iterations, &verifier);
+    scram_format(&verifier, scram);
+    explicit_bzero(&verifier, sizeof(verifier));
 }

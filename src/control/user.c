@@ -56,17 +56,18 @@ static bool has_local_domain(const struct config *config, const struct address *
     return false;
 }
 
-static int set_password(struct database *users, struct text address, bool from_input) {
-    char password[PASSWORD_SIZE], hash[PASSWORD_HASH_SIZE];
+static int set_password(struct control *control, struct database *users, struct text address, bool from_input) {
+    char password[PASSWORD_SIZE], hash[PASSWORD_HASH_SIZE], scram[SCRAM_TEXT_SIZE];
     if (!password_read(from_input, password)) {
         return EXIT_STATUS_ERROR;
     }
-    bool hashed = password_hash(password, hash);
+    bool hashed = password_prepare(password) && password_hash(password, hash);
+    password_scram(password, (uint32_t)control->config->scram_iterations, scram);
     explicit_bzero(password, sizeof(password));
     if (!hashed) {
         return EXIT_STATUS_ERROR;
     }
-    if (!users_set(users, address, hash)) {
+    if (!users_set(users, address, hash, scram)) {
         return control_fail(EXIT_STATUS_ERROR, "%s", database_error(users));
     }
     return EXIT_STATUS_OK;
@@ -113,7 +114,7 @@ static int change_password(struct control *control, int count, char **arguments,
     } else if (!add && found == USERS_NO) {
         status = control_fail(EXIT_STATUS_NO_USER, "%s is no user. Try: parcelpost user add %s", word, word);
     } else {
-        status = set_password(users, text_of(found == USERS_YES ? known : word), from_input);
+        status = set_password(control, users, text_of(found == USERS_YES ? known : word), from_input);
     }
     if (status == EXIT_STATUS_OK && add && !has_local_domain(control->config, &address)) {
         control_fail(0,
@@ -135,13 +136,13 @@ int control_user_passwd(struct control *control, int count, char **arguments) {
     return change_password(control, count, arguments, false);
 }
 
-static void add_user_row(void *context, const char *address, const char *updated_at) {
-    const char *values[] = {address, updated_at};
+static void add_user_row(void *context, const struct users_row *row) {
+    const char *values[] = {row->address, row->updated_at, row->has_scram ? "password, SCRAM" : "password"};
     table_add(context, values);
 }
 
 int control_user_list(struct control *control, int count, char **arguments) {
-    static const char *const titles[] = {"USER", "PASSWORD SET", NULL};
+    static const char *const titles[] = {"USER", "PASSWORD SET", "LOGIN BY", NULL};
     (void)count;
     (void)arguments;
     struct database *users = open_users(control, DATABASE_READ);

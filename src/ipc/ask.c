@@ -80,6 +80,19 @@ enum login_outcome ask_login(int lookup, struct text user, struct text password,
     return ask_lookup(lookup, LOOKUP_LOGIN, &question, account, size);
 }
 
+void ask_scram_begin(int lookup, struct text user, struct lookup_scram_salt *answer) {
+    struct lookup_scram_begin question = {.user = user};
+
+    if (!ask(lookup, LOOKUP_SCRAM_BEGIN, &question, -1, LOOKUP_SCRAM_SALT, answer, LOOKUP_LIMIT))
+        *answer = (struct lookup_scram_salt){.outcome = LOGIN_TEMPFAIL, .salt = TEXT_NONE};
+}
+
+void ask_scram_finish(int lookup, const struct lookup_scram_finish *question, struct lookup_scram_verdict *answer) {
+    if (!ask(lookup, LOOKUP_SCRAM_FINISH, question, -1, LOOKUP_SCRAM_VERDICT, answer, LOOKUP_LIMIT))
+        *answer =
+            (struct lookup_scram_verdict){.outcome = LOGIN_TEMPFAIL, .account = TEXT_NONE, .signature = TEXT_NONE};
+}
+
 enum login_outcome ask_may_send(int lookup, const char *account, const char *address) {
     struct lookup_may_send question = {.account = text_of(account), .address = text_of(address)};
 

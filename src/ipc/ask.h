@@ -30,7 +30,11 @@ struct address_known {      /* what lookup says of an address */
 };
 /* sender: the reverse-path, "" for none; forwarded mail may get another in its place. */
 enum address_standing ask_address(int lookup, const char *address, const char *sender, struct address_known *known);
+/* account: whose name it is, also when the password was wrong; "" for nobody's. */
 enum login_outcome ask_login(int lookup, struct text user, struct text password, char *account, size_t size);
+/* SCRAM: text of the answers lasts until the next question. */
+void ask_scram_begin(int lookup, struct text user, struct lookup_scram_salt *answer);
+void ask_scram_finish(int lookup, const struct lookup_scram_finish *question, struct lookup_scram_verdict *answer);
 enum login_outcome ask_may_send(int lookup, const char *account, const char *address);
 /* The operator's rules of a stage. facts: a list of struct fact_item; text of the answer lasts until the next question.
  */

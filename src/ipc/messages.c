@@ -202,6 +202,24 @@ static const struct channel_field lookup_login_answer_fields[] = {
     NUMBER(lookup_login_answer, outcome, LOGIN_TEMPFAIL),
     BYTES(lookup_login_answer, account, ADDRESS_MAXIMUM),
 };
+static const struct channel_field lookup_scram_begin_fields[] = {
+    BYTES(lookup_scram_begin, user, LINE_MAXIMUM),
+};
+static const struct channel_field lookup_scram_salt_fields[] = {
+    NUMBER(lookup_scram_salt, outcome, LOGIN_TEMPFAIL),
+    NUMBER(lookup_scram_salt, iterations, 0),
+    BYTES(lookup_scram_salt, salt, NAME_MAXIMUM),
+};
+static const struct channel_field lookup_scram_finish_fields[] = {
+    BYTES(lookup_scram_finish, user, LINE_MAXIMUM),
+    BYTES(lookup_scram_finish, auth_message, 2 * LINE_MAXIMUM),
+    BYTES(lookup_scram_finish, proof, NAME_MAXIMUM),
+};
+static const struct channel_field lookup_scram_verdict_fields[] = {
+    NUMBER(lookup_scram_verdict, outcome, LOGIN_TEMPFAIL),
+    BYTES(lookup_scram_verdict, account, ADDRESS_MAXIMUM),
+    BYTES(lookup_scram_verdict, signature, NAME_MAXIMUM),
+};
 static const struct channel_field lookup_rule_fields[] = {
     NUMBER(lookup_rule, stage, RULE_STAGES - 1),
     BYTES(lookup_rule, facts, LIST_MAXIMUM),
@@ -319,6 +337,10 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     ROW(LOOKUP_ADDRESS_ANSWER, lookup_address_answer),
     ROW(LOOKUP_LOGIN, lookup_login),
     ROW(LOOKUP_LOGIN_ANSWER, lookup_login_answer),
+    ROW(LOOKUP_SCRAM_BEGIN, lookup_scram_begin),
+    ROW(LOOKUP_SCRAM_SALT, lookup_scram_salt),
+    ROW(LOOKUP_SCRAM_FINISH, lookup_scram_finish),
+    ROW(LOOKUP_SCRAM_VERDICT, lookup_scram_verdict),
     ROW(LOOKUP_MAY_SEND, lookup_may_send),
     ROW(LOOKUP_RULE, lookup_rule),
     ROW(LOOKUP_RULE_ANSWER, lookup_rule_answer),

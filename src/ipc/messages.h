@@ -54,6 +54,11 @@ enum message_kind {
     LOOKUP_ADDRESS_ANSWER,
     LOOKUP_LOGIN, /* receiver: check a password; answered by LOOKUP_LOGIN_ANSWER */
     LOOKUP_LOGIN_ANSWER,
+    LOOKUP_SCRAM_BEGIN, /* receiver: a SCRAM login begins (RFC 5802); answered by LOOKUP_SCRAM_SALT */
+    LOOKUP_SCRAM_SALT,
+    LOOKUP_SCRAM_FINISH, /* receiver: is this proof right; nothing is kept in between; answered by LOOKUP_SCRAM_VERDICT
+                          */
+    LOOKUP_SCRAM_VERDICT,
     LOOKUP_MAY_SEND, /* receiver: may this login send as this address; answered by LOOKUP_LOGIN_ANSWER */
     LOOKUP_RULE,     /* receiver: what do the operator's rules of this stage say; answered by LOOKUP_RULE_ANSWER */
     LOOKUP_RULE_ANSWER,
@@ -261,7 +266,22 @@ struct lookup_may_send {
 };
 struct lookup_login_answer {
     uint32_t outcome;
-    struct text account; /* canonical login */
+    struct text account; /* canonical login; with LOGIN_REFUSED: whose password it was not, "" for nobody's */
+};
+struct lookup_scram_begin {
+    struct text user;
+};
+struct lookup_scram_salt {
+    uint32_t outcome, iterations;
+    struct text salt;
+};
+struct lookup_scram_finish {
+    struct text user, auth_message, proof;
+};
+struct lookup_scram_verdict {
+    uint32_t outcome;
+    struct text account;   /* as in lookup_login_answer */
+    struct text signature; /* LOGIN_OK: the server's, else "" */
 };
 struct lookup_rule {
     uint32_t stage;    /* enum rule_stage */
@@ -364,6 +384,10 @@ union channel_values {
     struct lookup_login lookup_login;
     struct lookup_may_send lookup_may_send;
     struct lookup_login_answer lookup_login_answer;
+    struct lookup_scram_begin lookup_scram_begin;
+    struct lookup_scram_salt lookup_scram_salt;
+    struct lookup_scram_finish lookup_scram_finish;
+    struct lookup_scram_verdict lookup_scram_verdict;
     struct lookup_rule lookup_rule;
     struct lookup_rule_answer lookup_rule_answer;
     struct dns_ask dns_ask;

@@ -101,9 +101,7 @@ enum exit_status startup_control_socket(const struct config *config, const struc
 
 enum exit_status startup_users_database(const struct config *config, const struct system_users *users,
                                         struct buffer *error) {
-    if (access(config->users_database, F_OK) == 0) {
-        return EXIT_STATUS_OK;
-    }
+    bool is_new = access(config->users_database, F_OK) != 0;
     mode_t former = umask(0027);
     struct database *database = database_open(config->users_database, DATABASE_USERS, DATABASE_WRITE, error);
     umask(former);
@@ -111,7 +109,7 @@ enum exit_status startup_users_database(const struct config *config, const struc
         return EXIT_STATUS_CANT_CREATE;
     }
     database_close(database);
-    if (users->lookup.known && chown(config->users_database, users->lookup.uid, users->lookup.gid) != 0) {
+    if (is_new && users->lookup.known && chown(config->users_database, users->lookup.uid, users->lookup.gid) != 0) {
         buffer_format(error, "users_database \"%s\" cannot be given to %s: %s", config->users_database,
                       config->auth_user, strerror(errno));
         return EXIT_STATUS_CANT_CREATE;

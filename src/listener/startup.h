@@ -29,7 +29,7 @@ enum exit_status startup_pid_file(const struct config *config, struct buffer *er
 /* A listening SOCK_SEQPACKET socket control_directory/NAME, mode 0660, of the spool's user. */
 enum exit_status startup_control_socket(const struct config *config, const struct system_users *users, const char *name,
                                         int *socket_fd, struct buffer *error);
-/* users.db with its tables, of the lookup's user, when there is none yet. */
+/* users.db with its tables as they are today, of the lookup's user when it is new. */
 enum exit_status startup_users_database(const struct config *config, const struct system_users *users,
                                         struct buffer *error);
 /* srs_secret_file with a random secret, of the lookup's user, when there is none yet. */

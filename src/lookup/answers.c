@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * Who is a user, who may log in, who may send as whom. Called by the handlers of lookup.c, as parcelpost-auth, with
- * addresses and passwords of strangers. A database that cannot be asked gives the temporary outcome, never "unknown".
+ * Who is a user, who may send as whom. Called by the handlers of lookup.c, as parcelpost-auth, with
+ * addresses of strangers. A database that cannot be asked gives the temporary outcome, never "unknown".
  */
 #include "lookup/answers.h"
 #include "base/log.h"
 #include "lookup/alias.h"
-#include "lookup/password.h"
 #include "lookup/srs_secret.h"
 #include "mail/address.h"
 #include "store/users.h"
 #include <string.h>
-
-#define CANDIDATES_MAXIMUM 64u /* users with one local part that are looked at */
 
 void lookup_take_settings(struct lookup *lookup, const struct config *config) {
     lookup->postmaster = config->postmaster != NULL ? config->postmaster : "";
@@ -19,6 +16,8 @@ void lookup_take_settings(struct lookup *lookup, const struct config *config) {
     lookup->tag_goes_on = config->local_transport != NULL && strcmp(config->local_transport, "lmtp") == 0;
     lookup->transports = config->transports;
     lookup->transport_count = config->transport_count;
+    lookup->first_domain = config->local_domains.count > 0 ? config->local_domains.items[0] : "";
+    lookup->scram_iterations = (uint32_t)config->scram_iterations;
     lookup->expansion_maximum = (size_t)config->expansion_maximum;
     srs_secret_read(&lookup->srs, config->srs_domain, config->srs_secret_file);
     source_init(&lookup->main, config->database, DATABASE_MAIN);
@@ -50,100 +49,6 @@ enum users_found find_user(struct lookup *lookup, struct text address, char cano
         log_error("%s: %s", lookup->users.path, database_error(lookup->users.database));
     }
     return found;
-}
-
-struct candidates { /* users with one local part, in local domains */
-    struct lookup *lookup;
-    char *account;
-    unsigned count;
-    bool failed;
-};
-
-static void take_candidate(void *context, const char *address, const char *updated_at) {
-    struct candidates *candidates = context;
-    struct text text = text_of(address);
-    enum users_found found = local_domain(candidates->lookup, address_domain_of(text));
-    (void)updated_at;
-    candidates->failed = candidates->failed || found == USERS_ERROR;
-    if (found == USERS_YES) {
-        candidates->count++;
-        (void)text_copy(candidates->account, ANSWER_ADDRESS_SIZE, text);
-    }
-}
-
-/* The account that a login name means: an address, or a local part that is alone of its kind. */
-static enum users_found find_login(struct lookup *lookup, struct text user, char account[ANSWER_ADDRESS_SIZE]) {
-    if (address_at(user) < user.length) {
-        return find_user(lookup, user, account);
-    }
-    switch (source_refresh(&lookup->users)) {
-    case SOURCE_ABSENT:
-        return USERS_NO;
-    case SOURCE_BROKEN:
-        return USERS_ERROR;
-    case SOURCE_OPEN:
-        break;
-    }
-    struct candidates candidates = {.lookup = lookup, .account = account};
-    if (!users_by_local_part(lookup->users.database, user, CANDIDATES_MAXIMUM, take_candidate, &candidates) ||
-        candidates.failed) {
-        return USERS_ERROR;
-    }
-    return candidates.count == 1 ? USERS_YES : USERS_NO;
-}
-
-/* An unknown user takes as long as a known one: some user's hash tells which method and cost that is. */
-static void waste_time(struct lookup *lookup, struct text password) {
-    char hash[USERS_HASH_SIZE] = "";
-    if (lookup->users.database != NULL) {
-        (void)users_any_hash(lookup->users.database, hash, sizeof hash);
-    }
-    password_waste(password, hash);
-    explicit_bzero(hash, sizeof hash);
-}
-
-static enum login_outcome check_password(struct lookup *lookup, const char *account, struct text password) {
-    char hash[USERS_HASH_SIZE];
-    enum login_outcome outcome = LOGIN_REFUSED;
-    if (users_hash(lookup->users.database, text_of(account), hash, sizeof hash) != USERS_YES) {
-        return LOGIN_TEMPFAIL;
-    }
-    switch (password_check(password, hash)) {
-    case PASSWORD_RIGHT:
-        outcome = LOGIN_OK;
-        break;
-    case PASSWORD_WRONG:
-        break;
-    case PASSWORD_UNKNOWN_METHOD:
-        log_error("%s: the hash of %s is of an unknown method; accepted: $5$, $6$, $y$, $2b$; try: parcelpost user "
-                  "passwd %s",
-                  lookup->users.path, account, account);
-        outcome = LOGIN_TEMPFAIL;
-        break;
-    }
-    explicit_bzero(hash, sizeof hash);
-    return outcome;
-}
-
-enum login_outcome answer_login(struct lookup *lookup, struct text user, struct text password,
-                                char account[ANSWER_ADDRESS_SIZE]) {
-    enum login_outcome outcome = LOGIN_REFUSED;
-    account[0] = '\0';
-    switch (find_login(lookup, user, account)) {
-    case USERS_YES:
-        outcome = check_password(lookup, account, password);
-        break;
-    case USERS_NO:
-        waste_time(lookup, password);
-        break;
-    case USERS_ERROR:
-        outcome = LOGIN_TEMPFAIL;
-        break;
-    }
-    if (outcome != LOGIN_OK) {
-        account[0] = '\0';
-    }
-    return outcome;
 }
 
 /* A list is nobody's own address: mail to it is not mail to its members. */

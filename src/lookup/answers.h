@@ -14,7 +14,9 @@ struct lookup {
     bool tag_goes_on;       /* local mail goes to an LMTP server, which gets the tag */
     const struct config_transport *transports;
     size_t transport_count;
-    size_t expansion_maximum; /* 0: no limit */
+    const char *first_domain;  /* whose users a name without a domain means, when nobody has it */
+    uint32_t scram_iterations; /* of new verifiers */
+    size_t expansion_maximum;  /* 0: no limit */
     struct srs srs;
     struct source main, users;
 };
@@ -24,9 +26,6 @@ void lookup_take_settings(struct lookup *lookup, const struct config *config);
 enum users_found local_domain(struct lookup *lookup, struct text domain);
 /* The user of exactly this name. A server without users.db has no users yet. An error is logged. */
 enum users_found find_user(struct lookup *lookup, struct text address, char canonical[ANSWER_ADDRESS_SIZE]);
-/* LOOKUP_LOGIN: user is an address, or a local part that exactly one local domain has. account: the canonical login. */
-enum login_outcome answer_login(struct lookup *lookup, struct text user, struct text password,
-                                char account[ANSWER_ADDRESS_SIZE]);
 /* LOOKUP_MAY_SEND: is this address the account's own, or does mail for it go to that account, other than by a list? The
  * null sender is anybody's. */
 enum login_outcome answer_may_send(struct lookup *lookup, struct text account, struct text address);

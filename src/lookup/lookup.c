@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A lookup worker: LOOKUP_ADDRESS, LOOKUP_LOGIN, LOOKUP_MAY_SEND, LOOKUP_RULE. Forked by the listener, one of a small
- * pool; drops to parcelpost-auth, then opens the databases read-only, when they are there. A request that passes
- * lookup_timeout ends the process by SIGALRM, and the listener starts another.
+ * A lookup worker: LOOKUP_ADDRESS, LOOKUP_LOGIN, LOOKUP_SCRAM_*, LOOKUP_MAY_SEND, LOOKUP_RULE. Forked by the listener,
+ * one of a small pool; drops to parcelpost-auth, then opens the databases read-only, when they are there. A request
+ * that passes lookup_timeout ends the process by SIGALRM, and the listener starts another.
  *
  * Why it opens after the drop, and without a chroot: the listener keeps no capability that lets root read what is
  * somebody else's, and users.db may appear or be replaced while we run. So owners and modes say who may read: users.db
@@ -14,7 +14,7 @@
 #include "config/config.h"
 #include "ipc/service.h"
 #include "lookup/alias.h"
-#include "lookup/answers.h"
+#include "lookup/login.h"
 #include "lookup/rules.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -95,6 +95,38 @@ static bool handle_login(void *context, struct service_peer *peer, struct channe
     return true;
 }
 
+static bool handle_scram_begin(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct worker *worker = context;
+    struct scram_verifier verifier;
+    alarm(worker->timeout);
+    enum login_outcome outcome =
+        answer_scram_begin(&worker->lookup, message->values->lookup_scram_begin.user, &verifier);
+    alarm(0);
+    const struct lookup_scram_salt answer = {.outcome = outcome,
+                                             .iterations = verifier.iterations,
+                                             .salt = {(const char *)verifier.salt, verifier.salt_length}};
+    service_answer(peer, LOOKUP_SCRAM_SALT, message->serial, &answer, -1);
+    explicit_bzero(&verifier, sizeof verifier);
+    return true;
+}
+
+static bool handle_scram_finish(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct worker *worker = context;
+    unsigned char signature[SCRAM_KEY_SIZE];
+    char account[ANSWER_ADDRESS_SIZE];
+    alarm(worker->timeout);
+    enum login_outcome outcome =
+        answer_scram_finish(&worker->lookup, &message->values->lookup_scram_finish, account, signature);
+    alarm(0);
+    /* Only who has proved that he knows the password gets a proof that we do. */
+    const struct lookup_scram_verdict answer = {
+        .outcome = outcome,
+        .account = text_of(account),
+        .signature = {(const char *)signature, outcome == LOGIN_OK ? sizeof signature : 0}};
+    service_answer(peer, LOOKUP_SCRAM_VERDICT, message->serial, &answer, -1);
+    return true;
+}
+
 static bool handle_may_send(void *context, struct service_peer *peer, struct channel_message *message) {
     struct worker *worker = context;
     const struct lookup_may_send *request = &message->values->lookup_may_send;
@@ -128,10 +160,9 @@ static bool handle_rule(void *context, struct service_peer *peer, struct channel
 }
 
 static const struct service_row rows[] = {
-    {LOOKUP_ADDRESS, handle_address},
-    {LOOKUP_LOGIN, handle_login},
-    {LOOKUP_MAY_SEND, handle_may_send},
-    {LOOKUP_RULE, handle_rule},
+    {LOOKUP_ADDRESS, handle_address},         {LOOKUP_LOGIN, handle_login},
+    {LOOKUP_SCRAM_BEGIN, handle_scram_begin}, {LOOKUP_SCRAM_FINISH, handle_scram_finish},
+    {LOOKUP_MAY_SEND, handle_may_send},       {LOOKUP_RULE, handle_rule},
 };
 static const struct service_definition definition = {
     .kind = SERVICE_LOOKUP, .rows = rows, .row_count = sizeof rows / sizeof *rows};

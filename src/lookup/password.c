@@ -62,6 +62,6 @@ enum password_outcome password_check(struct text password, const char *hash) {
     return outcome;
 }
 
-void password_waste(struct text password, const char *hash) {
-    (void)password_check(password, is_known(hash) ? hash : dummy_hash);
+const char *password_usable(const char *hash) {
+    return is_known(hash) ? hash : dummy_hash;
 }

@@ -10,6 +10,7 @@ enum password_outcome {
 };
 /* Takes as long for a wrong password as for the right one. hash: as stored. */
 enum password_outcome password_check(struct text password, const char *hash);
-/* Spends the time of a check with the method and cost of `hash`, for a user who does not exist. "": a built-in one. */
-void password_waste(struct text password, const char *hash);
+/* The hash itself, or where that is none a made-up one of the method that new passwords get, which nothing matches: to
+ * spend the time of a check for a user who does not exist. */
+const char *password_usable(const char *hash);
 #endif

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "receiver/dialog.h"
 #include "receiver/extension.h"
+#include "receiver/mechanism.h"
 
 #define IN(state) (1u << (state))
 #define ANY_TIME (IN(SESSION_GREETED) | IN(SESSION_READY) | IN(SESSION_MAIL) | IN(SESSION_BDAT))
@@ -175,16 +176,13 @@ static void refuse_unknown(struct session *session, struct text line, struct tex
 /* Of AUTH only a known mechanism is shown: what stands in its place may be the password. */
 static void show_command(struct session *session, const struct command *command, struct text line,
                          struct text argument) {
-    struct text mechanism = text_first(argument, text_find(argument, ' '));
+    enum auth_mechanism mechanism = auth_mechanism_find(text_first(argument, text_find(argument, ' ')));
 
     if (command->handle != command_auth)
         dialog_from_client(session->config, line);
-    else if (text_equal_nocase(mechanism, TEXT("PLAIN")))
-        dialog_note(session->config, " -> ", "AUTH PLAIN (credentials)");
-    else if (text_equal_nocase(mechanism, TEXT("LOGIN")))
-        dialog_note(session->config, " -> ", "AUTH LOGIN (credentials)");
     else
-        dialog_note(session->config, " -> ", "AUTH (not shown)");
+        dialog_note(session->config, " -> ",
+                    mechanism < AUTH_MECHANISMS ? mechanism_rows[mechanism].shown : "AUTH (not shown)");
 }
 
 /* Built-in rules for these commands are the row's flags; the operator's come behind them. */
@@ -204,6 +202,16 @@ static void refuse(struct session *session, const struct command *command, struc
         session_send(session, reply, "order", VIOLATION_PLAIN);
 }
 
+/* Only a login may be longer than other lines: tokens are, and clients send them with the command. */
+static bool is_line_too_long(struct session *session, const struct command *command, struct text line) {
+    if (line.length + 2 <= (size_t)session->config->line_maximum ||
+        (command != NULL && command->handle == command_auth))
+        return false;
+    session->verb = "(line)";
+    session_reply(session, 500, "5.5.2", "line too long");
+    return true;
+}
+
 static void dispatch(struct session *session, struct text line) {
     const struct command *command;
     const struct rule *rule;
@@ -212,6 +220,8 @@ static void dispatch(struct session *session, struct text line) {
 
     command_line_split(line, &verb, &argument);
     command = command_find(verb);
+    if (is_line_too_long(session, command, line))
+        return;
     if (command == NULL || !command_is_spoken(session, command)) {
         refuse_unknown(session, line, verb, argument);
         return;
@@ -231,7 +241,12 @@ static void dispatch(struct session *session, struct text line) {
 
 void command_next(struct session *session) {
     struct text line;
+    size_t maximum = session->reader.maximum;
 
-    if (session_read_line(session, &line) == SESSION_LINE)
+    if (session->tls && session->account[0] == '\0' && maximum < MECHANISM_LINE_MAXIMUM)
+        session->reader.maximum = MECHANISM_LINE_MAXIMUM;
+    enum session_line result = session_read_line(session, &line);
+    session->reader.maximum = maximum;
+    if (result == SESSION_LINE)
         dispatch(session, line);
 }

@@ -3,11 +3,13 @@
  * that is switched off is unknown: not listed, its command and its parameters refused. */
 #include "receiver/extension.h"
 #include "receiver/command.h"
+#include "receiver/mechanism.h"
 
 struct extension_row {
-    const char *words;                            /* behind the keyword, or NULL */
-    long (*number)(const struct config *config);  /* and behind those, or NULL */
-    enum extension needs;                         /* another one, without which it is off too */
+    const char *words;                                                /* behind the keyword, or NULL */
+    long (*number)(const struct config *config);                      /* and behind those, or NULL */
+    void (*list)(const struct session *session, struct buffer *text); /* likewise */
+    enum extension needs;                                             /* another one, without which it is off too */
     bool (*known)(const struct session *session); /* false: this client cannot use it now; NULL: it can */
 };
 
@@ -26,7 +28,7 @@ static bool is_within_tls(const struct session *session) {
 
 /* MAILMAX and RCPTDOMAINMAX are not among the limits that there are. */
 static const struct extension_row rows[EXTENSIONS] = {
-    [EXTENSION_AUTH] = {.words = " PLAIN LOGIN"},
+    [EXTENSION_AUTH] = {.list = mechanism_list},
     [EXTENSION_SIZE] = {.words = " ", .number = message_maximum},
     [EXTENSION_BINARYMIME] = {.needs = EXTENSION_CHUNKING},
     [EXTENSION_REQUIRETLS] = {.known = is_within_tls},
@@ -64,6 +66,8 @@ void extension_list(const struct session *session, struct buffer *text) {
         (void)buffer_format(text, "\n%s%s", extension_names[i], rows[i].words != NULL ? rows[i].words : "");
         if (rows[i].number != NULL)
             (void)buffer_format(text, "%ld", rows[i].number(session->config));
+        if (rows[i].list != NULL)
+            rows[i].list(session, text);
     }
     for (size_t i = 0; i < own->count; i++)
         (void)buffer_format(text, "\n%s", own->items[i]);

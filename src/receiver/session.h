@@ -125,6 +125,8 @@ void session_reply(struct session *session, unsigned code, const char *enhanced,
     __attribute__((format(printf, 4, 5)));
 /* The same for a reply that is already made, with what the evidence is to say. */
 void session_send(struct session *session, const struct reply *reply, const char *rule, enum violation_mercy mercy);
+/* 334: a step of a login, which no log shows. */
+void session_challenge(struct session *session, const char *challenge);
 /* Closes without a word: the violation is logged and reported. */
 void session_drop(struct session *session, const char *rule, const char *what);
 void session_reply_lockout(struct session *session, int64_t expires_at);

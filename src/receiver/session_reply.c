@@ -30,7 +30,7 @@ static void wait_out(struct session *session) {
         continue;
 }
 
-static void write_reply(struct session *session, const struct reply *reply) {
+static void write_shown(struct session *session, const struct reply *reply, bool shown) {
     struct reply plain;
     struct buffer wire;
 
@@ -46,12 +46,26 @@ static void write_reply(struct session *session, const struct reply *reply) {
     buffer_init(&wire, 8 * REPLY_TEXT_SIZE);
     if (!reply_format(reply, &wire))
         die_panic("a reply of %zu bytes", wire.length);
-    dialog_to_client(session->config, buffer_text(&wire));
+    if (shown)
+        dialog_to_client(session->config, buffer_text(&wire));
+    else
+        dialog_note(session->config, "<-  ", "334 (challenge)");
     if (stream_write(&session->stream, wire.data, wire.length, session_deadline(session, PHASE_REPLY)) != STREAM_OK)
         session_set_state(session, SESSION_CLOSING);
     buffer_free(&wire);
     if (reply->code == 421)
         session_set_state(session, SESSION_CLOSING);
+}
+
+static void write_reply(struct session *session, const struct reply *reply) {
+    write_shown(session, reply, true);
+}
+
+void session_challenge(struct session *session, const char *challenge) {
+    struct reply reply;
+
+    reply_set(&reply, 334, "", "%s", challenge);
+    write_shown(session, &reply, false);
 }
 
 void session_reply_lockout(struct session *session, int64_t expires_at) {

@@ -30,18 +30,21 @@ static bool read_number(struct database *database, const char *sql, int64_t *num
     return good;
 }
 
+static const struct sql_migration *migrations_of(enum database_kind kind) {
+    return kind == DATABASE_MAIN ? sql_migrations : sql_users_migrations;
+}
+
 static int latest_version(enum database_kind kind) {
     int latest = 1;
-    for (size_t i = 0; kind == DATABASE_MAIN && sql_migrations[i].sql != NULL; i++) {
-        latest = sql_migrations[i].version > latest ? sql_migrations[i].version : latest;
+    for (const struct sql_migration *row = migrations_of(kind); row->sql != NULL; row++) {
+        latest = row->version > latest ? row->version : latest;
     }
     return latest;
 }
 
-static bool apply_migrations(struct database *database, int64_t version) {
-    for (size_t i = 0; sql_migrations[i].sql != NULL; i++) {
-        if (sql_migrations[i].version > version &&
-            sqlite3_exec(database->handle, sql_migrations[i].sql, NULL, NULL, NULL) != SQLITE_OK) {
+static bool apply_migrations(struct database *database, enum database_kind kind, int64_t version) {
+    for (const struct sql_migration *row = migrations_of(kind); row->sql != NULL; row++) {
+        if (row->version > version && sqlite3_exec(database->handle, row->sql, NULL, NULL, NULL) != SQLITE_OK) {
             return false;
         }
     }
@@ -63,7 +66,7 @@ static bool migrate(struct database *database, enum database_kind kind, const ch
         const char *schema = kind == DATABASE_MAIN ? sql_schema : sql_users;
         good = sqlite3_exec(database->handle, schema, NULL, NULL, NULL) == SQLITE_OK;
     } else if (good) {
-        good = kind != DATABASE_MAIN || apply_migrations(database, version);
+        good = apply_migrations(database, kind, version);
     }
     if (good && run_text(database, pragma) && database_commit(database)) {
         return true;

@@ -24,16 +24,18 @@ static bool run(struct sqlite3 *handle, const char *sql) {
     return good;
 }
 
-/* sql/users.sql, made in the attached database "users". */
+/* The tables of sql/users.sql, made in the attached database "users". */
 static bool make_users(struct sqlite3 *handle) {
     static const char create[] = "CREATE TABLE ";
-    const char *at = strstr(sql_users, create);
-    struct buffer sql;
-    buffer_init(&sql, 16384);
-    bool good = at != NULL && buffer_append_string(&sql, create) && buffer_append_string(&sql, "users.") &&
-                buffer_append_string(&sql, at + strlen(create)) && run(handle, "ATTACH ':memory:' AS users") &&
-                run(handle, buffer_string(&sql));
-    buffer_free(&sql);
+    bool good = run(handle, "ATTACH ':memory:' AS users");
+    for (const char *at = strstr(sql_users, create); good && at != NULL; at = strstr(at + 1, create)) {
+        struct buffer sql;
+        const char *name = at + strlen(create), *end = strstr(name, ";\n");
+        buffer_init(&sql, 16384);
+        good = end != NULL && buffer_append_string(&sql, create) && buffer_append_string(&sql, "users.") &&
+               buffer_append(&sql, name, (size_t)(end - name)) && run(handle, buffer_string(&sql));
+        buffer_free(&sql);
+    }
     return good;
 }
 

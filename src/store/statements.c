@@ -31,6 +31,7 @@
     "'" since "') AND reply LIKE '4%' UNION ALL SELECT 'failed', count(*) FROM attempts WHERE started_at >"            \
     " datetime('now', '" since "') AND reply LIKE '5%' UNION ALL SELECT 'refused', count(*) FROM parcels WHERE"        \
     " created_at > datetime('now', '" since "') AND state = 'refused'"
+#define USERS_COLUMNS "address, updated_at, scram IS NOT NULL"
 #define CONTACT_COLUMNS "id, remote_ip, hits, locks, violations, expires_at, locked_at, accepted_at"
 #define SCHEDULE_COLUMNS                                                                                               \
     "p.id, p.retry_at, p.expires_at, p.mail_id, p.from_url, p.target, p.to_url, p.domain, p.recipient, p.attempts,"    \
@@ -190,14 +191,17 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_CONTACTS_LAST] = "SELECT max(id) FROM contacts",
     [STATEMENT_USERS_LOCAL_DOMAIN] = "SELECT 1 FROM domains WHERE domain = ?1",
     [STATEMENT_USERS_FIND] = "SELECT address FROM users WHERE address = ?1",
-    [STATEMENT_USERS_HASH] = "SELECT hash FROM users WHERE address = ?1",
-    [STATEMENT_USERS_ANY_HASH] = "SELECT hash FROM users LIMIT 1",
-    [STATEMENT_USERS_BY_LOCAL] = "SELECT address FROM users WHERE substr(address, 1, instr(address, '@') - 1) = ?1"
-                                 " ORDER BY address LIMIT ?2",
-    [STATEMENT_USERS_SET] = "INSERT INTO users (address, hash, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)"
-                            " ON CONFLICT (address) DO UPDATE SET hash = ?2, updated_at = ?3",
+    [STATEMENT_USERS_PROOFS] = "SELECT hash, coalesce(scram, '') FROM users WHERE address = ?1",
+    [STATEMENT_USERS_SOME_PROOFS] =
+        "SELECT hash, coalesce(scram, '') FROM users WHERE address >= ?1 ORDER BY address LIMIT 1",
+    [STATEMENT_USERS_SECRET] = "SELECT secret FROM login_secret",
+    [STATEMENT_USERS_BY_LOCAL] = "SELECT " USERS_COLUMNS " FROM users"
+                                 " WHERE substr(address, 1, instr(address, '@') - 1) = ?1 ORDER BY address LIMIT ?2",
+    [STATEMENT_USERS_SET] = "INSERT INTO users (address, hash, scram, created_at, updated_at)"
+                            " VALUES (?1, ?2, ?3, ?4, ?4)"
+                            " ON CONFLICT (address) DO UPDATE SET hash = ?2, scram = ?3, updated_at = ?4",
     [STATEMENT_USERS_REMOVE] = "DELETE FROM users WHERE address = ?1",
-    [STATEMENT_USERS_LIST] = "SELECT address, updated_at FROM users ORDER BY address",
+    [STATEMENT_USERS_LIST] = "SELECT " USERS_COLUMNS " FROM users ORDER BY address",
     /* one domain's deferred and held: the index parcels_waiting; its queued ones are due, and few */
     [STATEMENT_LIST_DOMAIN_WAITING] =
         LIST "p.domain = ?1 AND p.state IN ('deferred','held')" LIST_FILTERS " ORDER BY p.retry_at" LIST_LIMIT,

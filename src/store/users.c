@@ -71,19 +71,48 @@ enum users_found users_find(struct database *users, struct text address, char *c
     return find_address(users, STATEMENT_USERS_FIND, address, canonical, size);
 }
 
-enum users_found users_hash(struct database *users, struct text login, char *hash, size_t size) {
-    return find_address(users, STATEMENT_USERS_HASH, login, hash, size);
+static enum users_found take_proofs(struct sqlite3_stmt *statement, struct users_proofs *proofs) {
+    enum users_found result = USERS_ERROR;
+    switch (statement_step(statement)) {
+    case STATEMENT_ROW:
+        result = text_copy(proofs->hash, sizeof proofs->hash, text_of(column_string(statement, 0))) &&
+                         text_copy(proofs->scram, sizeof proofs->scram, text_of(column_string(statement, 1)))
+                     ? USERS_YES
+                     : USERS_ERROR;
+        break;
+    case STATEMENT_DONE:
+        result = USERS_NO;
+        break;
+    case STATEMENT_ERROR:
+        break;
+    }
+    statement_end(statement);
+    return result;
 }
 
-enum users_found users_any_hash(struct database *users, char *hash, size_t size) {
-    return find_text(users, STATEMENT_USERS_ANY_HASH, NULL, hash, size);
+enum users_found users_proofs(struct database *users, struct text login, struct users_proofs *proofs) {
+    char stored[KEY_SIZE];
+    enum users_found found = users_find(users, login, stored, sizeof stored);
+    return found == USERS_YES
+               ? take_proofs(statement_query(users, STATEMENT_USERS_PROOFS, BINDS(bind_string(stored))), proofs)
+               : found;
 }
 
-bool users_set(struct database *users, struct text address, const char *hash) {
+enum users_found users_some_proofs(struct database *users, const char *mark, struct users_proofs *proofs) {
+    enum users_found found =
+        take_proofs(statement_query(users, STATEMENT_USERS_SOME_PROOFS, BINDS(bind_string(mark))), proofs);
+    return found == USERS_NO && mark[0] != '\0' ? users_some_proofs(users, "", proofs) : found;
+}
+
+enum users_found users_secret(struct database *users, char secret[USERS_SECRET_SIZE]) {
+    return find_text(users, STATEMENT_USERS_SECRET, NULL, secret, USERS_SECRET_SIZE);
+}
+
+bool users_set(struct database *users, struct text address, const char *hash, const char *scram) {
     char key[KEY_SIZE];
-    return address_key(address, false, key) &&
-           statement_run(users, STATEMENT_USERS_SET,
-                         BINDS(bind_string(key), bind_string(hash), bind_time((int64_t)time(NULL))));
+    return address_key(address, false, key) && statement_run(users, STATEMENT_USERS_SET,
+                                                             BINDS(bind_string(key), bind_string(hash),
+                                                                   bind_string(scram), bind_time((int64_t)time(NULL))));
 }
 
 enum users_found users_remove(struct database *users, struct text address) {
@@ -95,11 +124,13 @@ enum users_found users_remove(struct database *users, struct text address) {
     return statement_run(users, STATEMENT_USERS_REMOVE, BINDS(bind_string(stored))) ? USERS_YES : USERS_ERROR;
 }
 
-/* Hands the rows of a started query on; column -1: no such column, "" is given. */
-static bool visit_rows(struct sqlite3_stmt *statement, int updated_column, users_visit *visit, void *context) {
+static bool visit_rows(struct sqlite3_stmt *statement, users_visit *visit, void *context) {
     enum statement_result result = statement_step(statement);
     while (result == STATEMENT_ROW) {
-        visit(context, column_string(statement, 0), updated_column < 0 ? "" : column_string(statement, updated_column));
+        const struct users_row row = {.address = column_string(statement, 0),
+                                      .updated_at = column_string(statement, 1),
+                                      .has_scram = column_integer(statement, 2) != 0};
+        visit(context, &row);
         result = statement_step(statement);
     }
     statement_end(statement);
@@ -107,11 +138,11 @@ static bool visit_rows(struct sqlite3_stmt *statement, int updated_column, users
 }
 
 bool users_list(struct database *users, users_visit *visit, void *context) {
-    return visit_rows(statement_query(users, STATEMENT_USERS_LIST, BINDS_NONE), 1, visit, context);
+    return visit_rows(statement_query(users, STATEMENT_USERS_LIST, BINDS_NONE), visit, context);
 }
 
 bool users_by_local_part(struct database *users, struct text local, unsigned limit, users_visit *visit, void *context) {
     return has_nul(local) ||
            visit_rows(statement_query(users, STATEMENT_USERS_BY_LOCAL, BINDS(bind_text(local), bind_integer(limit))),
-                      -1, visit, context);
+                      visit, context);
 }

@@ -151,6 +151,12 @@ static void transport_close(void *context) {
     ERR_clear_error();
 }
 
+SSL *session_ssl(const struct stream *stream) {
+    const struct tls_session *session = stream->transport.context;
+
+    return stream->transport.close == transport_close ? session->ssl : NULL;
+}
+
 /* ---- handshake ---- */
 
 static enum stream_result wait_for(int fd, short wanted, int64_t deadline) {

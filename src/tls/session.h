@@ -10,6 +10,8 @@ struct tls_session;
  * is in the stream's input is taken for the peer's first bytes of the handshake. */
 enum stream_result session_start(struct stream *stream, SSL *ssl, int64_t deadline, struct tls_facts *facts,
                                  char *reason, size_t size);
+/* NULL when the stream's transport is another one. */
+SSL *session_ssl(const struct stream *stream);
 /* Settings that both sides share: protocol versions, memory, no renegotiation. False on failure. */
 bool session_prepare_context(SSL_CTX *context);
 /* The last OpenSSL error in words, or words for none. */

@@ -24,6 +24,11 @@ enum stream_result tls_accept(struct stream *stream, struct tls_server *server, 
 /* The same where the connection begins with the handshake (RFC 8314 3.3): what was read already is its beginning. */
 enum stream_result tls_accept_begun(struct stream *stream, struct tls_server *server, int64_t deadline,
                                     struct tls_facts *facts, char *reason, size_t size);
+/* The channel binding of the connection: kind is "tls-exporter" (RFC 9266; TLS 1.3) or "tls-server-end-point" (RFC
+ * 5929). False: another kind, one that this connection has not, or no TLS. */
+#define TLS_BINDING_MAXIMUM 64
+bool tls_channel_binding(const struct stream *stream, struct text kind, unsigned char bytes[TLS_BINDING_MAXIMUM],
+                         size_t *length);
 /* A client context with the system's CA certificates (loaded now, before any chroot). Dies on failure. */
 struct tls_client *tls_client_new(void);
 /* Client handshake with SNI for host (none for address literals). Never fails for a certificate that cannot be

@@ -6,6 +6,8 @@ import sqlite3
 
 from lib.instance import Instance
 from lib.place import ROOT
+from lib.sasl import Scram
+from lib.talker import fresh_source
 
 FIRST = os.path.join(ROOT, "tests", "unit", "schema_1.sql")  # sql/schema.sql of version 1, unchanged
 
@@ -39,3 +41,35 @@ def test_a_database_of_version_1_gets_what_a_new_one_has_and_keeps_its_rows():
         server.launch()
         assert shape(server.database) == fresh
         assert server.contact("192.0.2.1")
+
+
+USERS_FIRST = """create table users (address text primary key, hash text not null, created_at text not null, updated_at text not null) without rowid;
+    pragma user_version = 1"""
+
+
+def test_a_users_database_of_version_1_keeps_its_users_and_gets_what_scram_needs():
+    with Instance(settings={"max_failed_msgs_per_period": 100}) as server:
+        path = server.path("state", "users.db")
+        fresh, owner = shape(path), os.stat(path)
+        with contextlib.closing(sqlite3.connect(path)) as users:
+            rows = users.execute("select address, hash, created_at, updated_at from users").fetchall()
+        server.halt()
+        os.remove(path)
+        with contextlib.closing(sqlite3.connect(path)) as old:
+            old.executescript(USERS_FIRST)
+            with old:
+                old.executemany("insert into users values (?, ?, ?, ?)", rows)
+        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chmod(path, owner.st_mode & 0o777)
+        server.launch()
+        assert shape(path) == fresh
+        with server.talk("submission", fresh_source()) as client:
+            client.ehlo()
+            client.starttls()
+            assert Scram(client).login() == 535  # there is no verifier yet
+            assert client.login() == 235
+        server.command("user", "passwd", "coco@example.test", "--stdin", input="my-password\n")
+        with server.talk("submission", fresh_source()) as client:
+            client.ehlo()
+            client.starttls()
+            assert Scram(client).login() == 235

@@ -102,9 +102,9 @@ static int set_up(void **state) {
     for (size_t i = 0; i < COUNT(domains); i++) {
         assert_true(statement_run(f.main, STATEMENT_DOMAIN_ADD, BINDS(bind_string(domains[i]))));
     }
-    assert_true(users_set(f.users, TEXT("coco@example.test"), "x"));
-    assert_true(users_set(f.users, TEXT("mike@example.test"), "x"));
-    assert_true(users_set(f.users, TEXT("plus+user@example.test"), "x"));
+    assert_true(users_set(f.users, TEXT("coco@example.test"), "x", NULL));
+    assert_true(users_set(f.users, TEXT("mike@example.test"), "x", NULL));
+    assert_true(users_set(f.users, TEXT("plus+user@example.test"), "x", NULL));
     for (size_t i = 0; i < COUNT(alias_rows); i++) {
         alias(&f, alias_rows[i].address, alias_rows[i].target, alias_rows[i].owner);
     }

@@ -140,6 +140,7 @@ static void every_field_of_struct_config_has_a_key(void **state) {
     memset(owned + offsetof(struct config, retry_count), 1, sizeof(size_t));
     memset(owned + offsetof(struct config, dnsbl_domain_count), 1, sizeof(size_t));
     memset(owned + offsetof(struct config, extensions_off_bits), 1, sizeof(uint32_t));
+    memset(owned + offsetof(struct config, auth_mechanisms_bits), 1, sizeof(uint32_t));
     for (size_t at = 0; at + 8 <= sizeof owned; at += 8) {
         bool any = false;
         for (size_t k = 0; k < 8; k++)

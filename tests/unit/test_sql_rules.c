@@ -49,7 +49,7 @@ static int set_up(void **state) {
     assert_true(
         statement_run(f.main, STATEMENT_CONTACT_ADD, BINDS(bind_string("192.0.2.1"), bind_string("2026-01-01"))));
     struct database *users = make(f.users_path, DATABASE_USERS);
-    assert_true(users_set(users, TEXT("coco@example.test"), "$5$secret"));
+    assert_true(users_set(users, TEXT("coco@example.test"), "$5$secret", NULL));
     database_close(users);
     *state = &f;
     return 0;

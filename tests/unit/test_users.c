@@ -37,9 +37,9 @@ static int set_up(void **state) {
     (void)snprintf(f.users_path, sizeof f.users_path, "%s/users.db", f.directory);
     f.main = open_or_fail(f.main_path, DATABASE_MAIN, DATABASE_WRITE);
     f.users = open_or_fail(f.users_path, DATABASE_USERS, DATABASE_WRITE);
-    assert_true(users_set(f.users, TEXT("coco@Example.TEST"), "$6$coco"));
-    assert_true(users_set(f.users, TEXT("Mixed.Case@example.test"), "$6$mixed"));
-    assert_true(users_set(f.users, TEXT("coco@other.test"), "$6$other"));
+    assert_true(users_set(f.users, TEXT("coco@Example.TEST"), "$6$coco", NULL));
+    assert_true(users_set(f.users, TEXT("Mixed.Case@example.test"), "$6$mixed", NULL));
+    assert_true(users_set(f.users, TEXT("coco@other.test"), "$6$other", NULL));
     assert_true(statement_run(f.main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("Example.test"))));
     *state = &f;
     return 0;
@@ -99,32 +99,57 @@ static void local_domains_are_compared_without_case(void **state) {
     assert_int_equal(users_local_domain(f->main, TEXT("")), USERS_NO);
 }
 
-static void a_hash_belongs_to_its_user(void **state) {
+static void proofs_belong_to_their_user(void **state) {
     struct fixture *f = *state;
-    char hash[USERS_HASH_SIZE];
-    assert_int_equal(users_hash(f->users, TEXT("coco@example.test"), hash, sizeof hash), USERS_YES);
-    assert_string_equal(hash, "$6$coco");
-    assert_int_equal(users_hash(f->users, TEXT("nobody@example.test"), hash, sizeof hash), USERS_NO);
-    assert_int_equal(users_any_hash(f->users, hash, sizeof hash), USERS_YES);
-    assert_true(strncmp(hash, "$6$", 3) == 0);
+    struct users_proofs proofs;
+    assert_true(users_set(f->users, TEXT("scram@example.test"), "$6$scram", "SCRAM-SHA-256$4096:eA==$x:y"));
+    assert_int_equal(users_proofs(f->users, TEXT("coco@example.test"), &proofs), USERS_YES);
+    assert_string_equal(proofs.hash, "$6$coco");
+    assert_string_equal(proofs.scram, "");
+    assert_int_equal(users_proofs(f->users, TEXT("Scram@EXAMPLE.test"), &proofs), USERS_YES);
+    assert_string_equal(proofs.hash, "$6$scram");
+    assert_string_equal(proofs.scram, "SCRAM-SHA-256$4096:eA==$x:y");
+    assert_int_equal(users_proofs(f->users, TEXT("nobody@example.test"), &proofs), USERS_NO);
+    assert_int_equal(users_remove(f->users, TEXT("scram@example.test")), USERS_YES);
+}
+
+static void some_user_stands_in_for_nobody_and_always_the_same(void **state) {
+    struct fixture *f = *state;
+    struct users_proofs first, again;
+    assert_int_equal(users_some_proofs(f->users, "coco@o", &first), USERS_YES);
+    assert_string_equal(first.hash, "$6$other");
+    assert_int_equal(users_some_proofs(f->users, "coco@o", &again), USERS_YES);
+    assert_string_equal(again.hash, first.hash);
+    assert_int_equal(users_some_proofs(f->users, "zz", &first), USERS_YES);
+    assert_string_equal(first.hash, "$6$mixed");
+}
+
+static void a_users_file_has_a_secret_of_its_own(void **state) {
+    struct fixture *f = *state;
+    char secret[USERS_SECRET_SIZE], other[USERS_SECRET_SIZE];
+    struct database *memory = open_or_fail(":memory:", DATABASE_USERS, DATABASE_WRITE);
+    assert_int_equal(users_secret(f->users, secret), USERS_YES);
+    assert_int_equal(users_secret(memory, other), USERS_YES);
+    assert_int_equal(strlen(secret), USERS_SECRET_SIZE - 1);
+    assert_string_not_equal(secret, other);
+    database_close(memory);
 }
 
 static void setting_again_replaces_and_removing_removes(void **state) {
     struct fixture *f = *state;
-    char hash[USERS_HASH_SIZE];
-    assert_true(users_set(f->users, TEXT("new@example.test"), "$6$one"));
-    assert_true(users_set(f->users, TEXT("new@example.test"), "$6$two"));
-    assert_int_equal(users_hash(f->users, TEXT("new@example.test"), hash, sizeof hash), USERS_YES);
-    assert_string_equal(hash, "$6$two");
+    struct users_proofs proofs;
+    assert_true(users_set(f->users, TEXT("new@example.test"), "$6$one", NULL));
+    assert_true(users_set(f->users, TEXT("new@example.test"), "$6$two", NULL));
+    assert_int_equal(users_proofs(f->users, TEXT("new@example.test"), &proofs), USERS_YES);
+    assert_string_equal(proofs.hash, "$6$two");
     assert_int_equal(users_remove(f->users, TEXT("NEW@example.test")), USERS_YES);
     assert_int_equal(users_remove(f->users, TEXT("new@example.test")), USERS_NO);
-    assert_int_equal(users_hash(f->users, TEXT("new@example.test"), hash, sizeof hash), USERS_NO);
-    assert_false(users_set(f->users, TEXT("no-domain"), "$6$x"));
+    assert_int_equal(users_proofs(f->users, TEXT("new@example.test"), &proofs), USERS_NO);
+    assert_false(users_set(f->users, TEXT("no-domain"), "$6$x", NULL));
 }
 
-static void count_visit(void *context, const char *address, const char *updated_at) {
-    (void)updated_at;
-    *(unsigned *)context += strchr(address, '@') != NULL;
+static void count_visit(void *context, const struct users_row *row) {
+    *(unsigned *)context += strchr(row->address, '@') != NULL;
 }
 
 static void users_are_listed_and_found_by_local_part(void **state) {
@@ -145,9 +170,9 @@ static void a_reader_sees_what_is_added_while_it_runs(void **state) {
     char canonical[128];
     struct database *reader = open_or_fail(f->users_path, DATABASE_USERS, DATABASE_READ);
     assert_int_equal(users_find(reader, TEXT("late@example.test"), canonical, sizeof canonical), USERS_NO);
-    assert_true(users_set(f->users, TEXT("late@example.test"), "$6$late"));
+    assert_true(users_set(f->users, TEXT("late@example.test"), "$6$late", NULL));
     assert_int_equal(users_find(reader, TEXT("late@example.test"), canonical, sizeof canonical), USERS_YES);
-    assert_false(users_set(reader, TEXT("other@example.test"), "$6$x"));
+    assert_false(users_set(reader, TEXT("other@example.test"), "$6$x", NULL));
     assert_int_equal(users_remove(f->users, TEXT("late@example.test")), USERS_YES);
     database_close(reader);
 }
@@ -156,7 +181,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(users_are_found_by_their_address),
         cmocka_unit_test(local_domains_are_compared_without_case),
-        cmocka_unit_test(a_hash_belongs_to_its_user),
+        cmocka_unit_test(proofs_belong_to_their_user),
+        cmocka_unit_test(some_user_stands_in_for_nobody_and_always_the_same),
+        cmocka_unit_test(a_users_file_has_a_secret_of_its_own),
         cmocka_unit_test(setting_again_replaces_and_removing_removes),
         cmocka_unit_test(users_are_listed_and_found_by_local_part),
         cmocka_unit_test(a_reader_sees_what_is_added_while_it_runs),

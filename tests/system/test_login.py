@@ -1,0 +1,180 @@
+"""Logging in: every mechanism with real clients, what the client cannot learn, and what a login may send."""
+import base64
+import sqlite3
+import subprocess
+
+import pytest
+
+from lib.instance import Instance
+from lib.messages import message
+from lib.sasl import Scram, decoded, encoded, end_point_binding
+from lib.talker import fresh_source
+
+REFUSED = "535 5.7.8 Authentication failed"
+
+
+@pytest.fixture(name="patient", scope="module")
+def patient_fixture():
+    with Instance(settings={"max_failed_msgs_per_period": 1000, "log_receiver_conversation": True, "log_level": "debug"}) as server:
+        yield server
+
+
+def opened(server, source=None):
+    """A client within TLS, greeted."""
+    client = server.talk("submission", source or fresh_source())
+    client.ehlo()
+    client.starttls()
+    return client
+
+
+def gsasl(server, mechanism, password="my-password", *words):
+    done = subprocess.run(["gsasl", "--smtp", "--client", f"--connect=127.0.0.1:{server.submission_port}", f"--mechanism={mechanism}",
+                           "--authentication-id=coco@example.test", f"--password={password}", "--authorization-id=", "--service=smtp",
+                           "--hostname=mail.example.test", "--x509-ca-file=", *words],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+# SCRAM.
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"])
+def test_gsasl_logs_in(patient, mechanism):
+    words = [] if mechanism.endswith("PLUS") else ["--no-cb"]
+    status, output = gsasl(patient, mechanism, "my-password", *words)
+    assert status == 0 and "235 2.7.0" in output, output
+    assert "235 2.7.0" not in gsasl(patient, mechanism, "wrong", *words)[1]
+
+
+def test_msmtp_logs_in_by_scram(patient, marker):
+    words = ["msmtp", "--host=127.0.0.1", f"--port={patient.submission_port}", "--tls=on", "--tls-certcheck=off", "--auth=scram-sha-256",
+             "--user=coco@example.test", "--from=coco@example.test", "--domain=client.example.net"]
+    for password, status in (("my-password", 0), ("wrong", 77)):
+        done = subprocess.run([*words, f"--passwordeval=echo {password}", "mike@example.test"], input=message(marker).replace(b"\r\n", b"\n"),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+        assert done.returncode == status, done.stdout
+    patient.wait_mail("mike@example.test", marker)
+
+
+@pytest.mark.parametrize("initial", [True, False])
+def test_a_scram_exchange_proves_both_sides(patient, initial):
+    with opened(patient) as client:
+        assert Scram(client).login(initial) == "235 2.7.0 Authentication succeeded"
+        client.expect(250, "MAIL FROM:<coco@example.test>")
+
+
+def test_scram_is_bound_to_the_certificate(patient):
+    header = "p=tls-server-end-point,,"
+    with opened(patient) as client:
+        assert Scram(client, header=header, binding=b"x" * 32, plus=True).login() == REFUSED
+        assert Scram(client, header=header, plus=True).login() == REFUSED
+        assert Scram(client, header="p=tls-unique,,", binding=b"x" * 12, plus=True).login() == REFUSED
+        assert Scram(client, header=header, binding=end_point_binding(client), plus=True).login() == 235
+
+
+def test_a_client_from_whom_the_binding_was_hidden_is_refused(patient):
+    with opened(patient) as client:
+        assert Scram(client, header="y,,").login() == REFUSED
+    assert "did not see that we offer channel binding" in patient.log_text()
+
+
+def test_who_believes_rightly_that_there_is_no_binding_is_let_in(make_instance):
+    server = make_instance(settings={"auth_mechanisms": ["SCRAM-SHA-256"]})
+    with opened(server) as client:
+        assert "AUTH SCRAM-SHA-256" in client.ehlo().lines
+        assert client.login() == "504 5.5.4 authentication mechanism not supported; use one of SCRAM-SHA-256"
+        assert Scram(client, header="y,,").login() == 235
+
+
+def test_a_scram_exchange_that_is_wrong_at_any_step_is_refused(patient):
+    with opened(patient) as client:
+        assert client.command("AUTH SCRAM-SHA-256 " + encoded("nonsense")).text.startswith("501 5.5.2 ")
+        assert client.command("AUTH SCRAM-SHA-256 " + encoded("p=tls-exporter,,n=coco,r=abc")).text.startswith("501 5.5.2 ")
+        assert client.command("AUTH SCRAM-SHA-256-PLUS " + encoded("n,,n=coco,r=abc")).text.startswith("501 5.5.2 ")
+        one = Scram(client)
+        one.first()
+        assert client.command("*") == "501 5.7.0 Authentication cancelled"
+        one.first()
+        assert client.command(encoded("c=biws,r=abc")).text.startswith("501 5.5.2 ")
+        assert one.final(one.first(), nonce="another") == REFUSED
+        one.first()
+        assert client.command("RSET") == "501 5.5.2 Malformed SCRAM message"  # within an exchange there are no commands
+        assert Scram(client, password="wrong").login() == REFUSED
+        assert one.login() == 235
+
+
+def test_whoever_is_not_there_is_answered_like_one_who_is(patient):
+    """The same steps and texts; a salt that stays the same; so does a user who has no verifier yet."""
+    with sqlite3.connect(patient.path("state", "users.db")) as users:
+        users.execute("insert or replace into users (address, hash, created_at, updated_at) values ('old@example.test', '$6$x', '', '')")
+    salts = {}
+    for user in ("coco@example.test", "old@example.test", "nobody@example.test", "Nobody@example.test", "nobody", "nobody@elsewhere.test"):
+        for _ in range(2):
+            with opened(patient) as client:
+                one = Scram(client, user=user, password="wrong")
+                reply = one.first()
+                facts = one.facts(reply)
+                salts.setdefault(user, set()).add((len(base64.b64decode(facts["s"])), facts["i"], facts["s"]))
+                assert one.final(reply) == REFUSED
+    assert all(len(seen) == 1 for seen in salts.values()), salts
+    assert {seen[:2] for (seen,) in salts.values()} == {(16, "100000")}
+    assert salts["nobody@example.test"] == salts["Nobody@example.test"] == salts["nobody"] != salts["nobody@elsewhere.test"]
+
+
+def test_secrets_of_scram_are_in_no_log_and_leave_lookup_for_nobody(patient):
+    with opened(patient) as client:
+        one = Scram(client)
+        assert one.login() == 235
+    log = patient.log_text()
+    with sqlite3.connect(patient.path("state", "users.db")) as users:
+        stored = users.execute("select scram from users where address = 'coco@example.test'").fetchone()[0]
+    keys = stored.rpartition("$")[2].split(":")
+    for secret in (*keys, one.nonce, encoded(one.server_first), encoded("n,," + one.bare()), "my-password"):
+        assert secret not in log, secret
+    assert "<-  334 (challenge)" in log and "AUTH SCRAM-SHA-256 (credentials)" in log and all(len(base64.b64decode(key)) == 32 for key in keys)
+
+
+def test_passwords_are_compared_in_their_prepared_form(patient):
+    patient.add_user("jörg@example.test".encode().decode(), "pa\u00adss\u2168u\u0308")
+    with opened(patient) as client:
+        assert client.login("jo\u0308rg@example.test", "passIX\u00fc") == 235
+    with opened(patient) as client:
+        assert Scram(client, user="jörg@example.test", password="passIX\u00fc").login() == 235
+
+
+def test_a_new_password_is_one_for_every_mechanism(make_instance):
+    server = make_instance(settings={"max_failed_msgs_per_period": 1000, "scram_iterations": 5000})
+    server.command("user", "passwd", "coco@example.test", "--stdin", input="another\n")
+    with opened(server) as client:
+        assert client.login() == REFUSED and Scram(client).login() == REFUSED
+        one = Scram(client, password="another")
+        assert one.facts(one.first())["i"] == "5000" and client.command("*") == 501
+        assert one.login() == 235
+    with opened(server) as client:
+        assert client.login(password="another") == 235
+    assert "password, SCRAM" in server.command("user", "list")
+
+
+# PLAIN and LOGIN.
+
+def test_base64_with_plus_and_slash_is_understood(patient):
+    password = "~~~???>>>"
+    patient.add_user("plus@example.test", password)
+    for secret in (f"\0plus@example.test\0{password}", f"plus@example.test\0plus@example.test\0{password}"):
+        assert {"+", "/"} & set(encoded(secret)), "the test needs a password that has them"
+        with opened(patient) as client:
+            assert client.command("AUTH PLAIN " + encoded(secret)) == 235
+    with opened(patient) as client:
+        assert decoded(client.command("AUTH LOGIN " + encoded("plus@example.test"))) == "Password:"
+        assert client.command(encoded(password)) == 235
+
+
+def test_a_line_of_a_login_may_be_as_long_as_the_standard_says(patient):
+    with opened(patient) as client:
+        assert client.command("AUTH PLAIN " + "eHh4" * 2250) == 501
+        assert client.command("AUTH PLAIN") == 334
+        assert client.command("eHh4" * 3072) == 501
+        assert client.command("AUTH PLAIN") == 334
+        assert client.command("eHh4" * 3300).text == "500 5.5.2 line too long"
+        assert client.command("NOOP " + "x" * 5000).text == "500 5.5.2 line too long"
+        assert client.login() == 235
+        assert client.command("NOOP " + "x" * 5000).text == "500 5.5.2 line too long"
