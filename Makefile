@@ -68,6 +68,7 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(ARCHIVE)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka -lpthread
 fuzz-targets: $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz-objects: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fuzz/fuzz_*.c))
 
 # Shared objects that tests preload into a server.
 SHIMS = $(patsubst tests/shim/%.c,$(BUILD)/shim/%.so,$(wildcard tests/shim/*.c))
@@ -161,5 +162,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint fuzz fuzz-targets crash volume mutants bench bench-queue install clean
+.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint fuzz fuzz-targets fuzz-objects crash volume mutants bench bench-queue install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -20,9 +20,9 @@ static void keep(void *context, struct text piece) {
 }
 
 /* size 0: all at once */
-static void decode(struct text data, size_t size, struct outcome *outcome) {
+static void decode(struct text data, size_t size, bool normalise, struct outcome *outcome) {
     buffer_init(&outcome->message, 1u << 20);
-    data_decoder_init(&outcome->decoder);
+    data_decoder_init(&outcome->decoder, normalise);
     outcome->used = 0;
     do {
         struct text piece = text_from(data, outcome->used);
@@ -37,11 +37,12 @@ static void decode(struct text data, size_t size, struct outcome *outcome) {
     } while (outcome->result == DATA_DECODER_MORE && outcome->used < data.length);
 }
 
-static void check_splits(struct text data, size_t size) {
+static void check_splits(struct text data, size_t size, bool normalise) {
     struct outcome whole, split;
 
-    decode(data, 0, &whole);
-    decode(data, size, &split);
+    decode(data, 0, normalise, &whole);
+    decode(data, size, normalise, &split);
+    FUZZ_CHECK(!normalise || whole.decoder.fault == DATA_FAULT_NONE || whole.decoder.fault == DATA_FAULT_NUL);
     FUZZ_CHECK(whole.result == split.result && whole.used == split.used);
     FUZZ_CHECK(whole.decoder.fault == split.decoder.fault && whole.decoder.eight_bit == split.decoder.eight_bit);
     FUZZ_CHECK(whole.decoder.fault != DATA_FAULT_NONE ||
@@ -63,15 +64,15 @@ static void check_encoder(struct text data, size_t size) {
     for (size_t at = 0; at < data.length; at += size)
         FUZZ_CHECK(data_encoder_piece(&encoder, text_first(text_from(data, at), size), &wire));
     FUZZ_CHECK(data_encoder_end(&encoder, &wire));
-    decode(buffer_text(&wire), 0, &back);
+    decode(buffer_text(&wire), 0, false, &back);
     FUZZ_CHECK(back.result == DATA_DECODER_END && back.used == wire.length);
     FUZZ_CHECK(back.decoder.fault == DATA_FAULT_NONE || back.decoder.fault == DATA_FAULT_NUL);
     buffer_free(&back.message);
     buffer_free(&wire);
 }
 
-static void check_chunks(struct text data, size_t size) {
-    struct chunk_decoder decoder = {.remaining = 0};
+static void check_chunks(struct text data, size_t size, bool normalise, bool binary) {
+    struct chunk_decoder decoder = {.normalise = normalise, .binary = binary};
     struct buffer message;
     size_t consumed = 0, taken = 0;
 
@@ -86,15 +87,16 @@ static void check_chunks(struct text data, size_t size) {
         FUZZ_CHECK(decoder.remaining == 0);
         taken += chunk.length;
     }
-    chunk_decoder_finish(&decoder);
-    FUZZ_CHECK(decoder.fault != DATA_FAULT_NONE || text_equal(buffer_text(&message), data));
+    chunk_decoder_finish(&decoder, keep, &message);
+    FUZZ_CHECK(decoder.fault != DATA_FAULT_NONE || normalise || text_equal(buffer_text(&message), data));
     buffer_free(&message);
 }
 
 static void fuzz_one(struct text input) {
-    size_t size = (size_t)fuzz_byte(&input) % 7 + 1;
+    uint8_t flags = fuzz_byte(&input);
+    size_t size = flags % 7 + 1;
 
-    check_splits(input, size);
+    check_splits(input, size, flags & 0x80);
     check_encoder(input, size);
-    check_chunks(input, size);
+    check_chunks(input, size, flags & 0x80, flags & 0x40);
 }
