@@ -133,8 +133,6 @@ static void complete_facts(struct control *control, struct given *given) {
     struct text *values = given->question.values;
     struct network_address address;
     unsigned prefix = (unsigned)control->config->contact_prefix_v6;
-    const unsigned counts =
-        1u << SQL_FACT_HITS | 1u << SQL_FACT_LOCKS | 1u << SQL_FACT_VIOLATIONS | 1u << SQL_FACT_ACCEPTED_AT;
     if (values[SQL_FACT_CONTACT].data == NULL && values[SQL_FACT_REMOTE_IP].data != NULL &&
         network_parse_ip(values[SQL_FACT_REMOTE_IP], 0, &address)) {
         network_contact(&address, prefix, given->contact);
@@ -142,7 +140,9 @@ static void complete_facts(struct control *control, struct given *given) {
     }
     rules_derive(control, values);
     for (size_t i = 0; i < SQL_FACTS; i++) {
-        if (values[i].data == NULL && (counts & 1u << i) == 0) {
+        bool looked_up =
+            i == SQL_FACT_HITS || i == SQL_FACT_LOCKS || i == SQL_FACT_VIOLATIONS || i == SQL_FACT_ACCEPTED_AT;
+        if (values[i].data == NULL && !looked_up) {
             values[i] = sql_facts[i].number ? TEXT("0") : TEXT_NONE;
         }
     }

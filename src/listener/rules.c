@@ -24,7 +24,7 @@ static bool has_any(const struct sql_rules *rules) {
 /* Writes what each file asks, or what is wrong. */
 static _Noreturn void run_check(const struct config *config, const struct privilege_user *user, struct sql_rules *rules,
                                 int result) {
-    uint64_t facts[RULE_STAGES];
+    struct sql_fact_set named[RULE_STAGES];
     struct buffer error;
     const int keep[] = {result, log_descriptor()};
     privilege_close_other_descriptors(keep, sizeof(keep) / sizeof(keep[0]));
@@ -32,20 +32,20 @@ static _Noreturn void run_check(const struct config *config, const struct privil
     buffer_init(&error, 4096);
     bool good = sql_rules_check(rules, config->database, &error);
     for (size_t i = 0; i < RULE_STAGES; i++) {
-        facts[i] = rules->files[i].facts;
+        named[i] = rules->files[i].named;
     }
-    (void)(good ? file_write_all(result, facts, sizeof(facts)) : file_write_all(result, error.data, error.length));
+    (void)(good ? file_write_all(result, named, sizeof(named)) : file_write_all(result, error.data, error.length));
     _exit(good ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG);
 }
 
 static bool take_facts(struct sql_rules *rules, const struct buffer *answer) {
-    uint64_t facts[RULE_STAGES];
-    if (answer->length != sizeof(facts)) {
+    struct sql_fact_set named[RULE_STAGES];
+    if (answer->length != sizeof(named)) {
         return false;
     }
-    memcpy(facts, answer->data, sizeof(facts));
+    memcpy(named, answer->data, sizeof(named));
     for (size_t i = 0; i < RULE_STAGES; i++) {
-        rules->files[i].facts = facts[i];
+        rules->files[i].named = named[i];
     }
     return true;
 }

@@ -74,13 +74,16 @@ struct sql_fact_row {
 extern const struct sql_fact_row sql_facts[SQL_FACTS];
 extern const char *const rule_stage_names[RULE_STAGES];
 
-#define SQL_RULE_PRESENT (UINT64_C(1) << 63)
 #define SQL_RULE_NAME_SIZE 32 /* "sql:mail_from:12" */
+struct sql_fact_set {
+    bool facts[SQL_FACTS];
+    bool asks; /* there is a statement, whatever it names */
+};
 /* The rules as they were read when the server started or reloaded; every process inherits them. */
 struct sql_rules {
     struct sql_rule_file {
         char *path, *text; /* NULL: no such file */
-        uint64_t facts;    /* bits of 1 << enum sql_fact that it names, and SQL_RULE_PRESENT when it has a statement */
+        struct sql_fact_set named;
     } files[RULE_STAGES];
 };
 /* SQL_FACTS or RULE_STAGES when there is none of this name. */

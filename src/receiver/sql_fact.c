@@ -171,15 +171,19 @@ static fact_function *const getters[SQL_FACTS] = {
     [SQL_FACT_DKIM] = dkim,
 };
 
-bool sql_facts_list(struct session *session, uint64_t wanted, struct buffer *list) {
-    const uint64_t asked_elsewhere = UINT64_C(1) << SQL_FACT_REMOTE_NAME | UINT64_C(1) << SQL_FACT_LISTED_IN |
-                                     UINT64_C(1) << SQL_FACT_DNSBL_SCORE | UINT64_C(1) << SQL_FACT_REVERSE;
+/* Known when the answers about the connection are in. */
+static bool waits_for_dns(const struct sql_fact_set *wanted) {
+    return wanted->facts[SQL_FACT_REMOTE_NAME] || wanted->facts[SQL_FACT_LISTED_IN] ||
+           wanted->facts[SQL_FACT_DNSBL_SCORE] || wanted->facts[SQL_FACT_REVERSE];
+}
+
+bool sql_facts_list(struct session *session, const struct sql_fact_set *wanted, struct buffer *list) {
     char scratch[VALUE_SIZE];
 
-    if (wanted & asked_elsewhere)
+    if (waits_for_dns(wanted))
         facts_collect_connection(session);
     for (size_t i = 0; i < SQL_FACTS; i++) {
-        if (!(wanted & UINT64_C(1) << i) || getters[i] == NULL)
+        if (!wanted->facts[i] || getters[i] == NULL)
             continue;
         const struct fact_item item = {.fact = (uint32_t)i,
                                        .value = text_first(getters[i](session, scratch), VALUE_SENT)};

@@ -8,7 +8,7 @@
 
 #define FACTS_MAXIMUM (32u * 1024)
 
-static void ask_stage(struct session *session, enum rule_stage stage, uint64_t wanted,
+static void ask_stage(struct session *session, enum rule_stage stage, const struct sql_fact_set *wanted,
                       struct lookup_rule_answer *answer) {
     struct buffer facts;
 
@@ -23,12 +23,12 @@ static void ask_stage(struct session *session, enum rule_stage stage, uint64_t w
 }
 
 const struct rule *sql_rule_answer(struct session *session, enum rule_stage stage, struct reply *reply) {
-    uint64_t wanted = session->start->rules != NULL ? session->start->rules->files[stage].facts : 0;
+    const struct sql_rules *own = session->start->rules;
     struct lookup_rule_answer answer;
 
-    if (wanted == 0)
+    if (own == NULL || !own->files[stage].named.asks)
         return NULL;
-    ask_stage(session, stage, wanted, &answer);
+    ask_stage(session, stage, &own->files[stage].named, &answer);
     if (answer.outcome != RULE_ANSWER_FAILED)
         sql_actions_do(session, answer.actions, answer.outcome == RULE_ANSWER_REPLY && answer.code >= 400);
     if (answer.outcome == RULE_ANSWER_NONE)

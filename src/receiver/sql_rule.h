@@ -12,8 +12,8 @@ const struct rule *sql_rule_evaluate(struct session *session, enum rule_stage st
 const struct rule *sql_rule_answer(struct session *session, enum rule_stage stage, struct reply *reply);
 
 /* ---- sql_fact.c ---- */
-/* Lists those of `wanted`, bits of enum sql_fact, that this process knows. False: they are too many bytes. */
-bool sql_facts_list(struct session *session, uint64_t wanted, struct buffer *list);
+/* Lists those of `wanted` that this process knows. False: they are too many bytes. */
+bool sql_facts_list(struct session *session, const struct sql_fact_set *wanted, struct buffer *list);
 /* ---- sql_action.c ---- */
 /* Does what a list of struct action_item says, or, when the stage was refused, what is done even so. */
 void sql_actions_do(struct session *session, struct text list, bool refused);

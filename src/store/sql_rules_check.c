@@ -100,7 +100,7 @@ static bool check_file(struct sqlite3 *handle, struct sql_lock *lock, struct sql
             (void)buffer_format(error, "%s:%u: %s", source->path, statement->line, statement->problem);
         }
     }
-    source->facts = sql_file_facts(&file);
+    sql_file_facts(&file, &source->named);
     sql_file_free(&file);
     return good;
 }

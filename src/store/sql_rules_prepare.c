@@ -241,16 +241,19 @@ void sql_file_free(struct sql_file *file) {
     *file = (struct sql_file){NULL, 0};
 }
 
-uint64_t sql_file_facts(const struct sql_file *file) {
-    static const uint64_t counts = UINT64_C(1) << SQL_FACT_HITS | UINT64_C(1) << SQL_FACT_LOCKS |
-                                   UINT64_C(1) << SQL_FACT_VIOLATIONS | UINT64_C(1) << SQL_FACT_ACCEPTED_AT;
-    uint64_t facts = file->count > 0 ? SQL_RULE_PRESENT : 0;
+void sql_file_facts(const struct sql_file *file, struct sql_fact_set *named) {
+    bool *facts = named->facts;
+    *named = (struct sql_fact_set){.asks = file->count > 0};
     for (size_t i = 0; i < file->count; i++) {
         sqlite3_stmt *handle = file->statements[i].handle;
         for (int n = 1; handle != NULL && n <= sqlite3_bind_parameter_count(handle); n++) {
             enum sql_fact fact = fact_of(sqlite3_bind_parameter_name(handle, n));
-            facts |= fact < SQL_FACTS ? UINT64_C(1) << fact : 0;
+            if (fact < SQL_FACTS) {
+                facts[fact] = true;
+            }
         }
     }
-    return (facts & counts) != 0 ? facts | UINT64_C(1) << SQL_FACT_CONTACT : facts;
+    /* whose they are is what they are looked up by */
+    facts[SQL_FACT_CONTACT] = facts[SQL_FACT_CONTACT] || facts[SQL_FACT_HITS] || facts[SQL_FACT_LOCKS] ||
+                              facts[SQL_FACT_VIOLATIONS] || facts[SQL_FACT_ACCEPTED_AT];
 }

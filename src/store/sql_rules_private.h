@@ -25,6 +25,6 @@ void sql_file_prepare(struct sqlite3 *handle, struct sql_lock *lock, const struc
 void sql_file_free(struct sql_file *file);
 /* False, and problem says why: a column that is no action at this stage, or a constant reply that no rule may give. */
 bool sql_columns_check(struct sqlite3_stmt *handle, enum rule_stage stage, struct text sql, struct buffer *problem);
-/* Bits of the facts that its statements name, and SQL_RULE_PRESENT. */
-uint64_t sql_file_facts(const struct sql_file *file);
+/* Whether it has statements, and which facts they name. */
+void sql_file_facts(const struct sql_file *file, struct sql_fact_set *named);
 #endif

@@ -184,14 +184,18 @@ static void what_a_file_asks_is_noted(void **state) {
     buffer_init(&error, 4096);
     write_rules(f, "rcpt_to.sql", "SELECT NULL WHERE :rcpt = :from; SELECT NULL WHERE :hits > 3");
     assert_true(sql_rules_read(f->rules, &rules, &error) && sql_rules_check(&rules, f->main_path, &error));
-    assert_true(rules.files[RULE_RCPT].facts ==
-                (SQL_RULE_PRESENT | UINT64_C(1) << SQL_FACT_RCPT | UINT64_C(1) << SQL_FACT_FROM |
-                 UINT64_C(1) << SQL_FACT_HITS | UINT64_C(1) << SQL_FACT_CONTACT));
-    assert_true(rules.files[RULE_MAIL].facts == 0);
+    const struct sql_fact_set *named = &rules.files[RULE_RCPT].named;
+    size_t count = 0;
+    for (size_t i = 0; i < SQL_FACTS; i++)
+        count += named->facts[i];
+    assert_true(named->asks && named->facts[SQL_FACT_RCPT] && named->facts[SQL_FACT_FROM] &&
+                named->facts[SQL_FACT_HITS] && named->facts[SQL_FACT_CONTACT]);
+    assert_int_equal(count, 4);
+    assert_false(rules.files[RULE_MAIL].named.asks);
     sql_rules_free(&rules);
     write_rules(f, "rcpt_to.sql", "-- nothing yet\n");
     assert_true(sql_rules_read(f->rules, &rules, &error) && sql_rules_check(&rules, f->main_path, &error));
-    assert_true(rules.files[RULE_RCPT].facts == 0);
+    assert_false(rules.files[RULE_RCPT].named.asks);
     sql_rules_free(&rules);
     buffer_free(&error);
 }
