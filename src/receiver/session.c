@@ -10,6 +10,7 @@
 #include "receiver/facts.h"
 #include "receiver/handshake.h"
 #include "receiver/hub.h"
+#include "receiver/policy.h"
 #include "receiver/proxy.h"
 #include "receiver/stranger.h"
 #include "receiver/violation.h"
@@ -320,6 +321,7 @@ static void session_free(struct session *session) {
     stream_close(&session->stream);
     transaction_free(&session->transaction);
     change_forget(session);
+    policy_free(session);
     facts_free(session);
     free(session->banner);
     free(session->ehlo_text);

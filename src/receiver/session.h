@@ -78,6 +78,7 @@ struct session {
     char sql_rule_name[SQL_RULE_NAME_SIZE];
     char *banner, *ehlo_text;    /* what rules put into the greeting, and into the reply to EHLO; or NULL */
     char *other_recipient;       /* what they put in place of the one in hand, or NULL */
+    struct policies *policies;   /* policy.c's; NULL until one is asked */
     struct questions *questions; /* DNS questions under way since the connection; NULL when answered */
     char mail_id[MAIL_ID_SIZE];  /* of the transaction in hand, or of the next */
     struct transaction transaction;

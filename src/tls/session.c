@@ -199,6 +199,7 @@ static enum stream_result shake_hands(struct tls_session *session, int64_t deadl
 static void take_facts(const SSL *ssl, struct tls_facts *facts) {
     (void)text_copy(facts->version, sizeof facts->version, text_of(SSL_get_version(ssl)));
     (void)text_copy(facts->cipher, sizeof facts->cipher, text_of(SSL_get_cipher_name(ssl)));
+    facts->cipher_bits = (unsigned)SSL_get_cipher_bits(ssl, NULL);
 }
 
 static BIO *new_bio(struct tls_session *session) {

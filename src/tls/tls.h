@@ -11,6 +11,7 @@ struct tls_client;
 /* What a session's handshake gave, for Received, rows and rules. */
 struct tls_facts {
     char version[16], cipher[64], server_name[256] /* SNI */;
+    unsigned cipher_bits;
     bool verified;          /* client side: the chain and name were valid */
     char verify_error[128]; /* why not, "" */
 };

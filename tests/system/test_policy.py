@@ -1,0 +1,316 @@
+"""Policy servers (Postfix's SMTPD_POLICY_README): what they are asked, and what their answers do."""
+import contextlib
+import os
+import re
+import signal
+import sys
+
+import pytest
+
+from lib import ports
+from lib.instance import Instance
+from lib.messages import message
+from lib.policy_server import PolicyServer
+from lib.talker import Closed, SmtpTalker, fresh_source
+from lib.waiting import wait_for
+
+ALL_STAGES = ("connect", "ehlo", "starttls", "auth", "mail_from", "rcpt_to", "data", "headers", "message", "rset", "vrfy", "expn", "help", "noop",
+              "unknown", "quit", "disconnect")
+# SMTPD_POLICY_README of Postfix 3.7, in its order.
+ATTRIBUTES = ["request", "protocol_state", "protocol_name", "client_address", "client_name", "client_port", "reverse_client_name", "server_address",
+              "server_port", "helo_name", "sender", "recipient", "recipient_count", "queue_id", "instance", "size", "etrn_domain", "stress",
+              "sasl_method", "sasl_username", "sasl_sender", "ccert_subject", "ccert_issuer", "ccert_fingerprint", "ccert_pubkey_fingerprint",
+              "encryption_protocol", "encryption_cipher", "encryption_keysize", "policy_context"]
+
+
+def block(endpoint, name="test", stages=("rcpt_to",), **keys):
+    lines = [f'endpoint = "{endpoint}"', "stages = {" + ", ".join(stages) + "}", *[f"{key} = {value}" for key, value in keys.items()]]
+    return f'policy "{name}" {{\n' + "\n".join(lines) + "\n}\n"
+
+
+class Scene:
+    """An instance with one policy server whose answer each test sets."""
+
+    def __init__(self):
+        self.stack, self.by_state = contextlib.ExitStack(), {}
+        self.policy = self.stack.enter_context(PolicyServer(lambda request: self.by_state.get(request["protocol_state"], "DUNNO")))
+        self.server = self.stack.enter_context(Instance(extra=block(self.policy.endpoint, stages=ALL_STAGES)))
+
+    def close(self):
+        self.stack.close()
+
+    def set(self, **by_state):
+        """Answers by protocol_state, where an underscore stands for a dash."""
+        self.by_state = {state.replace("_", "-"): action for state, action in by_state.items()}
+        self.policy.requests.clear()
+        self.policy.raw.clear()
+
+    @contextlib.contextmanager
+    def client(self):
+        with self.server.talk(source=fresh_source()) as client:
+            client.ehlo()
+            yield client
+
+
+@pytest.fixture
+def free_port():
+    taken = ports.take()
+    yield taken[0]
+    ports.give_back(taken)
+
+
+@pytest.fixture(scope="module")
+def shared_scene():
+    scene = Scene()
+    yield scene
+    scene.close()
+
+
+@pytest.fixture
+def scene(shared_scene):
+    shared_scene.set()
+    yield shared_scene
+    shared_scene.set()
+
+
+def requests(scene, state):
+    return [request for request in scene.policy.requests if request["protocol_state"] == state]
+
+
+# What it is asked.
+
+
+def test_every_attribute_of_postfix_is_sent_in_its_order_with_an_empty_line_behind(scene, marker):
+    with scene.client() as client:
+        assert client.mail("someone@example.net", "coco@example.test", message(marker)) == 250
+        client.quit()
+    for raw in scene.policy.raw:
+        lines = raw.decode().split("\n")
+        assert [line.partition("=")[0] for line in lines[:-2]] == ATTRIBUTES and lines[-2:] == ["", ""]
+
+
+def test_what_is_known_at_each_stage_is_told(scene, marker):
+    with scene.server.talk(source=(source := fresh_source())) as client:
+        client.ehlo("client.example.net")
+        client.expect(250, "MAIL FROM:<someone@example.net> SIZE=700")
+        client.expect(250, "RCPT TO:<coco@example.test>")
+        client.expect(250, "RCPT TO:<mike@example.test>")
+        client.expect(354, "DATA")
+        data = message(marker)
+        client.send(data + b".\r\n")
+        assert client.reply() == 250
+        client.quit()
+    connect, ehlo, mail, first, second, data_request, end = [
+        requests(scene, state)[number] for state, number in (("CONNECT", 0), ("EHLO", 0), ("MAIL", 0), ("RCPT", 0), ("RCPT", 1), ("DATA", 0),
+                                                             ("END-OF-MESSAGE", 0))]
+    assert (connect["request"], connect["client_address"], connect["protocol_name"], connect["helo_name"]) == ("smtpd_access_policy", source, "SMTP", "")
+    assert (connect["server_address"], connect["server_port"]) == ("127.0.0.1", str(scene.server.mx_port)) and int(connect["client_port"]) > 0
+    assert (ehlo["helo_name"], ehlo["sender"], ehlo["recipient"], ehlo["protocol_name"]) == ("client.example.net", "", "", "ESMTP")
+    assert (mail["sender"], mail["recipient"], mail["size"], mail["queue_id"]) == ("someone@example.net", "", "700", "")
+    assert (first["recipient"], first["recipient_count"], first["queue_id"], first["size"]) == ("coco@example.test", "0", "", "700")
+    assert second["recipient"] == "mike@example.test" and second["queue_id"] and second["instance"] == mail["instance"]
+    assert (data_request["recipient"], data_request["recipient_count"]) == ("", "2")
+    assert (end["recipient_count"], end["size"], end["policy_context"]) == ("2", str(len(data)), "mx")
+    assert {request["client_name"] for request in scene.policy.requests} == {"unknown"}
+
+
+def test_the_only_recipient_is_named_with_the_data(scene, marker):
+    with scene.client() as client:
+        assert client.mail("", "coco@example.test", message(marker)) == 250
+    for state in ("DATA", "END-OF-MESSAGE"):
+        request, = requests(scene, state)
+        assert (request["recipient"], request["recipient_count"], request["sender"]) == ("coco@example.test", "1", "")
+
+
+def test_each_message_has_an_instance_of_its_own(scene, marker):
+    with scene.client() as client:
+        for part in "ab":
+            assert client.mail("someone@example.net", "coco@example.test", message(marker + part)) == 250
+    first, second = [request["instance"] for request in requests(scene, "MAIL")]
+    assert first and second and first != second
+    assert [request["instance"] for request in requests(scene, "END-OF-MESSAGE")] == [first, second]
+
+
+def test_it_can_be_asked_about_every_verb(scene):
+    with scene.server.talk(source=fresh_source()) as client:
+        client.expect(250, "HELO client.example.net")
+        client.ehlo()
+        for line in ("NOOP", "VRFY coco@example.test", "EXPN all", "HELP", "RSET", "ETRN example.test", "NONSENSE"):
+            client.command(line)
+        client.starttls()
+        client.quit()
+    wait_for(lambda: "DISCONNECT" in scene.policy.states(), "the last question")
+    assert scene.policy.states() == ["CONNECT", "HELO", "EHLO", "NOOP", "VRFY", "EXPN", "HELP", "RSET", "ETRN", "UNKNOWN", "STARTTLS", "EHLO", "QUIT",
+                                     "DISCONNECT"]
+    assert requests(scene, "VRFY")[0]["recipient"] == "coco@example.test" and requests(scene, "ETRN")[0]["etrn_domain"] == "example.test"
+    last = requests(scene, "EHLO")[-1]
+    assert last["encryption_protocol"].startswith("TLSv1.") and last["encryption_cipher"] and int(last["encryption_keysize"]) >= 128
+
+
+def test_a_listener_names_its_policies_and_a_login_is_told(make_instance, free_port):
+    listen = f'listen "127.0.0.1:{free_port}" {{ role = submission\n policies = {{test}} }}'
+    with PolicyServer() as policy:
+        server = make_instance(extra=block(policy.endpoint, stages=["mail_from"]) + listen)
+        with SmtpTalker(free_port, source=fresh_source()) as client:
+            client.ehlo()
+            client.starttls()
+            assert client.login() == 235
+            client.expect(250, "MAIL FROM:<coco@example.test>")
+        assert policy.requests[-1]["sasl_username"] == "coco@example.test" and policy.requests[-1]["policy_context"] == "submission"
+        with server.talk("submission", source=fresh_source()) as client:  # which names no policies
+            client.ehlo()
+            client.starttls()
+            assert client.login() == 235
+            client.expect(250, "MAIL FROM:<coco@example.test>")
+        assert len(policy.requests) == 1
+
+
+def test_what_a_client_says_cannot_add_attributes(scene):
+    with scene.client() as client:
+        client.command(b'MAIL FROM:<"a\x0bclient_address=1.2.3.4"@example.net>')
+        client.command("VRFY a\x0bb")
+        client.command("MAIL FROM:<recipient=x@example.net>")
+        client.command("RCPT TO:<coco@example.test>")
+    for raw in scene.policy.raw:
+        assert [line.partition("=")[0] for line in raw.decode().split("\n")[:-2]] == ATTRIBUTES
+        assert not re.search(rb"[\x00-\x09\x0b-\x1f]", raw)
+
+
+# What its answers do.
+
+
+@pytest.mark.parametrize("action, code, words", [
+    ("DUNNO", 250, ""), ("OK", 250, ""), ("1234567890", 250, ""), ("WARN look", 250, ""), ("INFO look", 250, ""),
+    ("REJECT", 554, "5.7.1 Access denied"), ("REJECT not you", 554, "5.7.1 not you"), ("reject 5.1.1 nobody", 554, "5.1.1 nobody"),
+    ("DEFER later", 450, "4.7.1 later"), ("DEFER_IF_PERMIT 4.2.0 Greylisted", 450, "4.2.0 Greylisted"), ("DEFER_IF_REJECT x", 250, ""),
+    ("451 4.3.0 later", 451, "4.3.0 later"), ("550 5.1.1 nobody", 550, "5.1.1 nobody"), ("553 no code", 553, "5.7.1 no code"),
+    ("FILTER smtp:[127.0.0.1]:9", 451, "4.3.5"), ("reject_unverified_sender", 451, "4.3.5"), ("", 451, "4.3.5"),
+])
+def test_an_action_is_what_the_client_reads(scene, action, code, words):
+    scene.set(RCPT=action)
+    with scene.client() as client:
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        assert words in client.expect(code, "RCPT TO:<coco@example.test>").text
+
+
+def test_421_ends_the_session(scene):
+    scene.set(RCPT="421 4.3.2 go away")
+    with scene.client() as client:
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        client.expect(421, "RCPT TO:<coco@example.test>")
+        with pytest.raises(Closed):
+            client.command("NOOP")
+
+
+@pytest.mark.parametrize("state", ["CONNECT", "EHLO", "MAIL", "DATA", "END_OF_MESSAGE", "NOOP", "VRFY", "RSET", "STARTTLS"])
+def test_each_stage_can_be_refused(scene, marker, state):
+    scene.set(**{state: "550 5.7.1 not that"})
+    with scene.server.talk(source=fresh_source()) as client:
+        replies = [client.greeting]
+        for line in ("EHLO client.example.net", "NOOP", "VRFY coco@example.test", "RSET", "MAIL FROM:<someone@example.net>", "RCPT TO:<coco@example.test>",
+                     "DATA"):
+            if replies[-1].code < 400 or state not in ("CONNECT", "EHLO"):
+                replies.append(client.command(line))
+        if replies[-1].code == 354:
+            client.send(message(marker) + b".\r\n")
+            replies.append(client.reply())
+        elif state == "STARTTLS":
+            replies.append(client.command("STARTTLS"))
+        if state == "STARTTLS":
+            with scene.client() as other:
+                replies.append(other.command("STARTTLS"))
+    assert [reply.code for reply in replies].count(550) == 1 and any("not that" in reply.text for reply in replies)
+
+
+def test_a_refusal_is_evidence_that_names_the_policy(scene):
+    scene.set(RCPT="REJECT not here")
+    with scene.client() as client:
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        client.expect(554, "RCPT TO:<coco@example.test>")
+    assert scene.server.sql("SELECT count(*) FROM violations WHERE rule = 'policy:test' AND verb = 'RCPT' AND reply LIKE '554 5.7.1 not here%'")[0][0] >= 1
+
+
+def test_defer_before_rcpt_is_said_to_rcpt(scene):
+    scene.set(CONNECT="DEFER_IF_PERMIT 4.2.0 come back")
+    with scene.client() as client:
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        assert "4.2.0 come back" in client.expect(450, "RCPT TO:<coco@example.test>").text
+    scene.set(MAIL="DEFER_IF_PERMIT 4.2.0 come back")
+    with scene.client() as client:
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        client.expect(450, "RCPT TO:<coco@example.test>")
+        scene.set()
+        client.expect(250, "RSET")
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        client.expect(250, "RCPT TO:<coco@example.test>")
+    scene.set(EHLO="DEFER_IF_REJECT later then", RCPT="REJECT no")
+    with scene.client() as client:
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        assert "later then" in client.expect(450, "RCPT TO:<coco@example.test>").text
+
+
+def column(scene, query):
+    return [row[0] for row in scene.server.sql(query)]
+
+
+def send(scene, marker, recipients="coco@example.test"):
+    with scene.client() as client:
+        assert client.mail("someone@example.net", recipients, message(marker)) == 250
+
+
+@pytest.mark.parametrize("state", ["CONNECT", "MAIL", "RCPT", "DATA", "END_OF_MESSAGE"])
+def test_a_header_is_put_on_top(scene, marker, state):
+    scene.set(**{state: f"PREPEND X-Policy: {marker} at {state}"})
+    with scene.client() as client:
+        for part in "ab":
+            assert client.mail("someone@example.net", "coco@example.test", message(marker + part)) == 250
+    for part in "ab":
+        lines = scene.server.wait_mail("coco@example.test", marker + part).replace(b"\r", b"").split(b"\n")
+        assert lines.count(f"X-Policy: {marker} at {state}".encode()) == 1
+
+
+def test_headers_are_in_the_order_of_their_answers(scene, marker):
+    scene.set(MAIL="PREPEND X-First: 1", RCPT="PREPEND X-Second: 2", DATA="PREPEND X-Third: 3")
+    send(scene, marker)
+    got = scene.server.wait_mail("coco@example.test", marker)
+    assert re.findall(rb"^X-(\w+):", got, re.M)[:3] == [b"First", b"Second", b"Third"]
+
+
+@pytest.mark.parametrize("state", ["RCPT", "END_OF_MESSAGE"])
+def test_a_message_is_held_with_the_reason(scene, marker, state):
+    scene.set(**{state: f"HOLD look at {marker}"})
+    send(scene, marker)
+    assert column(scene, f"SELECT state FROM parcels WHERE delivery_msg LIKE '%{marker}%'") == ["held"]
+
+
+def test_a_message_is_discarded_though_the_client_reads_250(scene, marker):
+    scene.set(RCPT=f"DISCARD {marker}")
+    send(scene, marker)
+    scene.set()
+    send(scene, marker + "-after")
+    scene.server.wait_mail("coco@example.test", marker + "-after")
+    assert column(scene, f"SELECT delivery FROM parcels WHERE delivery_msg LIKE '%{marker}%'") == ["none"]
+
+
+@pytest.mark.parametrize("state", ["RCPT", "DATA", "END_OF_MESSAGE"])
+def test_another_gets_it_too(scene, marker, state):
+    scene.set(**{state: "BCC mike@example.test"})
+    send(scene, marker)
+    for user in ("coco@example.test", "mike@example.test"):
+        scene.server.wait_mail(user, marker)
+
+
+@pytest.mark.parametrize("state", ["MAIL", "RCPT", "END_OF_MESSAGE"])
+def test_another_gets_it_instead(scene, marker, state):
+    scene.set(**{state: "REDIRECT mike@example.test"})
+    send(scene, marker)
+    scene.server.wait_mail("mike@example.test", marker)
+    assert column(scene, f"SELECT to_url FROM parcels JOIN mails USING (mail_id) WHERE message_id LIKE '%{marker}%'") == ["mike@example.test"]
+
+
+def test_a_redirect_that_leads_nowhere_is_no_way_to_lose_mail(scene, marker):
+    scene.set(RCPT="REDIRECT not an address")
+    with scene.client() as client:
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        client.expect(250, "RCPT TO:<coco@example.test>")
+        assert "4.3.5" in client.expect(451, "DATA").text
