@@ -59,10 +59,10 @@ static void complete_names(struct config *config) {
     for (size_t i = 0; i < config->local_domains.count; i++)
         text_lower(config->local_domains.items[i]);
     buffer_init(&postmaster, 512);
-    (void)buffer_format(&postmaster, "postmaster@%s", config->local_domains.items[0]);
+    (void)buffer_format(&postmaster, "postmaster@%s", config_main_domain(config));
     set_default(&config->postmaster, buffer_string(&postmaster));
     buffer_free(&postmaster);
-    set_default(&config->srs_domain, config->local_domains.items[0]);
+    set_default(&config->srs_domain, config_main_domain(config));
     text_lower(config->srs_domain);
 }
 

@@ -205,6 +205,12 @@ struct config *config_read(const char *file, const char *const *overrides, struc
 /* The same from an open file, for processes that cannot open it. */
 struct config *config_read_stream(FILE *stream, const char *name, struct buffer *errors);
 void config_free(struct config *config);
+/* True for a domain that local_domains names, or one below its ".name", or any where it has "*". */
+bool config_domain_is_local(const struct config *config, struct text domain);
+/* ".name" or "*": stands for domains, and is none itself. */
+bool config_domain_is_pattern(const char *domain);
+/* The first of local_domains that is no pattern, else server_name. */
+const char *config_main_domain(const struct config *config);
 /* The route block for a domain: its own, else the closest of the domains above it that has one with a leading dot, else
  * "*"; NULL for none. */
 const struct config_route *config_route_find(const struct config *config, struct text domain);

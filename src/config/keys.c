@@ -36,7 +36,7 @@ const struct config_key config_keys[] = {
     {ROW(postmaster, KEY_TEXT, ""), .derived = "postmaster at the first local domain",
      .help = "The mailbox that gets mail for postmaster in every local domain."},
     {ROW(local_domains, KEY_DOMAINS, ""), .derived = "the server's name",
-     .help = "The domains whose mail is ours; more can be added to the table domains."},
+     .help = "The domains whose mail is ours, \".example.com\" for all below one, \"*\" for all; more can be added to the table domains."},
 
     {ROW(recipient_delimiter, KEY_TEXT, "+"), .heading = "Names",
      .help = "The character between a user and a tag: user+tag is user where nobody has the whole name; empty for none."},

@@ -266,7 +266,8 @@ static bool add_text(const struct config_key *key, struct text text, void *field
 
 static bool add_domain(const struct config_key *key, struct text text, void *field) {
     (void)key;
-    return address_domain_is_valid(text, false) && add_string(field, text);
+    struct text name = text_equal(text_first(text, 1), TEXT(".")) ? text_from(text, 1) : text;
+    return (text_equal(text, TEXT("*")) || address_domain_is_valid(name, false)) && add_string(field, text);
 }
 
 static bool add_server(const struct config_key *key, struct text text, void *field) {

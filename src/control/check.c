@@ -183,6 +183,9 @@ static void check_names(struct report *report) {
     tell(report, outcome == DNS_OUTCOME_FOUND ? GOOD : DOUBTFUL, "DNS: server_name %s: %s", config->server_name,
          outcome == DNS_OUTCOME_FOUND ? "has an address" : question_outcome_words(outcome));
     for (size_t i = 0; i < config->local_domains.count; i++) {
+        if (config_domain_is_pattern(config->local_domains.items[i])) {
+            continue;
+        }
         outcome = question_ask(config, config->local_domains.items[i], DNS_ASK_MX, NULL, NULL);
         tell(report, outcome == DNS_OUTCOME_FOUND ? GOOD : DOUBTFUL, "DNS: %s: %s", config->local_domains.items[i],
              outcome == DNS_OUTCOME_FOUND ? "has a mail exchanger" : question_outcome_words(outcome));

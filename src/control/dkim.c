@@ -37,8 +37,10 @@ static void print_records(const struct config *config, const char *file, struct 
     }
     bool is_default = strcmp(config->dkim_private_key_file, file) == 0;
     for (size_t i = 0; (is_default || !used) && i < config->local_domains.count; i++) {
-        print_record(config->dkim_selector, config->local_domains.items[i], record);
-        used = true;
+        if (!config_domain_is_pattern(config->local_domains.items[i])) {
+            print_record(config->dkim_selector, config->local_domains.items[i], record);
+            used = true;
+        }
     }
     if (!used) {
         print_record(config->dkim_selector, config->server_name, record);

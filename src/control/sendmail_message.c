@@ -15,7 +15,7 @@
 #include <time.h>
 
 bool sendmail_qualify(const struct config *config, const char *address, char *qualified, size_t size) {
-    const char *domain = config->local_domains.count > 0 ? config->local_domains.items[0] : config->server_name;
+    const char *domain = config_main_domain(config);
     /* An @ inside a quoted local part is not the one before a domain. */
     const char *at = strrchr(address, '@'), *quote = strrchr(address, '"');
     bool has_domain = at != NULL && (quote == NULL || quote < at);

@@ -47,15 +47,6 @@ static struct database *open_users(struct control *control, enum database_mode m
     return users;
 }
 
-static bool has_local_domain(const struct config *config, const struct address *address) {
-    for (size_t i = 0; i < config->local_domains.count; i++) {
-        if (text_equal_nocase(text_of(config->local_domains.items[i]), text_of(address->domain))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int set_password(struct control *control, struct database *users, struct text address, bool from_input) {
     char password[PASSWORD_SIZE], hash[PASSWORD_HASH_SIZE], scram[SCRAM_TEXT_SIZE];
     if (!password_read(from_input, password)) {
@@ -116,7 +107,7 @@ static int change_password(struct control *control, int count, char **arguments,
     } else {
         status = set_password(control, users, text_of(found == USERS_YES ? known : word), from_input);
     }
-    if (status == EXIT_STATUS_OK && add && !has_local_domain(control->config, &address)) {
+    if (status == EXIT_STATUS_OK && add && !config_domain_is_local(control->config, text_of(address.domain))) {
         control_fail(0,
                      "warning: %s is not among local_domains: mail to %s is not taken unless the table domains has it",
                      address.domain, word);

@@ -141,21 +141,12 @@ static bool show_reason(void *context, const struct report_row *row) {
     return true;
 }
 
-static bool is_local(const struct config *config, const char *domain) {
-    for (size_t i = 0; i < config->local_domains.count; i++) {
-        if (text_equal_nocase(text_of(config->local_domains.items[i]), text_of(domain))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool story_domain(struct story *story) {
     const struct report_filter here = {.domain = story->word, .limit = WAITING_SHOWN + 1};
     char anybody[600], *lower = strdup(story->word);
     snprintf(anybody, sizeof(anybody), "anybody@%s", story->word);
     printf("%s\n", story_shown(story->word));
-    if (is_local(story->control->config, story->word)) {
+    if (config_domain_is_local(story->control->config, text_of(story->word))) {
         story->found = true;
         printf("It is one of ours (local_domains).\n");
     }

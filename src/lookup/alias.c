@@ -247,6 +247,20 @@ static bool follow_return(struct follow *follow, struct text address, struct tex
     return true;
 }
 
+/* Whoever else in the domains below one, the closest first, then in any. */
+static bool follow_patterns(struct follow *follow, struct text domain, struct text local, struct text owner,
+                            enum address_standing *standing) {
+    char key[ANSWER_ADDRESS_SIZE];
+    for (size_t dot = text_find(domain, '.'); dot < domain.length; dot = text_find(domain, '.')) {
+        (void)snprintf(key, sizeof key, "@%.*s", TEXT_ARGS(text_from(domain, dot)));
+        if (follow_key(follow, text_of(key), local, owner, standing)) {
+            return true;
+        }
+        domain = text_from(domain, dot + 1);
+    }
+    return follow_key(follow, TEXT("@*"), local, owner, standing);
+}
+
 /* In a domain of ours. */
 static enum address_standing follow_local(struct follow *follow, struct text address, struct text owner,
                                           char canonical[ANSWER_ADDRESS_SIZE]) {
@@ -264,6 +278,7 @@ static enum address_standing follow_local(struct follow *follow, struct text add
     }
     struct text everybody = text_from(address, at);
     if (!follow_key(follow, everybody, local, owner, &standing) &&
+        !follow_patterns(follow, domain, local, owner, &standing) &&
         (place_of(follow, address) == PLACE_CIRCLE || place_of(follow, everybody) == PLACE_CIRCLE)) {
         log_error("alias %.*s goes in a circle: %.*s is left out", TEXT_ARGS(follow->chain[0]), TEXT_ARGS(address));
         standing = STANDING_TEMPFAIL;

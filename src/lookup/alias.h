@@ -6,7 +6,8 @@
  *   2. the user of that name
  *   3. with recipient_delimiter: the same two without the tag ("coco+shop" is coco)
  *   4. postmaster (RFC 5321 4.5.1)
- *   5. rows of aliases for "@domain": a catch-all, or another domain ("@other" → "@domain": the same local part there)
+ *   5. rows of aliases for "@domain": a catch-all, or another domain ("@other" → "@domain": the same local part there);
+ *      then those for "@.name" of a domain above it, the closest first, then those for "@*"
  * and before all of them, an SRS address of ours leads back to whom it was made for. */
 #ifndef LOOKUP_ALIAS_H
 #define LOOKUP_ALIAS_H

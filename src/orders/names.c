@@ -25,6 +25,12 @@ static bool is_domain(struct text text) {
     return text.length > 1 && text.data[0] == '@' && address_domain_is_valid(text_from(text, 1), true);
 }
 
+/* "@.name": in all domains below it; "@*": in any. */
+static bool is_pattern(struct text text) {
+    return text_equal(text, TEXT("@*")) || (text.length > 2 && text.data[0] == '@' && text.data[1] == '.' &&
+                                            address_domain_is_valid(text_from(text, 2), true));
+}
+
 static bool is_target(struct text text) {
     bool other = text.length > 1 && (text.data[0] == '/' || text.data[0] == '|');
     return is_plain(text) && (other || is_domain(text) || is_address(text));
@@ -46,8 +52,9 @@ static enum exit_status refuse(struct order *order, const char *what, const char
 enum exit_status order_alias_add(struct order *order) {
     char address[NAME_SIZE], target[NAME_SIZE];
     split(order, address, target);
-    if (!is_plain(text_of(address)) || (!is_address(text_of(address)) && !is_domain(text_of(address)))) {
-        return refuse(order, "an address, nor @ and a domain", address);
+    struct text from = text_of(address);
+    if (!is_plain(from) || (!is_address(from) && !is_domain(from) && !is_pattern(from))) {
+        return refuse(order, "an address, nor @ and a domain, @.domain or @*", address);
     }
     if (!is_target(text_of(target))) {
         return refuse(order, "an address, @domain, /file or |transport", target);

@@ -26,12 +26,8 @@ static bool is_ours(const struct following *following, struct text address) {
         return true; /* <postmaster> */
     }
     struct text domain = address_domain_of(address);
-    for (size_t i = 0; i < following->config->local_domains.count; i++) {
-        if (text_equal_nocase(domain, text_of(following->config->local_domains.items[i]))) {
-            return true;
-        }
-    }
-    return users_local_domain(following->database, domain) == USERS_YES;
+    return config_domain_is_local(following->config, domain) ||
+           users_local_domain(following->database, domain) == USERS_YES;
 }
 
 static void add(struct following *following, const char *kind, struct text target) {

@@ -55,7 +55,7 @@ bool keys_read(struct keys *keys, const struct config *config, struct buffer *er
     }
     for (size_t i = 0; i < config->local_domains.count; i++) {
         const char *domain = config->local_domains.items[i];
-        if (!has_key(keys, domain, config->dkim_selector) &&
+        if (!config_domain_is_pattern(domain) && !has_key(keys, domain, config->dkim_selector) &&
             !add_key(keys, config->dkim_private_key_file, domain, config->dkim_selector, error)) {
             return false;
         }

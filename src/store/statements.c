@@ -189,7 +189,12 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_PURGE_GREYLIST] = "DELETE FROM greylist WHERE id IN (SELECT id FROM greylist INDEXED BY greylist_age"
                                  " WHERE expires_at <= ?1 LIMIT ?2)",
     [STATEMENT_CONTACTS_LAST] = "SELECT max(id) FROM contacts",
-    [STATEMENT_USERS_LOCAL_DOMAIN] = "SELECT 1 FROM domains WHERE domain = ?1",
+    /* the domain itself, ".name" of one above it, "*" */
+    [STATEMENT_USERS_LOCAL_DOMAIN] =
+        "WITH RECURSIVE above(name) AS (SELECT ?1 UNION ALL SELECT substr(name, instr(name, '.') + 1) FROM above"
+        " WHERE instr(name, '.') > 0)"
+        " SELECT 1 FROM domains WHERE domain IN (?1, '*')"
+        " OR domain IN (SELECT '.' || name FROM above WHERE name <> ?1) LIMIT 1",
     [STATEMENT_USERS_FIND] = "SELECT address FROM users WHERE address = ?1",
     [STATEMENT_USERS_PROOFS] = "SELECT hash, coalesce(scram, '') FROM users WHERE address = ?1",
     [STATEMENT_USERS_SOME_PROOFS] =

@@ -14,7 +14,7 @@ from lib.instance import Instance
 from lib.messages import message, odd_message
 from lib.place import program
 from lib.postfix import Postfix
-from lib.talker import SmtpTalker
+from lib.talker import SmtpTalker, fresh_source
 
 RULE = "SELECT '550 5.7.1 coco does not want this' WHERE :rcpt = 'coco@example.test' AND :subject = 'not for coco';"
 
@@ -217,3 +217,18 @@ def test_an_owner_that_does_not_exist_stops_the_start(make_instance):
     status, output = start_fails(instance)
     assert status != 0 and "there is no such owner" in output, output
     assert not os.path.exists(path)
+
+
+def test_a_served_domain_may_be_a_pattern_and_its_users_another_s(make_instance, marker):
+    """".example.test": all below it; "*": all. Where their mail goes is said by an alias of the same form."""
+    for served, alias, address in ((["example.test", ".example.test"], "@.example.test", "mike@some.where.Example.TEST"), (["example.test", "*"], "@*", "mike@example.com")):
+        server = make_instance(lmtp=True, settings={"local_domains": served})
+        server.command("alias", "add", alias, "@example.test")
+        with server.talk("lmtp", source=fresh_source()) as client:
+            client.expect(250, "LHLO client.example.net")
+            assert [reply.code for reply in deliver(client, [address], message(marker))] == [250]
+            assert client.command("MAIL FROM:<>") == 250
+            assert client.command("RCPT TO:<nobody@sub.example.test>").text.startswith("550 5.1.1 ")
+            relay = client.command("RCPT TO:<mike@example.org>").text
+            assert relay == "550 5.7.1 This server does not support relaying" if "*" not in served else relay.startswith("250 ")
+        assert server.wait_mail("mike@example.test", marker)

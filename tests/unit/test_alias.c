@@ -237,6 +237,32 @@ static void names_lead_where_the_tables_say(void **state) {
     check(&f->lookup, rows, COUNT(rows));
 }
 
+static void a_dot_stands_for_the_domains_below_and_a_star_for_all(void **state) {
+    struct fixture *f = *state;
+    static const struct row without[] = {
+        {"a domain below one of ours is another's", "coco@below.example.test", STRANGER, STANDING_REMOTE, ""}};
+    static const struct row below[] = {
+        {"below it everything is ours", "coco@a.below.test", STRANGER, STANDING_MEMBER, "local:coco@example.test"},
+        {"however far, in any case", "coco@x.Y.a.BELOW.test", STRANGER, STANDING_MEMBER, "local:coco@example.test"},
+        {"the closest alias counts", "mike@c.near.below.test", STRANGER, STANDING_MEMBER, "remote:near@far.test(SRS)"},
+        {"whoever is missing there is unknown", "nobody@a.below.test", STRANGER, STANDING_UNKNOWN, ""},
+        {"the domain itself is not", "coco@below.test", STRANGER, STANDING_REMOTE, ""},
+        {"nor one that ends like it", "coco@abelow.test", STRANGER, STANDING_REMOTE, ""}};
+    static const struct row all[] = {
+        {"every domain is ours", "coco@anywhere.example", STRANGER, STANDING_MEMBER, "local:coco@example.test"},
+        {"where nothing closer is said", "mike@c.near.below.test", STRANGER, STANDING_MEMBER,
+         "local:coco@example.test"}};
+
+    check(&f->lookup, without, COUNT(without));
+    assert_true(statement_run(f->main, STATEMENT_DOMAIN_ADD, BINDS(bind_string(".below.test"))));
+    alias(f, "@.below.test", "@example.test", "");
+    alias(f, "@.near.below.test", "near@far.test", "");
+    check(&f->lookup, below, COUNT(below));
+    assert_true(statement_run(f->main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("*"))));
+    alias(f, "@*", "coco@example.test", "");
+    check(&f->lookup, all, COUNT(all));
+}
+
 static void a_changed_file_is_seen_at_once(void **state) {
     struct fixture *f = *state;
     static const struct row later[] = {{"now it names another", "file@example.test", STRANGER, STANDING_MEMBER,
@@ -383,6 +409,7 @@ int main(void) {
         cmocka_unit_test(chains_and_numbers_are_bounded),
         cmocka_unit_test(packed_targets_come_in_parts),
         cmocka_unit_test(who_may_send_as_whom_follows_the_names),
+        cmocka_unit_test(a_dot_stands_for_the_domains_below_and_a_star_for_all), /* last: everything is ours then */
     };
     log_start(2, "test_alias", LOG_LEVEL_INFO);
     return cmocka_run_group_tests(tests, set_up, tear_down);
