@@ -11,7 +11,6 @@
 
 #define ADDRESS_MAXIMUM (2 * ADDRESS_SIZE)
 #define DOMAIN_MAXIMUM 256
-#define FACT_MAXIMUM 2048
 #define ORCPT_MAXIMUM 1024 /* RFC 3461 4.2 allows 500, xtext-encoded by sloppy clients */
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
@@ -52,7 +51,7 @@ static const struct channel_field target_fields[] = {
 };
 static const struct channel_field fact_fields[] = {
     {FIELD_U32, offsetof(struct fact_item, fact), SQL_FACTS - 1},
-    {FIELD_TEXT, offsetof(struct fact_item, value), FACT_MAXIMUM},
+    {FIELD_TEXT, offsetof(struct fact_item, value), SQL_FACT_VALUE_MAXIMUM},
 };
 static const struct channel_field action_fields[] = {
     {FIELD_U32, offsetof(struct action_item, action), SQL_ACTIONS - 1},

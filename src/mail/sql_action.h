@@ -24,7 +24,7 @@ struct sql_action_row {
     const char *wants; /* what a value has to be, for errors */
     const char *help;  /* one sentence */
 };
-#define SQL_ACTION_VALUE_MAXIMUM 2000 /* bytes */
+#define SQL_ACTION_VALUE_MAXIMUM 2000 /* bytes; what is longer is cut */
 extern const struct sql_action_row sql_actions[SQL_ACTIONS];
 /* SQL_ACTIONS when there is none of this name. */
 enum sql_action sql_action_find(struct text name);

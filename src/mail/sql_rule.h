@@ -50,18 +50,42 @@ enum sql_fact {
     SQL_FACT_TLS_CIPHER,
     SQL_FACT_AUTHENTICATED,
     SQL_FACT_ACCOUNT,
+    SQL_FACT_TIME,
+    SQL_FACT_WEEKDAY,
+    SQL_FACT_PROXIED,
+    SQL_FACT_PROXY_IP,
+    SQL_FACT_EHLO_IS_LITERAL,
+    SQL_FACT_EXTENDED,
+    SQL_FACT_PROTOCOL,
+    SQL_FACT_SESSION_SECONDS,
+    SQL_FACT_COMMANDS,
+    SQL_FACT_ERRORS,
+    SQL_FACT_MAILS_SENT,
+    SQL_FACT_RCPT_REFUSED,
     SQL_FACT_VERB,
     SQL_FACT_ARGUMENT,
     SQL_FACT_MAIL_ID,
     SQL_FACT_FROM,
     SQL_FACT_FROM_DOMAIN,
     SQL_FACT_SIZE,
+    SQL_FACT_UTF8,
+    SQL_FACT_BODY,
     SQL_FACT_RCPT,
     SQL_FACT_RCPT_DOMAIN,
     SQL_FACT_RCPT_COUNT,
+    SQL_FACT_RCPT_TRIED,
     SQL_FACT_SUBJECT,
     SQL_FACT_MESSAGE_ID,
     SQL_FACT_HEADER_FROM,
+    SQL_FACT_HEADER_TO,
+    SQL_FACT_REPLY_TO,
+    SQL_FACT_LIST_ID,
+    SQL_FACT_CONTENT_TYPE,
+    SQL_FACT_AUTO_SUBMITTED,
+    SQL_FACT_HEADER,
+    SQL_FACT_HEADER_COUNT,
+    SQL_FACT_HEADER_SIZE,
+    SQL_FACT_RECEIVED_COUNT,
     SQL_FACT_DKIM,
     SQL_FACTS
 };
@@ -71,6 +95,7 @@ struct sql_fact_row {
     unsigned stages;  /* bits of 1 << enum rule_stage at which it is known */
     const char *help; /* one sentence */
 };
+#define SQL_FACT_VALUE_MAXIMUM (32u * 1024) /* bytes */
 extern const struct sql_fact_row sql_facts[SQL_FACTS];
 extern const char *const rule_stage_names[RULE_STAGES];
 

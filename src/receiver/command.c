@@ -218,6 +218,7 @@ static void dispatch(struct session *session, struct text line) {
     struct text verb, argument;
     struct reply reply;
 
+    session->counts.commands++;
     command_line_split(line, &verb, &argument);
     command = command_find(verb);
     if (is_line_too_long(session, command, line))

@@ -114,6 +114,7 @@ void command_rcpt(struct session *session, struct text argument) {
         return;
     }
     if (rule != NULL) {
+        session->counts.refused++;
         transaction_refuse(session, &recipient, &reply);
         session_send(session, &reply, rule->name, rule->mercy);
         return;

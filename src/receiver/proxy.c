@@ -38,13 +38,13 @@ static bool read_header(struct session *session, struct proxy_header *header, si
 
 bool proxy_read_header(struct session *session) {
     struct proxy_header header;
-    char proxy[NETWORK_IP_SIZE];
+    char *proxy = session->client.proxy_ip;
     size_t consumed;
 
     if (!read_header(session, &header, &consumed))
         return false;
     stream_consume(&session->stream, consumed);
-    (void)text_copy(proxy, sizeof proxy, text_of(session->client.peer_ip));
+    (void)text_copy(proxy, sizeof session->client.proxy_ip, text_of(session->client.peer_ip));
     if (header.proxied)
         session_set_client(session, &header.client, &header.server);
     log_info("connection from %s to %s port %u through the proxy %s", session->client.peer_ip,

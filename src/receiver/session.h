@@ -39,10 +39,11 @@ struct session_client {                  /* who is there; does not change */
     struct network_address peer, local;
     char peer_ip[NETWORK_IP_SIZE], local_ip[NETWORK_IP_SIZE], contact[NETWORK_IP_SIZE], network[NETWORK_IP_SIZE];
     unsigned local_port;
-    bool is_local; /* it came through a Unix socket */
-    uint32_t uid;  /* then: its peer's */
-    bool trusted;  /* by its network on the internal port, or by its uid */
-    bool proxied;  /* it came through a proxy's port */
+    bool is_local;                  /* it came through a Unix socket */
+    uint32_t uid;                   /* then: its peer's */
+    bool trusted;                   /* by its network on the internal port, or by its uid */
+    bool proxied;                   /* it came through a proxy's port, */
+    char proxy_ip[NETWORK_IP_SIZE]; /* from this address; "" */
     bool over_limit;
 };
 
@@ -57,8 +58,13 @@ struct session {
     bool line_secret;        /* it holds a password: wiped when it is taken off the input */
     bool first_line;         /* nothing has been read yet */
     unsigned delay_ms;       /* before the next reply */
-    bool peer_gone;          /* the connection was lost: nobody reads any more */
-    bool admitted;           /* not locked out: rules are asked about it, and about its end */
+    int64_t began;           /* clock_now_ms */
+    struct {
+        unsigned commands, errors, mails,
+            refused; /* lines, 4xx and 5xx replies, messages accepted, recipients refused */
+    } counts;
+    bool peer_gone; /* the connection was lost: nobody reads any more */
+    bool admitted;  /* not locked out: rules are asked about it, and about its end */
     enum session_state state;
     int64_t contact_id;       /* 0: not known to the ledger */
     unsigned violations;      /* of the contact, as far as this session knows */

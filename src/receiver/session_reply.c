@@ -34,6 +34,8 @@ static void write_shown(struct session *session, const struct reply *reply, bool
     struct reply plain;
     struct buffer wire;
 
+    if (reply->code >= 400)
+        session->counts.errors++;
     if (reply->code != 421) /* the last words are not held back */
         stranger_slow_down(session);
     if (session->delay_ms > 0)

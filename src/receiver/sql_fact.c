@@ -1,32 +1,18 @@
 /* SPDX-License-Identifier: MIT
- * The facts that the operator's rules name, one small getter each. Called by sql_rule.c, confined; what a stage cannot
- * know is empty. The table of their names is in mail/sql_rule.c. */
-#include "mail/header.h"
+ * The facts that the operator's rules name, one small getter each; those of a mail transaction are in sql_fact_mail.c.
+ * Called by sql_rule.c, confined; what a stage cannot know is empty. The table of their names is in mail/sql_rule.c. */
+#include "receiver/sql_fact.h"
+#include "base/clock.h"
 #include "receiver/facts.h"
+#include "receiver/received.h"
 #include "receiver/session.h"
 #include "receiver/sql_rule.h"
-#include <stdio.h>
+#include <time.h>
 
-#define VALUE_SIZE 1024
-#define VALUE_SENT 2048 /* what ipc/list.c takes of one */
-
-/* Values that are not strings of the session's are written into scratch. */
-typedef struct text fact_function(const struct session *session, char scratch[VALUE_SIZE]);
-
-static struct text number(char scratch[VALUE_SIZE], uint64_t value) {
-    (void)snprintf(scratch, VALUE_SIZE, "%llu", (unsigned long long)value);
-    return text_of(scratch);
+struct text sql_fact_number(struct buffer *scratch, uint64_t value) {
+    (void)buffer_format(scratch, "%llu", (unsigned long long)value);
+    return buffer_text(scratch);
 }
-
-#define STRING_FACT(name, expression)                                                                                  \
-    static struct text name(const struct session *session, char scratch[VALUE_SIZE]) {                                 \
-        (void)scratch;                                                                                                 \
-        return text_of(expression);                                                                                    \
-    }
-#define NUMBER_FACT(name, expression)                                                                                  \
-    static struct text name(const struct session *session, char scratch[VALUE_SIZE]) {                                 \
-        return number(scratch, (expression));                                                                          \
-    }
 
 STRING_FACT(remote_ip, session->client.peer_ip)
 STRING_FACT(remote_name, session->remote_name)
@@ -43,24 +29,30 @@ STRING_FACT(tls, session->tls ? session->tls_facts.version : "")
 STRING_FACT(tls_cipher, session->tls ? session->tls_facts.cipher : "")
 NUMBER_FACT(authenticated, session->account[0] != '\0')
 STRING_FACT(account, session->account)
-STRING_FACT(mail_id, session->mail_id)
-NUMBER_FACT(rcpt_count, session->transaction.envelope.recipient_count)
-STRING_FACT(dkim, session->transaction.envelope.verdicts)
+NUMBER_FACT(proxied, session->client.proxied)
+STRING_FACT(proxy_ip, session->client.proxy_ip)
+NUMBER_FACT(ehlo_is_literal, address_is_literal(text_of(session->facts.ehlo)))
+NUMBER_FACT(extended, session->extended)
+NUMBER_FACT(session_seconds, (uint64_t)(clock_now_ms() - session->began) / 1000)
+NUMBER_FACT(commands, session->counts.commands)
+NUMBER_FACT(errors, session->counts.errors)
+NUMBER_FACT(mails_sent, session->counts.mails)
+NUMBER_FACT(rcpt_refused, session->counts.refused)
 
-static struct text verb(const struct session *session, char scratch[VALUE_SIZE]) {
+static struct text verb(const struct session *session, struct buffer *scratch) {
     (void)scratch;
-    return text_first(session->unknown_verb, VALUE_SIZE - 1);
+    return session->unknown_verb;
 }
 
 /* The only number that may be below 0. */
-static struct text dnsbl_score(const struct session *session, char scratch[VALUE_SIZE]) {
+static struct text dnsbl_score(const struct session *session, struct buffer *scratch) {
     const struct rule_facts *facts = &session->facts;
 
-    (void)snprintf(scratch, VALUE_SIZE, "%lld", (long long)(facts->client_lists.score + facts->domain_lists.score));
-    return text_of(scratch);
+    (void)buffer_format(scratch, "%lld", (long long)(facts->client_lists.score + facts->domain_lists.score));
+    return buffer_text(scratch);
 }
 
-static struct text reverse(const struct session *session, char scratch[VALUE_SIZE]) {
+static struct text reverse(const struct session *session, struct buffer *scratch) {
     static const char *const words[] = {[REVERSE_NOT_ASKED] = "",
                                         [REVERSE_CONFIRMED] = "confirmed",
                                         [REVERSE_UNCONFIRMED] = "unconfirmed",
@@ -72,73 +64,34 @@ static struct text reverse(const struct session *session, char scratch[VALUE_SIZ
     return text_of(words[session->facts.reverse]);
 }
 
-static struct text argument(const struct session *session, char scratch[VALUE_SIZE]) {
+static struct text argument(const struct session *session, struct buffer *scratch) {
     (void)scratch;
-    return text_first(session->argument, VALUE_SIZE - 1);
+    return session->argument;
 }
 
-/* At MAIL there is no transaction yet. */
-static const struct address *sender_of(const struct session *session) {
-    return session->facts.sender != NULL ? session->facts.sender : &session->transaction.from;
+static struct text now(const struct session *session, struct buffer *scratch) {
+    char when[CLOCK_TEXT_SIZE];
+
+    (void)session;
+    clock_text(time(NULL), when);
+    (void)buffer_append_string(scratch, when);
+    return buffer_text(scratch);
 }
 
-static struct text address(const struct address *address, char scratch[VALUE_SIZE]) {
-    return text_of(address_text(address, scratch, VALUE_SIZE));
+/* The first day of 1970 was a Thursday. */
+static struct text weekday(const struct session *session, struct buffer *scratch) {
+    (void)session;
+    return sql_fact_number(scratch, (uint64_t)(time(NULL) / 86400 + 3) % 7 + 1);
 }
 
-static struct text domain(const struct address *address, char scratch[VALUE_SIZE]) {
-    (void)text_copy(scratch, VALUE_SIZE, text_of(address->domain));
-    text_lower(scratch);
-    return text_of(scratch);
-}
-
-static struct text from(const struct session *session, char scratch[VALUE_SIZE]) {
-    return address(sender_of(session), scratch);
-}
-
-static struct text from_domain(const struct session *session, char scratch[VALUE_SIZE]) {
-    return domain(sender_of(session), scratch);
-}
-
-static struct text rcpt(const struct session *session, char scratch[VALUE_SIZE]) {
-    return session->facts.recipient != NULL ? address(session->facts.recipient, scratch) : TEXT_NONE;
-}
-
-static struct text rcpt_domain(const struct session *session, char scratch[VALUE_SIZE]) {
-    return session->facts.recipient != NULL ? domain(session->facts.recipient, scratch) : TEXT_NONE;
-}
-
-/* What came, once it has come; before that what the client declared. */
-static struct text size(const struct session *session, char scratch[VALUE_SIZE]) {
-    if (session->facts.sender != NULL)
-        return number(scratch, session->facts.declared_size);
-    return number(scratch, session->transaction.complete ? session->transaction.message.received
-                                                         : session->transaction.declared_size);
-}
-
-static struct text header(const struct session *session, const char *name, char scratch[VALUE_SIZE]) {
-    struct header_field field;
-
-    scratch[0] = '\0';
-    if (header_find(message_header(&session->transaction.message), name, &field))
-        (void)header_value(&field, scratch, VALUE_SIZE);
-    return text_trim(text_of(scratch));
-}
-
-static struct text subject(const struct session *session, char scratch[VALUE_SIZE]) {
-    return header(session, "Subject", scratch);
-}
-
-static struct text message_id(const struct session *session, char scratch[VALUE_SIZE]) {
-    return header(session, "Message-ID", scratch);
-}
-
-static struct text header_from(const struct session *session, char scratch[VALUE_SIZE]) {
-    return header(session, "From", scratch);
+static struct text protocol(const struct session *session, struct buffer *scratch) {
+    (void)scratch;
+    return text_of(received_protocol(session->client.role == ROLE_LMTP, session->extended, session->tls,
+                                     session->account[0] != '\0', session->transaction.utf8));
 }
 
 /* The contact's counts are looked up where the rules are. */
-static fact_function *const getters[SQL_FACTS] = {
+fact_function *const sql_session_facts[SQL_FACTS] = {
     [SQL_FACT_REMOTE_IP] = remote_ip,
     [SQL_FACT_REMOTE_NAME] = remote_name,
     [SQL_FACT_CONTACT] = contact,
@@ -156,19 +109,20 @@ static fact_function *const getters[SQL_FACTS] = {
     [SQL_FACT_TLS_CIPHER] = tls_cipher,
     [SQL_FACT_AUTHENTICATED] = authenticated,
     [SQL_FACT_ACCOUNT] = account,
+    [SQL_FACT_TIME] = now,
+    [SQL_FACT_WEEKDAY] = weekday,
+    [SQL_FACT_PROXIED] = proxied,
+    [SQL_FACT_PROXY_IP] = proxy_ip,
+    [SQL_FACT_EHLO_IS_LITERAL] = ehlo_is_literal,
+    [SQL_FACT_EXTENDED] = extended,
+    [SQL_FACT_PROTOCOL] = protocol,
+    [SQL_FACT_SESSION_SECONDS] = session_seconds,
+    [SQL_FACT_COMMANDS] = commands,
+    [SQL_FACT_ERRORS] = errors,
+    [SQL_FACT_MAILS_SENT] = mails_sent,
+    [SQL_FACT_RCPT_REFUSED] = rcpt_refused,
     [SQL_FACT_VERB] = verb,
     [SQL_FACT_ARGUMENT] = argument,
-    [SQL_FACT_MAIL_ID] = mail_id,
-    [SQL_FACT_FROM] = from,
-    [SQL_FACT_FROM_DOMAIN] = from_domain,
-    [SQL_FACT_SIZE] = size,
-    [SQL_FACT_RCPT] = rcpt,
-    [SQL_FACT_RCPT_DOMAIN] = rcpt_domain,
-    [SQL_FACT_RCPT_COUNT] = rcpt_count,
-    [SQL_FACT_SUBJECT] = subject,
-    [SQL_FACT_MESSAGE_ID] = message_id,
-    [SQL_FACT_HEADER_FROM] = header_from,
-    [SQL_FACT_DKIM] = dkim,
 };
 
 /* Known when the answers about the connection are in. */
@@ -178,17 +132,21 @@ static bool waits_for_dns(const struct sql_fact_set *wanted) {
 }
 
 bool sql_facts_list(struct session *session, const struct sql_fact_set *wanted, struct buffer *list) {
-    char scratch[VALUE_SIZE];
+    struct buffer scratch;
+    bool fits = true;
 
+    buffer_init(&scratch, SQL_FACT_VALUE_MAXIMUM + 1);
     if (waits_for_dns(wanted))
         facts_collect_connection(session);
-    for (size_t i = 0; i < SQL_FACTS; i++) {
-        if (!wanted->facts[i] || getters[i] == NULL)
+    for (size_t i = 0; i < SQL_FACTS && fits; i++) {
+        fact_function *get = sql_session_facts[i] != NULL ? sql_session_facts[i] : sql_mail_facts[i];
+        if (!wanted->facts[i] || get == NULL)
             continue;
+        buffer_clear(&scratch);
         const struct fact_item item = {.fact = (uint32_t)i,
-                                       .value = text_first(getters[i](session, scratch), VALUE_SENT)};
-        if (!list_add_fact(list, &item))
-            return false;
+                                       .value = text_first(get(session, &scratch), SQL_FACT_VALUE_MAXIMUM)};
+        fits = list_add_fact(list, &item);
     }
-    return true;
+    buffer_free(&scratch);
+    return fits;
 }

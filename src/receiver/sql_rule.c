@@ -6,7 +6,7 @@
 #include "mail/sql_rule.h"
 #include "receiver/session.h"
 
-#define FACTS_MAXIMUM (32u * 1024)
+#define FACTS_MAXIMUM (96u * 1024)
 
 static void ask_stage(struct session *session, enum rule_stage stage, const struct sql_fact_set *wanted,
                       struct lookup_rule_answer *answer) {

@@ -177,6 +177,7 @@ static void answer(struct session *session, enum commit_outcome outcome) {
     struct reply reply;
 
     if (outcome == COMMIT_OK) {
+        session->counts.mails++;
         log_info("accepted from=<%s> to=%zu size=%llu contact=%s %s", transaction->from_text,
                  transaction->envelope.recipient_count, (unsigned long long)transaction->message.length,
                  session->client.contact, transaction->envelope.protocol);

@@ -4,6 +4,7 @@
 #include "receiver/facts.h"
 #include "receiver/listings.h"
 #include "receiver/rule.h"
+#include "receiver/sql_fact.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
@@ -320,10 +321,25 @@ static void list_answers(void **state) {
     }
 }
 
+/* The contact's row is looked up where the rules are. */
+static void every_fact_of_the_operators_rules_has_one_getter(void **state) {
+    (void)state;
+    for (size_t i = 0; i < SQL_FACTS; i++) {
+        bool looked_up =
+            i == SQL_FACT_HITS || i == SQL_FACT_LOCKS || i == SQL_FACT_VIOLATIONS || i == SQL_FACT_ACCEPTED_AT;
+        unsigned getters = (sql_session_facts[i] != NULL) + (sql_mail_facts[i] != NULL);
+        if (getters != (looked_up ? 0 : 1))
+            fail_msg(":%s has %u getters", sql_facts[i].name, getters);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_rule_over_facts),   cmocka_unit_test(the_table_is_complete),
-        cmocka_unit_test(names_from_dns_answers), cmocka_unit_test(domains_from_dns_answers),
+        cmocka_unit_test(every_fact_of_the_operators_rules_has_one_getter),
+        cmocka_unit_test(each_rule_over_facts),
+        cmocka_unit_test(the_table_is_complete),
+        cmocka_unit_test(names_from_dns_answers),
+        cmocka_unit_test(domains_from_dns_answers),
         cmocka_unit_test(list_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
