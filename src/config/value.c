@@ -192,11 +192,13 @@ static bool parse_size(struct text text, long maximum, long *bytes) {
 }
 
 static bool take_number(const struct config_key *key, struct text text, void *field) {
+    bool negative = key->minimum < 0 && text_starts_nocase(text, TEXT("-"));
     uint64_t value;
 
-    if (!text_number(text, (uint64_t)key->maximum, &value) || (long)value < key->minimum)
+    if (!text_number(text_from(text, negative ? 1 : 0), (uint64_t)(negative ? -key->minimum : key->maximum), &value) ||
+        (!negative && (long)value < key->minimum))
         return false;
-    *(long *)field = (long)value;
+    *(long *)field = negative ? -(long)value : (long)value;
     return true;
 }
 

@@ -218,12 +218,12 @@ static bool admit_contact(struct session *session) {
 static enum stream_result listen_before_greeting(struct session *session) {
     bool waits = session->client.role == ROLE_MX && !session->facts.known_good;
     int64_t deadline = clock_deadline(waits ? session->config->greeting_delay_ms : 0);
-    enum stream_result result;
 
-    do
-        result = stream_fill(&session->stream, deadline);
-    while (result == STREAM_STOP && hub_goes_on(session->start->hub) && clock_now_ms() < deadline);
-    return result;
+    for (;;) {
+        enum stream_result result = stream_fill(&session->stream, deadline);
+        if (result != STREAM_STOP || !hub_goes_on(session->start->hub))
+            return result;
+    }
 }
 
 /* RFC 5321 3.1: the server speaks first. Whoever cannot wait speaks another protocol, or does not listen at all. */
@@ -234,8 +234,12 @@ static bool waits_for_greeting(struct session *session) {
         return true;
     bool has_talked = stream_pending(&session->stream).length > 0; /* behind a proxy's header */
     enum stream_result result = has_talked ? STREAM_OK : listen_before_greeting(session);
-    if (result == STREAM_TIMEOUT || result == STREAM_STOP)
+    if (result == STREAM_TIMEOUT)
         return true;
+    if (result == STREAM_STOP) {
+        session_reply(session, 421, "4.3.2", "%s shutting down", session->config->server_name);
+        return false;
+    }
     if (result != STREAM_OK) {
         log_info("%s closed the connection before the greeting", session->client.peer_ip);
         session->peer_gone = true;
