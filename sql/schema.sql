@@ -169,6 +169,18 @@ CREATE TABLE greylist (
 );
 CREATE INDEX greylist_age ON greylist(expires_at);
 
+-- Where an account was logged in to: one row an account and contact. A name that nobody has gets rows too.
+CREATE TABLE logins (
+    account TEXT NOT NULL,
+    contact TEXT NOT NULL,      -- as contacts.remote_ip
+    failures INTEGER NOT NULL DEFAULT 0, -- since the last success, or a pause of account_lock_seconds
+    failed_at TEXT,             -- the last; NULL: none since the last success
+    succeeded_at TEXT,          -- the last; from there a locked account is open
+    updated_at TEXT NOT NULL,
+    PRIMARY KEY (account, contact)
+) WITHOUT ROWID;
+CREATE INDEX logins_age ON logins(updated_at);
+
 -- What an operator changed: who, when, what.
 CREATE TABLE operator_changes (
     id INTEGER PRIMARY KEY,

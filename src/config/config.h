@@ -160,7 +160,9 @@ struct config {
     uint32_t extensions_off_bits; /* of 1 << enum extension */
     struct config_strings auth_mechanisms;
     uint32_t auth_mechanisms_bits; /* of 1 << enum auth_mechanism */
-    long scram_iterations;
+    long scram_iterations, auth_failure_delay_ms;
+    long account_failures_maximum, account_lock_seconds, account_message_rate, account_recipient_rate;
+    bool header_from_check;
     char *rules_directory; /* "" for none */
     long rules_timeout_ms;
     /* contacts */

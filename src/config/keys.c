@@ -164,6 +164,17 @@ const struct config_key config_keys[] = {
 
     {ROW(auth_mechanisms, KEY_TEXTS, "SCRAM-SHA-256-PLUS,SCRAM-SHA-256,PLAIN,LOGIN"), .heading = "Logins",
      .help = "The mechanisms of AUTH that are offered, always within TLS only, as far as what checks logins can do them."},
+    {ROW(auth_failure_delay_ms, KEY_NUMBER, "1000"), BETWEEN(0, 30000),
+     .help = "Milliseconds before a login is refused, twice as many for each violation of the contact, 30 seconds at most; 0 for none."},
+    {ROW(account_failures_maximum, KEY_NUMBER, "20"), BETWEEN(0, 1000000),
+     .help = "Failed logins to one account, from whatever addresses, after which further ones are refused, right or wrong, but from where it was used before; 0 for any number."},
+    {ROW(account_lock_seconds, KEY_SECONDS, "15m"), BETWEEN(1, 31536000),
+     .help = "How long a failed login counts so, and how long the account stays locked."},
+    {ROW(account_message_rate, KEY_NUMBER, "0"), BETWEEN(0, 1000000),
+     .help = "Messages (MAIL commands) an hour that are taken from one login: so many at once, then evenly spaced; 0 for no limit."},
+    {ROW(account_recipient_rate, KEY_NUMBER, "0"), BETWEEN(0, 1000000), .help = "Recipients (RCPT commands) an hour likewise."},
+    {ROW(header_from_check, KEY_SWITCH, "yes"),
+     .help = "Refuse a message of a login whose From field names an address that is not the login's own."},
     {ROW(scram_iterations, KEY_NUMBER, "100000"), BETWEEN(4096, 10000000),
      .help = "What guessing a password costs whoever gets hold of its SCRAM verifier, and each login its client; for passwords set from now on."},
 

@@ -145,6 +145,12 @@ bool ask_contact_login(int ledger, int64_t contact_id, const char *account, stru
     return ask(ledger, CONTACT_LOGIN, &question, -1, CONTACT_STATE, state, CONTACT_LIMIT);
 }
 
+bool ask_login_locked(int ledger, const struct login_try *question) {
+    struct login_verdict answer;
+
+    return ask(ledger, LOGIN_TRY, question, -1, LOGIN_VERDICT, &answer, CONTACT_LIMIT) && answer.locked != 0;
+}
+
 bool tell_recipient_refused(int ledger, const struct recipient_refused *refused) {
     return channel_send(ledger, RECIPIENT_REFUSED, 0, refused, -1) == CHANNEL_OK;
 }

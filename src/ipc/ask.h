@@ -48,6 +48,8 @@ int64_t ask_greylist(int ledger, const struct greylist_ask *question);
 void tell_contact_close(int ledger);
 bool ask_contact_violation(int ledger, const struct contact_violation *violation, struct contact_state *state);
 bool ask_contact_login(int ledger, int64_t contact_id, const char *account, struct contact_state *state);
+/* True: the account is locked, and the login refused; false also when the ledger cannot be asked. */
+bool ask_login_locked(int ledger, const struct login_try *question);
 bool tell_recipient_refused(int ledger, const struct recipient_refused *refused);
 /* A file for a large message; -1 and the outcome when there is none. */
 int ask_spool_file(int ledger, const char *mail_id, enum commit_outcome *outcome);

@@ -78,6 +78,14 @@ static const struct channel_field contact_login_fields[] = {
     LONG(contact_login, contact_id, 0),
     BYTES(contact_login, account, ADDRESS_MAXIMUM),
 };
+static const struct channel_field login_try_fields[] = {
+    BYTES(login_try, account, ADDRESS_MAXIMUM),
+    BYTES(login_try, contact, CONTACT_MAXIMUM),
+    NUMBER(login_try, right, 1),
+};
+static const struct channel_field login_verdict_fields[] = {
+    NUMBER(login_verdict, locked, 1),
+};
 static const struct channel_field contact_state_fields[] = {
     LONG(contact_state, contact_id, 0),
     LONG(contact_state, expires_at, 0),
@@ -89,7 +97,7 @@ static const struct channel_field contact_state_fields[] = {
     NUMBER(contact_state, known_good, 1),
 };
 static const struct channel_field contact_count_fields[] = {
-    BYTES(contact_count, contact, CONTACT_MAXIMUM),
+    BYTES(contact_count, contact, ADDRESS_MAXIMUM),
     BYTES(contact_count, network, CONTACT_MAXIMUM),
     NUMBER(contact_count, event, CONTACT_EVENTS - 1),
 };
@@ -315,6 +323,8 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     ROW(CONTACT_OPEN, contact_open),
     ROW(CONTACT_VIOLATION, contact_violation),
     ROW(CONTACT_LOGIN, contact_login),
+    ROW(LOGIN_TRY, login_try),
+    ROW(LOGIN_VERDICT, login_verdict),
     EMPTY(CONTACT_CLOSE),
     ROW(CONTACT_STATE, contact_state),
     ROW(CONTACT_COUNT, contact_count),

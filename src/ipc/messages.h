@@ -31,7 +31,9 @@ enum message_kind {
     CONTACT_OPEN,      /* receiver: a contact connected; answered by CONTACT_STATE */
     CONTACT_VIOLATION, /* receiver: a violation; answered by CONTACT_STATE */
     CONTACT_LOGIN,     /* receiver: a successful login clears; answered by CONTACT_STATE */
-    CONTACT_CLOSE,     /* receiver: the contact that came through a proxy is gone; no answer */
+    LOGIN_TRY,         /* receiver: a login was right or wrong; answered by LOGIN_VERDICT */
+    LOGIN_VERDICT,
+    CONTACT_CLOSE, /* receiver: the contact that came through a proxy is gone; no answer */
     CONTACT_STATE,
     CONTACT_COUNT, /* receiver: one more message or recipient of a contact; answered by CONTACT_COUNTED */
     CONTACT_COUNTED,
@@ -130,6 +132,15 @@ struct contact_login {
     int64_t contact_id;
     struct text account;
 };
+/* Before the client learns how its login came out. */
+struct login_try {
+    struct text account; /* whose it is; for nobody's, the name that was given */
+    struct text contact;
+    uint32_t right;
+};
+struct login_verdict {
+    uint32_t locked; /* 1: it is refused, right or wrong */
+};
 enum contact_verdict { CONTACT_ADMITTED, CONTACT_WARNED /* 421 and close */, CONTACT_CLOSED /* silently */ };
 struct contact_state {
     int64_t contact_id, expires_at;
@@ -144,6 +155,8 @@ enum contact_event {
     CONTACT_MESSAGE,
     CONTACT_RECIPIENT,
     CONTACT_UNKNOWN_RECIPIENT,
+    ACCOUNT_MESSAGE, /* these two: contact is the account, and there is no network */
+    ACCOUNT_RECIPIENT,
     CONTACT_EVENTS
 };
 enum contact_over { CONTACT_WITHIN, CONTACT_OVER, CONTACT_NETWORK_OVER };
@@ -362,6 +375,8 @@ union channel_values {
     struct contact_open contact_open;
     struct contact_violation contact_violation;
     struct contact_login contact_login;
+    struct login_try login_try;
+    struct login_verdict login_verdict;
     struct contact_state contact_state;
     struct contact_count contact_count;
     struct contact_counted contact_counted;

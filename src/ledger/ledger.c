@@ -108,6 +108,7 @@ static const struct service_row rows[] = {
     {CONTACT_CLOSE, on_contact_close},
     {CONTACT_COUNT, on_contact_count},
     {GREYLIST_TRY, on_greylist_try},
+    {LOGIN_TRY, on_login_try},
     {RECIPIENT_REFUSED, on_recipient_refused},
     {SPOOL_OPEN, on_spool_open},
     {MAIL_COMMIT, on_mail_commit},

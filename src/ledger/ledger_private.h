@@ -77,6 +77,8 @@ void contact_tell(struct ledger *ledger);
 /* stranger.c */
 bool on_contact_count(void *context, struct service_peer *peer, struct channel_message *message);
 bool on_greylist_try(void *context, struct service_peer *peer, struct channel_message *message);
+/* login.c */
+bool on_login_try(void *context, struct service_peer *peer, struct channel_message *message);
 /* One more event of this contact and network; whose rate is used up. */
 enum contact_over rate_count(struct ledger *ledger, enum contact_event event, struct text contact, struct text network);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Defences that need to know what other sessions did: rates of contacts and networks, which are counted in memory and
- * begin anew with the ledger, and greylisting. Runs in the ledger; what the database cannot answer is let through, for
- * a broken database must not keep mail out. */
+ * Defences that need to know what other sessions did: rates of contacts, networks and accounts, which are counted in
+ * memory and begin anew with the ledger, and greylisting. Runs in the ledger; what the database cannot answer is let
+ * through, for a broken database must not keep mail out. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "ledger/ledger_private.h"
@@ -25,6 +25,8 @@ enum contact_over rate_count(struct ledger *ledger, enum contact_event event, st
         [CONTACT_MESSAGE] = {HOUR_MS, config->contact_message_rate, config->network_message_rate},
         [CONTACT_RECIPIENT] = {HOUR_MS, config->contact_recipient_rate, config->network_recipient_rate},
         [CONTACT_UNKNOWN_RECIPIENT] = {DAY_MS, config->unknown_recipients_maximum, 0},
+        [ACCOUNT_MESSAGE] = {HOUR_MS, config->account_message_rate, 0},
+        [ACCOUNT_RECIPIENT] = {HOUR_MS, config->account_recipient_rate, 0},
     };
     const struct rate_limit contact_limit = {limits[event].contact, limits[event].period_ms};
     const struct rate_limit network_limit = {limits[event].network, limits[event].period_ms};

@@ -16,6 +16,32 @@ static bool is_another(const struct login_attempt *attempt) {
            !text_equal_nocase(identity, text_of(attempt->account));
 }
 
+/* The ledger's word comes before the client's: an account that was tried too often is locked, and answers like a wrong
+ * password. */
+static void ask_ledger(struct session *session, struct login_attempt *attempt) {
+    bool known = attempt->account[0] != '\0';
+    char name[sizeof attempt->user];
+
+    (void)text_copy(name, sizeof name, text_of(attempt->user));
+    text_lower(name);
+    const struct login_try question = {.account = text_of(known ? attempt->account : name),
+                                       .contact = text_of(session->client.contact),
+                                       .right = attempt->outcome == LOGIN_OK};
+    if (attempt->outcome == LOGIN_TEMPFAIL || session->config->account_failures_maximum == 0 || name[0] == '\0' ||
+        !ask_login_locked(session->start->ledger, &question) || attempt->outcome == LOGIN_REFUSED)
+        return;
+    attempt->outcome = LOGIN_REFUSED;
+    attempt->why = ": the account is locked";
+}
+
+/* Guessing gets slower with each violation; only this process waits, with nothing asked of anybody. */
+static void refuse(struct session *session) {
+    unsigned doublings = session->violations < 5 ? session->violations : 5;
+
+    session_delay(session, (uint64_t)session->config->auth_failure_delay_ms << doublings);
+    session_reply(session, 535, "5.7.8", "Authentication failed");
+}
+
 static void log_attempt(const struct login_attempt *attempt) {
     char shown[128];
 
@@ -45,9 +71,10 @@ static void finish(struct session *session, struct login_attempt *attempt) {
         attempt->outcome = LOGIN_REFUSED;
         attempt->why = ": nobody acts for another";
     }
+    ask_ledger(session, attempt);
     log_attempt(attempt);
     if (attempt->outcome == LOGIN_REFUSED) {
-        session_reply(session, 535, "5.7.8", "Authentication failed");
+        refuse(session);
         return;
     }
     if (attempt->outcome == LOGIN_TEMPFAIL) {

@@ -151,7 +151,7 @@ void command_mail(struct session *session, struct text argument) {
     session->facts.sender = &sender;
     session->facts.declared_size = parameters.size;
     facts_forget(session, FACT_SENDER_STANDING | FACT_SENDER_LOGIN | FACT_SENDER_DOMAIN | FACT_DOMAIN_LISTINGS |
-                              FACT_MESSAGE_RATE);
+                              FACT_MESSAGE_RATE | FACT_ACCOUNT_MESSAGE | FACT_HEADER_FROM);
     const struct rule *rule = rule_evaluate(session, RULE_MAIL, &reply);
     session->facts.sender = NULL;
     if (rule != NULL) {

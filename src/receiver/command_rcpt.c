@@ -59,8 +59,8 @@ static const struct rule *judge(struct session *session, struct recipient *recip
 
     facts->recipient = &recipient->address;
     facts->recipient_count = session->transaction.accepted;
-    facts_forget(session, FACT_RECIPIENT_STANDING | FACT_RECIPIENT_DOMAIN | FACT_RECIPIENT_RATE | FACT_UNKNOWN_BUDGET |
-                              FACT_GREYLIST);
+    facts_forget(session, FACT_RECIPIENT_STANDING | FACT_RECIPIENT_DOMAIN | FACT_RECIPIENT_RATE |
+                              FACT_ACCOUNT_RECIPIENT | FACT_UNKNOWN_BUDGET | FACT_GREYLIST);
     const struct rule *rule = ask(session, RULE_RCPT, reply);
     facts->recipient = NULL;
     recipient->targets = buffer_text(&facts->recipient_targets);

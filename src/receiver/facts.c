@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "receiver/listings.h"
+#include "receiver/member.h"
 #include "receiver/questions.h"
 #include "receiver/session.h"
 #include "receiver/stranger.h"
@@ -169,6 +170,8 @@ static const struct {
     {FACT_RECIPIENT_DOMAIN, gather_recipient_domain}, {FACT_DOMAIN_LISTINGS, listings_ask_domains},
     {FACT_MESSAGE_RATE, stranger_count_message},      {FACT_RECIPIENT_RATE, stranger_count_recipient},
     {FACT_UNKNOWN_BUDGET, stranger_count_unknown},    {FACT_GREYLIST, stranger_try_greylist},
+    {FACT_ACCOUNT_MESSAGE, member_count_message},     {FACT_ACCOUNT_RECIPIENT, member_count_recipient},
+    {FACT_HEADER_FROM, member_check_header},
 };
 
 void facts_gather(struct session *session, unsigned wanted) {

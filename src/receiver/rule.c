@@ -42,6 +42,11 @@ const struct rule rules[] = {
      .roles = MEMBERS,
      .needs = FACT_SENDER_LOGIN,
      .judge = rule_sender_login},
+    {.name = "account-message-rate",
+     .stage = RULE_MAIL,
+     .roles = MEMBERS,
+     .needs = FACT_ACCOUNT_MESSAGE,
+     .judge = rule_account_rate},
     {.name = "sender-local",
      .stage = RULE_MAIL,
      .roles = LOCAL,
@@ -82,7 +87,18 @@ const struct rule rules[] = {
      .roles = MEMBERS,
      .needs = FACT_RECIPIENT_DOMAIN,
      .judge = rule_recipient_domain},
+    {.name = "account-recipient-rate",
+     .stage = RULE_RCPT,
+     .roles = MEMBERS,
+     .needs = FACT_ACCOUNT_RECIPIENT,
+     .judge = rule_account_rate},
     {.name = "greylist", .stage = RULE_RCPT, .roles = MX, .needs = FACT_GREYLIST, .judge = rule_greylist},
+
+    {.name = "header-from",
+     .stage = RULE_MESSAGE,
+     .roles = MEMBERS,
+     .needs = FACT_HEADER_FROM,
+     .judge = rule_header_from},
 };
 const size_t rule_count = sizeof rules / sizeof rules[0];
 

@@ -25,7 +25,10 @@ enum rule_fact {
     FACT_MESSAGE_RATE = 1 << 8,       /* one more message of this contact: is it too many */
     FACT_RECIPIENT_RATE = 1 << 9,     /* one more recipient */
     FACT_UNKNOWN_BUDGET = 1 << 10,    /* one more recipient that does not exist */
-    FACT_GREYLIST = 1 << 11           /* does this recipient have to wait */
+    FACT_GREYLIST = 1 << 11,          /* does this recipient have to wait */
+    FACT_ACCOUNT_MESSAGE = 1 << 12,   /* one more message of this login: is it too many */
+    FACT_ACCOUNT_RECIPIENT = 1 << 13, /* one more recipient */
+    FACT_HEADER_FROM = 1 << 14        /* whether the From field belongs to the login */
 };
 enum name_standing { NAME_NOT_ASKED, NAME_EXISTS, NAME_MISSING, NAME_TEMPFAIL };
 enum domain_standing {
@@ -67,7 +70,10 @@ struct rule_facts {
     enum reverse_standing reverse;
     struct listings client_lists, domain_lists; /* the second of the EHLO name and the sender's domain */
     enum contact_over message_rate, recipient_rate, unknown_budget;
-    int64_t greylist_wait; /* seconds */
+    bool account_is_over;           /* it may not send or name so many an hour */
+    enum login_outcome header_from; /* may this login say From whom it says */
+    char header_from_shown[128];    /* and whom it may not; "": nobody that can be read */
+    int64_t greylist_wait;          /* seconds */
     const struct address *sender, *recipient;
     enum address_standing sender_standing, recipient_standing;
     enum login_outcome sender_login; /* may this login send as this sender */
@@ -115,6 +121,8 @@ rule_function rule_sender_local;
 rule_function rule_sender_domain;
 rule_function rule_recipient_limit;
 rule_function rule_recipient_rate;
+rule_function rule_account_rate;
+rule_function rule_header_from;
 rule_function rule_recipient_budget;
 rule_function rule_greylist;
 rule_function rule_relay;

@@ -34,6 +34,7 @@ bool history_purge(struct database *database, struct history *history, bool *mor
          3,
          {bind_time(history->before), bind_integer(ROWS_AT_ONCE), bind_time(history->tls_before)}},
         {STATEMENT_PURGE_GREYLIST, 2, {bind_time(history->now), bind_integer(ROWS_AT_ONCE)}},
+        {STATEMENT_PURGE_LOGINS, 2, {bind_time(history->before), bind_integer(ROWS_AT_ONCE)}},
     };
     *more = false;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {

@@ -188,6 +188,18 @@ static const char *const statements[STATEMENTS] = {
         " WHERE v.contact_id = c.id))",
     [STATEMENT_PURGE_GREYLIST] = "DELETE FROM greylist WHERE id IN (SELECT id FROM greylist INDEXED BY greylist_age"
                                  " WHERE expires_at <= ?1 LIMIT ?2)",
+    [STATEMENT_LOGIN_KNOWN] = "SELECT count(*) FROM logins WHERE account = ?1 AND contact = ?2 AND succeeded_at >= ?3",
+    [STATEMENT_LOGIN_FAILURES] = "SELECT coalesce(sum(failures), 0) FROM logins WHERE account = ?1 AND failed_at >= ?2"
+                                 " AND coalesce(succeeded_at, '') < ?3",
+    [STATEMENT_LOGIN_FAILED] = "INSERT INTO logins (account, contact, failures, failed_at, updated_at)"
+                               " VALUES (?1, ?2, 1, ?3, ?3) ON CONFLICT (account, contact) DO UPDATE SET"
+                               " failures = CASE WHEN failed_at >= ?4 THEN failures + 1 ELSE 1 END,"
+                               " failed_at = ?3, updated_at = ?3",
+    [STATEMENT_LOGIN_SUCCEEDED] = "INSERT INTO logins (account, contact, succeeded_at, updated_at)"
+                                  " VALUES (?1, ?2, ?3, ?3) ON CONFLICT (account, contact) DO UPDATE SET"
+                                  " failures = 0, failed_at = NULL, succeeded_at = ?3, updated_at = ?3",
+    [STATEMENT_PURGE_LOGINS] = "DELETE FROM logins WHERE (account, contact) IN (SELECT account, contact FROM logins"
+                               " INDEXED BY logins_age WHERE updated_at < ?1 LIMIT ?2)",
     [STATEMENT_CONTACTS_LAST] = "SELECT max(id) FROM contacts",
     /* the domain itself, ".name" of one above it, "*" */
     [STATEMENT_USERS_LOCAL_DOMAIN] =

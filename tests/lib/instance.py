@@ -178,7 +178,7 @@ class Instance:
             "dkim_private_key_file": self.path("dkim.pem"), "dkim_selector": "test",
             "chroot_directory": self.path("empty"), "rules_directory": self.path("rules"), "control_directory": self.path("run"),
             "lock_file_path": self.path("run", "lock"), "pid_path": self.path("run", "pid"), "log_path_and_file": "-",
-            "remote_smtp_port": 25, **local, **user,
+            "remote_smtp_port": 25, "auth_failure_delay_ms": 0, **local, **user,
         }
 
     def write_configuration(self):

@@ -182,7 +182,7 @@ def test_crypt_hashes_of_every_kind_log_in(world, prefix):
         pytest.skip("this machine's crypt(3) cannot make such a hash")
     users = sqlite3.connect(world.server.path("state", "users.db"), timeout=10)
     with users:
-        users.execute("insert into users values (?, ?, datetime('now'), datetime('now'))", (user, made))
+        users.execute("insert into users (address, hash, created_at, updated_at) values (?, ?, datetime('now'), datetime('now'))", (user, made))
     users.close()
     with world.server.talk("submission", fresh_source()) as client:
         client.ehlo()

@@ -2,6 +2,7 @@
 import base64
 import sqlite3
 import subprocess
+import time
 
 import pytest
 
@@ -9,13 +10,15 @@ from lib.instance import Instance
 from lib.messages import message
 from lib.sasl import Scram, decoded, encoded, end_point_binding
 from lib.talker import fresh_source
+from lib.waiting import wait_for
 
 REFUSED = "535 5.7.8 Authentication failed"
 
 
 @pytest.fixture(name="patient", scope="module")
 def patient_fixture():
-    with Instance(settings={"max_failed_msgs_per_period": 1000, "log_receiver_conversation": True, "log_level": "debug"}) as server:
+    with Instance(settings={"max_failed_msgs_per_period": 1000, "account_failures_maximum": 0, "log_receiver_conversation": True,
+                            "log_level": "debug"}) as server:
         yield server
 
 
@@ -178,3 +181,112 @@ def test_a_line_of_a_login_may_be_as_long_as_the_standard_says(patient):
         assert client.command("NOOP " + "x" * 5000).text == "500 5.5.2 line too long"
         assert client.login() == 235
         assert client.command("NOOP " + "x" * 5000).text == "500 5.5.2 line too long"
+
+
+# What failures cost.
+
+def test_failures_lock_an_account_for_strangers_and_tell_nobody(make_instance):
+    server = make_instance(settings={"account_failures_maximum": 3, "max_failed_msgs_per_period": 100})
+    home = fresh_source()
+    with opened(server, home) as client:
+        assert client.login() == 235
+    for attempt in (Scram, Scram, None):
+        with opened(server) as client:
+            assert (attempt(client, password="wrong").login() if attempt else client.login(password="wrong")) == REFUSED
+    with opened(server) as client:
+        assert client.login() == REFUSED  # right, and locked
+        assert Scram(client).login() == REFUSED
+        assert client.login(user="mike@example.test") == 235
+    with opened(server, home) as client:
+        assert client.login() == 235
+    assert "account coco@example.test is locked for 900 seconds after 3 failed logins" in server.log_text()
+    assert {row["contact"] for row in server.sql("select contact from logins where account = 'coco@example.test' and failures > 0")}.isdisjoint({home})
+    server.edit("delete from logins where account = 'coco@example.test'")
+    with opened(server) as client:
+        assert client.login() == 235
+
+
+def test_names_that_nobody_has_are_locked_like_others(make_instance):
+    server = make_instance(settings={"account_failures_maximum": 2, "max_failed_msgs_per_period": 100})
+    for name in ("nobody@example.test", "Nobody@example.test", "nobody@example.test"):
+        with opened(server) as client:
+            assert client.login(user=name) == REFUSED
+    rows = server.sql("select account, sum(failures) as failures from logins group by account")
+    assert [tuple(row) for row in rows] == [("nobody@example.test", 2)]
+
+
+def test_a_refusal_comes_later_each_time_and_holds_nobody_else_up(make_instance):
+    server = make_instance(settings={"auth_failure_delay_ms": 300, "max_failed_msgs_per_period": 100, "lookup_workers": 1})
+    with opened(server) as slow, opened(server) as fast:
+        took = []
+        for _ in range(3):
+            before = time.monotonic()
+            assert slow.login(password="wrong") == REFUSED
+            took.append(time.monotonic() - before)
+        assert took[0] >= 0.3 and took[1] >= 0.6 and took[2] >= 1.2, took
+        slow.send("AUTH PLAIN " + encoded("\0coco@example.test\0wrong") + "\r\n")
+        wait_for(lambda: server.sql("select 1 where (select count(*) from violations) = 4"), "the fourth refusal, which waits now")
+        assert fast.login() == 235  # the only lookup and the ledger are free meanwhile
+        assert not slow.unread and slow.reply() == REFUSED
+
+
+# Who a login is, and what it may send.
+
+@pytest.mark.parametrize("field, reply", [
+    ("From: coco@example.test", 250),
+    ('From: "mike@example.test" <coco@example.test> (mike@example.test)', 250),
+    ("From: postmaster@example.test", 250),
+    ("Subject: nobody says who", 250),
+    ("From: mike@example.test", "550 5.7.1 coco@example.test does not own the address mike@example.test of the From field"),
+    ("From: Coco <coco@example.test>, Mike <mike@example.test>", "550 5.7.1 coco@example.test does not own the address mike@example.test of the From field"),
+    ("From: coco@example.test\r\nFrom: chief@elsewhere.test", "550 5.7.1 coco@example.test does not own the address chief@elsewhere.test of the From field"),
+    ("From: Friends: coco@example.test, chief@elsewhere.test;", "550 5.7.1 coco@example.test does not own the address chief@elsewhere.test of the From field"),
+    ("From:\r\n chief@elsewhere.test", "550 5.7.1 coco@example.test does not own the address chief@elsewhere.test of the From field"),
+    ("From: coco@example.test <", "550 5.7.1 the From field cannot be read, so nobody knows whether it is coco@example.test"),
+    ("From: co co@example.test", "550 5.7.1 the From field cannot be read, so nobody knows whether it is coco@example.test"),
+])
+def test_the_from_field_belongs_to_the_login(server, field, reply):
+    with opened(server) as client:
+        assert client.login() == 235
+        assert client.mail("coco@example.test", "mike@example.test", f"{field}\r\n\r\nHello.\r\n".encode()) == reply
+
+
+def test_an_alias_is_an_address_of_ones_own_and_the_check_can_be_switched_off(make_instance):
+    server = make_instance()
+    server.command("alias", "add", "sales@example.test", "coco@example.test")
+    text = b"From: sales@example.test\r\n\r\nHello.\r\n"
+    with opened(server) as client:
+        assert client.login() == 235
+        assert client.mail("sales@example.test", "mike@example.test", text) == 250
+    with opened(server) as client:
+        assert client.login("mike@example.test") == 235
+        assert client.mail("mike@example.test", "coco@example.test", text) == 550
+    with server.talk("internal", fresh_source()) as client:  # a trusted network, and nobody logged in
+        client.ehlo()
+        assert client.mail("mike@example.test", "coco@example.test", text) == 250
+    server.settings["header_from_check"] = False
+    server.write_configuration()
+    server.reload()
+    with opened(server) as client:
+        assert client.login("mike@example.test") == 235
+        assert client.mail("mike@example.test", "coco@example.test", text) == 250
+
+
+def test_a_login_sends_so_many_messages_and_recipients_an_hour_over_all_sessions(make_instance, marker):
+    server = make_instance(settings={"account_message_rate": 3, "account_recipient_rate": 4})
+    for _ in range(2):
+        with opened(server) as client:
+            assert client.login() == 235
+            assert client.command("MAIL FROM:<mike@example.test>") == 553  # what is refused anyhow is not counted
+            assert client.mail("coco@example.test", ["mike@example.test"], message(marker, sender="coco@example.test")) == 250
+    with opened(server) as client:
+        assert client.login() == 235
+        client.expect(250, "MAIL FROM:<coco@example.test>")
+        client.expect(250, "RCPT TO:<mike@example.test>")
+        client.expect(250, "RCPT TO:<coco@example.test>")
+        assert client.command("RCPT TO:<postmaster@example.test>") == "450 4.7.1 coco@example.test has sent as much as it may for now, try again later"
+        client.expect(250, "RSET")
+        assert client.command("MAIL FROM:<coco@example.test>") == "450 4.7.1 coco@example.test has sent as much as it may for now, try again later"
+    with opened(server) as client:
+        assert client.login("mike@example.test") == 235
+        client.expect(250, "MAIL FROM:<mike@example.test>")
