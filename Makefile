@@ -144,7 +144,7 @@ BINARIES = $(PROGRAMS:%=$(BUILD)/bin/%)
 CONFIGURATION = $(DESTDIR)/etc/parcelpost
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/sysusers.d \
-	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(CONFIGURATION)/rules
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(CONFIGURATION)/rules/examples
 	install -m 755 $(BUILD)/bin/parcelpostd $(BUILD)/bin/parcelpost-queue $(BUILD)/bin/sendmail $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(BUILD)/bin/parcelpost $(DESTDIR)$(PREFIX)/bin
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
@@ -153,7 +153,7 @@ install: all
 	install -m 644 etc/sysusers.d/parcelpost.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d
 	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' etc/systemd/parcelpost.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/parcelpost.service
 	test -e $(CONFIGURATION)/parcelpost.conf || tools/installed-conf etc/parcelpost.conf > $(CONFIGURATION)/parcelpost.conf
-	for f in etc/rules/*; do test ! -f "$$f" || install -m 644 "$$f" $(CONFIGURATION)/rules; done
+	install -m 644 etc/rules/examples/* $(CONFIGURATION)/rules/examples
 	for f in man/*.[1-9]; do test ! -f "$$f" || \
 	    install -D -m 644 "$$f" $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/}; done
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1

@@ -93,6 +93,7 @@ void sql_lock_down(struct sqlite3 *handle, struct sql_lock *lock) {
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         (void)sqlite3_db_config(handle, settings[i].what, settings[i].value, NULL);
     }
+    sql_add_functions(handle);
     (void)sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, VALUE_MAXIMUM);
     (void)sqlite3_limit(handle, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_MAXIMUM);
     if (sqlite3_prepare_v2(handle, "PRAGMA query_only = ON", -1, &only, NULL) == SQLITE_OK) {

@@ -17,6 +17,8 @@ struct sql_file {
 struct sql_lock { /* what the authorizer refused last */
     char refused[96];
 };
+/* in_network(ip, network): 1 when the address is in the network, "192.0.2.0/24", else 0. */
+void sql_add_functions(struct sqlite3 *handle);
 /* From now on this connection prepares nothing but what a rule may ask. lock: lives as long as the connection. */
 void sql_lock_down(struct sqlite3 *handle, struct sql_lock *lock);
 /* Prepares the statements of a file; one that is wrong gets a problem instead of a handle. */

@@ -44,7 +44,7 @@ static bool take_entry(const char *directory, const char *name, struct sql_rules
     char path[4096];
     struct text stem = text_of(name);
     if (!text_ends_nocase(stem, TEXT(".sql")) || name[0] == '.') {
-        return true; /* *.sql.example, an editor's copy */
+        return true; /* examples/, an editor's copy */
     }
     enum rule_stage stage = rule_stage_find(text_first(stem, stem.length - strlen(".sql")));
     int length = snprintf(path, sizeof path, "%s/%s", directory, name);

@@ -1,5 +1,4 @@
 """The operator's own rules: a SELECT at each verb, what it may not do, errors before the start, SIGHUP."""
-import glob
 import os
 import re
 import subprocess
@@ -8,7 +7,7 @@ import pytest
 
 from lib.instance import Instance
 from lib.messages import message
-from lib.place import ROOT, program
+from lib.place import program
 from lib.rules import evidence, start_with, write_rules
 from lib.talker import SmtpTalker, fresh_source
 from lib.waiting import wait_for
@@ -344,60 +343,3 @@ def test_rules_replay_shows_whose_answer_would_differ(make_instance, source, mar
     assert re.search(rf"{mail_id} +a@example.net +coco@example.test +accepted +550 5.7.1 a subject is not recorded +sql:message:1$", output, re.M)
     assert re.search(rf"b@example.net +coco@example.test +accepted +451 4.7.1 client.example.net {source} +sql:mail_from:1$", output, re.M), output
     assert "3 answers about 4 recipients since" in output and "nobody@" not in output
-
-
-# Each rule of etc/rules/*.sql.example: of whom it speaks, and what it says.
-EXAMPLES = {
-    "sql:connect:1": (["locks=6", "remote_ip=192.0.2.1"], "554 5.7.1 mail.example.test does not want to hear from 192.0.2.1"),
-    "sql:connect:2": (["role=mx", "listed_in=bl.example", "remote_ip=192.0.2.1"], "421 4.7.1 192.0.2.1 is listed in bl.example"),
-    "sql:ehlo:1": (["ehlo=Mail.example.test", "remote_ip=192.0.2.1"], "550 5.7.1 Mail.example.test is this server"),
-    "sql:ehlo:2": (["ehlo=desk", "role=mx"], '550 5.7.1 EHLO needs a full domain name, not "desk"'),
-    "sql:ehlo:3": (["ehlo=a.b", "role=mx", "remote_name=7.dyn.example"], "450 4.7.1 7.dyn.example looks like a home"),
-    "sql:auth:1": (["tls=TLSv1.1"], "535 5.7.8 Please update your mail program: it speaks TLSv1.1"),
-    "sql:auth:2": (["tls=TLSv1.3", "account=coco@example.test"], "454 4.7.0 This account is not active yet"),
-    "sql:mail_from:1": (["from=a@partner.example", "tls=TLSv1.3"], "250 2.0.0 partner"),
-    "sql:mail_from:2": (["role=mx", "remote_ip=192.0.2.20"], "451 4.7.1 That is enough for this hour"),
-    "sql:mail_from:3": (["from=a@very.junk.example"], "550 5.7.1 We take no mail from very.junk.example"),
-    "sql:mail_from:4": (["authenticated=1", "account=busy@example.test"], "451 4.7.1 busy@example.test has sent enough"),
-    "sql:rcpt_to:1": (["rcpt=everybody@example.test"], "550 5.7.1 everybody@example.test takes mail from members only"),
-    "sql:rcpt_to:2": (["rcpt=Info@example.test"], "550-5.7.1 This mailbox was given up in 2020."),
-    "sql:rcpt_to:3": (["role=mx", "rcpt_count=10"], "452 4.5.3 Too many recipients for a first message"),
-    "sql:rcpt_to:4": (["role=mx", "remote_ip=192.0.2.20"], "421 4.7.1 You guess too much"),
-    "sql:data:1": (["from=", "rcpt_count=2"], "550 5.7.1 A notice with 2 recipients is none"),
-    "sql:message:1": (["header_from=Bank <x@bank.example>", "dkim=dkim=none"], "550 5.7.1 Mail from bank.example is signed by"),
-    "sql:message:2": None,  # by the time of day
-    "sql:message:3": (["message_id=<again@example.net>"], "550 5.7.1 You sent <again@example.net> before"),
-    "sql:vrfy:1": (["argument=Coco@example.test", "authenticated=1"], "250 2.1.5 <coco@example.test>"),
-    "sql:expn:1": (["argument=staff@example.test", "authenticated=1"], "250-2.1.5 <coco@example.test>"),
-    "sql:help:1": ([], "214-2.0.0 This server is looked after by postmaster@mail.example.test."),
-}
-
-
-def fill_history(server):
-    """What the rules that count find: a contact with much mail and many guesses, a busy login, a list."""
-    server.edit("insert into contacts (id, remote_ip, created_at, updated_at) values (9000, '192.0.2.20', datetime('now'), datetime('now'))")
-    server.edit("with recursive n(i) as (select 1 union all select i + 1 from n where i < 20) insert into mails select 'mail-' || i, 9000,"
-                " 'gone', datetime('now'), 1, 'mx', 25, '192.0.2.20', '', '', 'a@example.net', 'ESMTP', '', 'busy@example.test', '',"
-                " '<again@example.net>', 0 from n")
-    server.edit("with recursive n(i) as (select 1 union all select i + 1 from n where i < 500) insert into parcels (contact_id, mail_id,"
-                " recipient, from_url, to_url, target, domain, delivery, state, created_at, updated_at) select 9000, 'mail-1', i, '', '', '',"
-                " '', 'local', 'delivered', datetime('now'), datetime('now') from n")
-    server.edit("with recursive n(i) as (select 1 union all select i + 1 from n where i < 10) insert into violations (contact_id, created_at,"
-                " port, verb, rule, reply) select 9000, datetime('now'), 25, 'RCPT', 'recipient-unknown', '550' from n")
-    for target in ("coco@example.test", "mike@example.test"):
-        server.edit("insert into aliases (address, target, created_at) values ('staff@example.test', ?, datetime('now'))", target)
-
-
-def test_each_example_says_what_it_is_there_for_and_nothing_to_honest_senders(make_instance):
-    examples = {os.path.basename(path)[:-len(".sql.example")]: open(path, encoding="utf-8").read()
-                for path in glob.glob(os.path.join(ROOT, "etc", "rules", "*.sql.example"))}
-    server = start_with(make_instance, examples)
-    with server.talk(source=fresh_source()) as client:
-        client.ehlo()
-        assert client.mail("a@example.net", "coco@example.test", message("examples")) == 250
-    fill_history(server)
-    assert set(re.findall(r"^sql:\S+", server.command("rules", "list"), re.M)) == set(EXAMPLES)
-    for rule, case in EXAMPLES.items():
-        if case:
-            output = server.command("rules", "test", rule.split(":")[1], *case[0])
-            assert case[1] in output and f"\n{rule} says so" in output, f"{rule}: {output}"

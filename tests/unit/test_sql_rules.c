@@ -238,6 +238,12 @@ static const struct {
      "550 5.7.1 null"},
     {"users by address", "SELECT '250 2.0.0 ' || address FROM users", SQL_SPOKE, "sql:rcpt_to:1",
      "250 2.0.0 coco@example.test"},
+    {"an address of a network",
+     "SELECT '550 5.7.1 ' || in_network('192.0.2.7', '192.0.2.0/24') || in_network('192.0.3.7', '192.0.2.0/24') ||"
+     " in_network('2001:db8::1', '2001:db8::/32') || in_network('unix', '0.0.0.0/0') || in_network(NULL, '::/0')",
+     SQL_SPOKE, "sql:rcpt_to:1", "550 5.7.1 10100"},
+    {"a network that is none", "SELECT NULL WHERE in_network('192.0.2.7', 'here')", SQL_FAILED, "sql:rcpt_to:1",
+     "in_network: \"here\" is no network"},
     {"words", "SELECT lower('NO')", SQL_FAILED, "sql:rcpt_to:1", "gives what is no SMTP reply: no"},
     {"a condition taken for a reply", "SELECT 1 = 1", SQL_FAILED, "sql:rcpt_to:1", "gives what is no SMTP reply: 1"},
     {"a 3xx", "SELECT '35' || '4 go on'", SQL_FAILED, "sql:rcpt_to:1", "gives what is no reply of a rule"},
