@@ -77,6 +77,14 @@ plugin {
 """
 
 
+def people():
+    """Whom a Dovecot of this user runs as, for a configuration's fields."""
+    root, me = os.geteuid() == 0, getpass.getuser()
+    uid, gid = (65534, 65534) if root else (os.getuid(), os.getgid())
+    return {"uid": uid, "gid": gid, "internal": "dovecot" if root else me, "login": "dovenull" if root else me,
+            "internal_group": "dovecot" if root else grp.getgrgid(gid).gr_name}
+
+
 class Dovecot:
     """Dovecot(folder).start(): .lmtp_port .imap_port .socket .auth_socket (for Postfix); mails(user) reads them back by IMAP. quota={user: bytes}"""
 
@@ -87,9 +95,8 @@ class Dovecot:
         self.background = None
 
     def configure(self):
-        root = os.geteuid() == 0
-        me = getpass.getuser()
-        uid, gid = (65534, 65534) if root else (os.getuid(), os.getgid())
+        who = people()
+        uid, gid = who["uid"], who["gid"]
         for name in ("", "run", "state", "mail"):
             os.makedirs(os.path.join(self.folder, name), exist_ok=True)
             os.chmod(os.path.join(self.folder, name), 0o755)
@@ -100,9 +107,7 @@ class Dovecot:
         path = os.path.join(self.folder, "dovecot.conf")
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(CONFIGURATION.format(
-                folder=self.folder, uid=uid, gid=gid, imap_port=self.imap_port, lmtp_port=self.lmtp_port,
-                internal="dovecot" if root else me, internal_group="dovecot" if root else grp.getgrgid(gid).gr_name,
-                login="dovenull" if root else me) + (QUOTA if self.quota else ""))
+                folder=self.folder, imap_port=self.imap_port, lmtp_port=self.lmtp_port, **who) + (QUOTA if self.quota else ""))
         return path
 
     def quota_rule(self, user):
