@@ -129,6 +129,11 @@ bench: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all shims
 	@/usr/bin/python3 tests/bench/run
 
+# What many refused, locked out and greylisted strangers cost everybody else.
+bench-defences: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tests/bench/defences
+
 # What a queue of a million parcels costs, and that nobody in it holds others up: takes minutes and 2 GB.
 bench-queue: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all
@@ -162,5 +167,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint fuzz fuzz-targets fuzz-objects crash volume mutants bench bench-queue install clean
+.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint fuzz fuzz-targets fuzz-objects crash volume mutants bench bench-defences bench-queue install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

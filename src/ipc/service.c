@@ -16,6 +16,7 @@
 
 /* Messages taken from one peer in one round: enough for batches to form, few enough that nobody waits for a talker. */
 #define ROUND_MAXIMUM 32
+#define READY_PATIENCE_MS 10000
 #define RUNNER_PATIENCE_MS 5000
 
 struct peer_node { /* peer first: the two addresses are the same */
@@ -306,7 +307,9 @@ void service_answer(struct service_peer *peer, uint32_t kind, uint32_t serial, c
 _Noreturn void service_run(struct service *service) {
     const struct empty_message ready = {0};
 
-    if (service->hub->fd >= 0 && service_send(service->hub, HUB_READY, 0, &ready, -1) != CHANNEL_OK)
+    /* The channel may be full of what a start finds, such as thousands of lockouts; the listener reads it all. */
+    if (service->hub->fd >= 0 &&
+        scratch_send(service->hub->fd, HUB_READY, 0, &ready, -1, clock_deadline(READY_PATIENCE_MS)) != CHANNEL_OK)
         log_warn("the listener cannot be told that this process is ready");
     loop_run(service->loop, end_round, service);
     exit(EXIT_STATUS_OK);

@@ -23,7 +23,7 @@ static void end_lockouts(struct ledger *ledger) {
     if (ledger->locked.count == 0) {
         return;
     }
-    if (!contacts_expire(spool_database(ledger->spool), (int64_t)time(NULL), &changed)) {
+    if (!contacts_expire_due(spool_database(ledger->spool), (int64_t)time(NULL), &changed)) {
         log_error("lockouts cannot be ended: %s", database_error(spool_database(ledger->spool)));
     } else if (changed) {
         contact_reload(ledger);

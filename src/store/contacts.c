@@ -221,10 +221,18 @@ bool contacts_unlocked(struct database *database, struct text contact) {
     return statement_run(database, STATEMENT_CONTACT_UNLOCKED, BINDS(bind_text(contact)));
 }
 
-bool contacts_expire(struct database *database, int64_t now, bool *changed) {
-    bool good = statement_run(database, STATEMENT_CONTACTS_EXPIRE, BINDS(bind_time(now)));
+static bool expire(struct database *database, enum statement_name statement, int64_t now, bool *changed) {
+    bool good = statement_run(database, statement, BINDS(bind_time(now)));
     *changed = good && statement_changes(database) > 0;
     return good;
+}
+
+bool contacts_expire(struct database *database, int64_t now, bool *changed) {
+    return expire(database, STATEMENT_CONTACTS_EXPIRE, now, changed);
+}
+
+bool contacts_expire_due(struct database *database, int64_t now, bool *changed) {
+    return expire(database, STATEMENT_CONTACTS_EXPIRE_DUE, now, changed);
 }
 
 bool contacts_lock(struct database *database, const struct contacts_policy *policy, struct text contact, int64_t now,

@@ -51,6 +51,8 @@ bool contacts_accepted(struct database *database, int64_t contact_id, int64_t no
 bool contacts_unlocked(struct database *database, struct text contact);
 /* Ends lockouts that are over or forgiven; *changed says whether there were any. */
 bool contacts_expire(struct database *database, int64_t now, bool *changed);
+/* Only those that are over: looks at no others, however many they are. */
+bool contacts_expire_due(struct database *database, int64_t now, bool *changed);
 /* Operator: lock a contact out now; forgive one, or all with NULL. */
 bool contacts_lock(struct database *database, const struct contacts_policy *policy, struct text contact, int64_t now,
                    struct contacts_state *state);

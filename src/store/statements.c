@@ -57,6 +57,8 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_CONTACTS_EXPIRE] =
         "UPDATE contacts SET violations = 0, expires_at = NULL,"
         " updated_at = ?1 WHERE expires_at IS NOT NULL AND (expires_at <= ?1 OR violations <= 0)",
+    [STATEMENT_CONTACTS_EXPIRE_DUE] = "UPDATE contacts SET violations = 0, expires_at = NULL, updated_at = ?1"
+                                      " WHERE expires_at <= ?1",
     [STATEMENT_CONTACT_FORGIVE] = "UPDATE contacts SET violations = 0, expires_at = NULL,"
                                   " updated_at = ?2 WHERE remote_ip = ?1",
     [STATEMENT_CONTACT_PARDON] = "UPDATE contacts SET violations = 0, updated_at = ?2 WHERE remote_ip = ?1",

@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 
 import pytest
 
@@ -47,6 +48,22 @@ def locked_out(server):
 def is_closed_silently(server, source):
     with SmtpTalker(server.mx_port, source=source, greeting=False) as client:
         client.expect_close()
+
+
+def test_a_server_starts_with_ten_thousand_contacts_locked_out(make_instance):
+    server = make_instance()
+    server.halt()
+    connection = sqlite3.connect(server.database)
+    with connection:
+        connection.executemany(
+            "insert into contacts (remote_ip, locks, violations, expires_at, locked_at, created_at, updated_at)"
+            " values (?, 1, 4, datetime('now', '+1 hour'), datetime('now'), datetime('now'), datetime('now'))",
+            [(f"127.200.{number // 250}.{1 + number % 250}",) for number in range(10000)])
+    connection.close()
+    server.launch()
+    is_closed_silently(server, "127.200.0.1")
+    is_closed_silently(server, "127.200.39.250")
+    relay_attempt(server, "127.201.0.1")
 
 
 def test_repeated_relay_attempts_lead_to_a_warning_then_to_silence(server):
