@@ -59,6 +59,11 @@ static const struct config_key listen_keys[] = {
     {IN(config_listen, networks), .type = KEY_NETWORKS, .standard = "",
      .help = "Who may use the port: a client from elsewhere is told 554 and closed, or closed without a word where TLS is implicit; empty for everybody."},
 };
+static const struct config_key tls_certificate_keys[] = {
+    {IN(config_certificate, certificate), .type = KEY_PATHS, .standard = "",
+     .help = "The certificate chain (PEM); several with keys of different kinds."},
+    {IN(config_certificate, private_key), .type = KEY_PATHS, .standard = "", .help = "Its private key (PEM); as many, in their order."},
+};
 static const struct config_key dkim_keys[] = {
     {IN(config_dkim, selector), .type = KEY_DOMAIN, .standard = "mail", .help = "The key's selector."},
     {IN(config_dkim, private_key_file), .type = KEY_PATH, .standard = "", .help = "The key (PEM, RSA or Ed25519)."},
@@ -133,6 +138,9 @@ const struct config_block config_blocks[] = {
     {BLOCK(listen, config_listen, listens, listen_count, address), .title_name = "ADDRESS",
      .help = "An address to listen on: port, v4:port, [v6]:port, or the path of a Unix socket. Without one for a "
              "port the three ports above are used on all addresses."},
+    {BLOCK(tls_certificate, config_certificate, certificates, certificate_count, name), .title_name = "SERVER NAME",
+     .help = "Another certificate for clients that ask for this name (SNI), or for one label below \"*.example.com\"; an exact name counts "
+             "before one with a star, and all other names get the key certificate's."},
     {BLOCK(dkim, config_dkim, dkims, dkim_count, domain), .title_name = "DOMAIN",
      .help = "A DKIM key for what members in this domain send."},
     {BLOCK(route, config_route, routes, route_count, domain), .title_name = "DOMAIN",

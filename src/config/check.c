@@ -416,9 +416,10 @@ static void check_strangers(struct reading *reading) {
 static void check_files(struct reading *reading) {
     struct config *config = reading->config;
 
-    if (is_empty(config->certificate) != is_empty(config->private_key))
-        complain(reading, is_empty(config->certificate) ? "private_key" : "certificate",
-                 "certificate and private_key, both or neither", "one is useless without the other");
+    if (config->certificate.count != config->private_key.count)
+        complain(reading, config->certificate.count == 0 ? "private_key" : "certificate",
+                 "as many of certificate as of private_key", "one is useless without the other");
+    check_certificates(reading);
     if (is_empty(config->database) || is_empty(config->users_database) || is_empty(config->queue))
         complain(reading, is_empty(config->queue) ? "queue" : "database", "a path", "is empty");
     if (config->journal_max_message > config->journal_segment_size / 2)

@@ -66,7 +66,11 @@ struct config_listen { /* listen "ADDRESS" { role = … } */
 };
 struct config_dkim {
     char *domain, *selector, *private_key_file;
-}; /* dkim "domain" {…} */
+};                          /* dkim "domain" {…} */
+struct config_certificate { /* tls_certificate "SERVER NAME" {…} */
+    char *name;
+    struct config_strings certificate, private_key;
+};
 enum route_tls { ROUTE_TLS_OPPORTUNISTIC, ROUTE_TLS_REQUIRED, ROUTE_TLS_VERIFIED };
 struct config_route {                     /* route "domain|.domain|*" { host = "h:port" … } */
     char *domain, *host;                  /* host "": the domain's own exchangers */
@@ -131,10 +135,18 @@ struct config {
     enum runner_mode runner;
     /* files */
     char *database, *users_database, *queue;
-    char *certificate, *private_key;
+    struct config_strings certificate, private_key; /* pairs, of different kinds of keys */
+    bool self_signed_certificate;
+    struct config_certificate *certificates;
+    size_t certificate_count;
     char *dkim_private_key_file, *dkim_selector;
     struct config_dkim *dkims;
     size_t dkim_count;
+    /* TLS of clients */
+    int tls_preset; /* enum tls_preset */
+    long tls_session_lifetime;
+    int client_certificates; /* 1: asked for */
+    char *client_ca;
     /* log */
     char *log_path_and_file; /* "" or "-": standard error */
     enum log_life log_file_life;

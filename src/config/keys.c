@@ -3,6 +3,7 @@
  * etc/parcelpost.conf. Only data; read by the other files of config/. */
 #include "config/keys.h"
 #include "base/log.h"
+#include "tls/tls.h"
 #include <limits.h>
 #include <string.h>
 
@@ -20,6 +21,9 @@ static const struct key_word log_levels[] = {{"debug", LOG_LEVEL_DEBUG}, {"info"
                                              {"warn", LOG_LEVEL_WARN},   {"error", LOG_LEVEL_ERROR},
                                              {"fatal", LOG_LEVEL_FATAL}, {NULL, 0}};
 static const struct key_word runner_modes[] = {{"resident", RUNNER_RESIDENT}, {"cron", RUNNER_CRON}, {NULL, 0}};
+static const struct key_word tls_presets[] = {
+    {"modern", TLS_PRESET_MODERN}, {"intermediate", TLS_PRESET_INTERMEDIATE}, {"old", TLS_PRESET_OLD}, {NULL, 0}};
+static const struct key_word client_certificates[] = {{"no", 0}, {"ask", 1}, {NULL, 0}};
 static const struct key_word dangers[] = {{"refuse", DANGEROUS_REFUSED}, {"allow", DANGEROUS_ALLOWED}, {NULL, 0}};
 static const struct key_word bare_line_ends[] = {
     {"refuse", BARE_LINE_ENDS_REFUSED}, {"normalise", BARE_LINE_ENDS_NORMALISED}, {NULL, 0}};
@@ -112,11 +116,23 @@ const struct config_key config_keys[] = {
      .help = "The SQLite database of contacts, mails and parcels."},
     {ROW(users_database, KEY_PATH, "/var/lib/parcelpost/users.db"), .help = "The SQLite database of logins."},
     {ROW(queue, KEY_PATH, "/var/lib/parcelpost/queue"), .help = "The spool."},
-    {ROW(certificate, KEY_PATH, ""), .help = "The TLS certificate chain (PEM); without it there is no STARTTLS."},
-    {ROW(private_key, KEY_PATH, ""), .help = "The certificate's private key (PEM)."},
+    {ROW(certificate, KEY_PATHS, ""),
+     .help = "The TLS certificate chain (PEM); several, with keys of different kinds (RSA, ECDSA), for the client to choose from."},
+    {ROW(private_key, KEY_PATHS, ""), .help = "The certificate's private key (PEM); as many as certificates, in their order."},
+    {ROW(self_signed_certificate, KEY_SWITCH, "yes"),
+     .help = "Make a self-signed certificate at the start when there is none, for trying out: nobody can verify it; with no, there is no TLS then."},
     {ROW(dkim_private_key_file, KEY_PATH, ""),
      .help = "The DKIM key (PEM) of every local domain that has no dkim block."},
     {ROW(dkim_selector, KEY_DOMAIN, "mail"), .help = "The selector of that key."},
+
+    {ROW(tls_preset, KEY_ENUM, "intermediate"), .words = tls_presets, .heading = "TLS of clients",
+     .help = "Which versions and ciphers clients may use, as Mozilla's guidelines name them; see TLS PRESETS."},
+    {ROW(tls_session_lifetime, KEY_SECONDS, "3600"), BETWEEN(0, 604800),
+     .help = "How long a client can resume a TLS session by a ticket; a new key for tickets is made as often, and the one before is still taken; "
+             "0 for no tickets."},
+    {ROW(client_certificates, KEY_ENUM, "no"), .words = client_certificates,
+     .help = "Ask clients for a certificate (ask); what they show is a fact for rules, and none is no error."},
+    {ROW(client_ca, KEY_PATH, ""), .help = "Certificates (PEM) of those who may vouch for clients."},
 
     {ROW(log_path_and_file, KEY_PATH, ""), .heading = "Log",
      .help = "The log file; empty or \"-\" for standard error."},

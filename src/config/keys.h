@@ -20,6 +20,7 @@ enum key_type {
     KEY_MODE,      /* long, octal */
     KEY_SWITCH,    /* bool */
     KEY_TEXTS,     /* lists from here on: struct config_strings */
+    KEY_PATHS,     /* struct config_strings, made absolute */
     KEY_DOMAINS,   /* struct config_strings */
     KEY_SERVERS,   /* struct config_strings, addresses with or without port */
     KEY_ADDRESSES, /* struct config_strings, addresses without port */

@@ -48,6 +48,8 @@ void config_parse_override(struct reading *reading, const char *assignment);
 void check_listen_modes(struct reading *reading, size_t index, const char *label);
 /* Whether clients log in where the block does not say. */
 enum listen_auth check_listen_auth_of(enum listen_role role);
+/* certificates.c: the tls_certificate blocks. */
+void check_certificates(struct reading *reading);
 /* check.c: works out what follows from other keys, then checks keys against each other. */
 void config_complete(struct reading *reading);
 /* outside.c: the blocks of what the connector opens, and which listeners use them. */

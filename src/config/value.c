@@ -266,6 +266,18 @@ static bool add_text(const struct config_key *key, struct text text, void *field
     return is_clean(text) && add_string(field, text);
 }
 
+static bool add_path(const struct config_key *key, struct text text, void *field) {
+    (void)key;
+    if (!is_clean(text) || text.length >= PATH_MAX / 2)
+        return false;
+    if (text.length == 0) /* "" is none */
+        return true;
+    char *whole = value_absolute_path(text);
+    bool added = add_string(field, text_of(whole));
+    free(whole);
+    return added;
+}
+
 static bool add_domain(const struct config_key *key, struct text text, void *field) {
     (void)key;
     struct text name = text_equal(text_first(text, 1), TEXT(".")) ? text_from(text, 1) : text;
@@ -318,7 +330,7 @@ static bool (*const takers[KEY_TYPES])(const struct config_key *key, struct text
     [KEY_SIZE] = take_size,        [KEY_SECONDS] = take_seconds, [KEY_MODE] = take_mode,
     [KEY_SWITCH] = take_switch,    [KEY_TEXTS] = add_text,       [KEY_DOMAINS] = add_domain,
     [KEY_SERVERS] = add_server,    [KEY_TIMES] = add_time,       [KEY_NETWORKS] = add_network,
-    [KEY_ADDRESSES] = add_address,
+    [KEY_ADDRESSES] = add_address, [KEY_PATHS] = add_path,
 };
 
 bool value_is_list(enum key_type type) {

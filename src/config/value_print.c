@@ -79,6 +79,7 @@ bool value_print(const struct config_key *key, const void *field, FILE *out) {
     case KEY_NETWORKS:
         return print_networks(field, out);
     case KEY_TEXTS:
+    case KEY_PATHS:
     case KEY_DOMAINS:
     case KEY_SERVERS:
     case KEY_ADDRESSES:
@@ -100,6 +101,7 @@ static const char *const accepted[KEY_TYPES] = {
     [KEY_SWITCH] = "yes or no",
     [KEY_TEXTS] = "texts without control characters",
     [KEY_DOMAINS] = "domain names such as {example.test, example.com}, .example.test for those below one, * for all",
+    [KEY_PATHS] = "paths",
     [KEY_SERVERS] = "addresses such as {192.0.2.1, \"192.0.2.1:5353\", \"[2001:db8::1]:53\"}",
     [KEY_ADDRESSES] = "addresses such as {192.0.2.1, \"2001:db8::1\"}",
     [KEY_TIMES] = "positive numbers of seconds, or with a unit: {5m, 1h, 1d}",

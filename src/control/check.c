@@ -3,12 +3,12 @@
  * The configuration itself was checked when it was read. */
 #include "base/network.h"
 #include "base/privilege.h"
+#include "config/certificates.h"
 #include "control/control.h"
 #include "control/operator.h"
 #include "control/question.h"
 #include "dkim/dkim.h"
 #include "store/sql_rules.h"
-#include "tls/tls.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -130,21 +130,41 @@ static void check_ports(struct report *report) {
     }
 }
 
-static void check_certificate(struct report *report) {
+static void check_expiry(struct report *report, const struct config_strings *files) {
+    struct tls_certificate certificate;
+    struct buffer error;
+    buffer_init(&error, 4096);
+    for (size_t i = 0; i < files->count; i++) {
+        if (tls_certificate_read(files->items[i], &certificate, &error) && certificate.expired) {
+            tell(report, BAD, "certificate: %s has expired, on %s", files->items[i], certificate.until);
+        }
+    }
+    buffer_free(&error);
+}
+
+static void check_certificates(struct report *report) {
     const struct config *config = report->config;
     struct buffer error;
-    if (config->certificate[0] == '\0') {
-        tell(report, DOUBTFUL, "certificate: none; STARTTLS and logins are not offered");
+    if (!config_has_certificate(config)) {
+        tell(report, DOUBTFUL, "certificate: none; %s",
+             config->self_signed_certificate ? "the server makes a self-signed one, which no client can verify"
+                                             : "STARTTLS and logins are not offered");
+    }
+    if (!config_has_certificate(config) && config->certificate_count == 0) {
         return;
     }
     buffer_init(&error, 4096);
-    struct tls_server *tls = tls_server_new(config->certificate, config->private_key, &error);
-    if (tls != NULL) {
-        tell(report, GOOD, "certificate: %s fits its key", config->certificate);
-        tls_server_free(tls);
-    } else {
+    struct tls_server *tls = config_tls_server(config, &error);
+    if (tls == NULL) {
         tell(report, errno == EACCES ? DOUBTFUL : BAD, "certificate: %s", buffer_string(&error));
+    } else if (config->certificate.count > 0) {
+        tell(report, GOOD, "certificate: %s fits its key", config->certificate.items[0]);
     }
+    check_expiry(report, &config->certificate);
+    for (size_t i = 0; i < config->certificate_count; i++) {
+        check_expiry(report, &config->certificates[i].certificate);
+    }
+    tls_server_free(tls);
     buffer_free(&error);
 }
 
@@ -248,8 +268,8 @@ static void check_rules(struct report *report) {
 
 int control_check(struct control *control, int count, char **arguments) {
     static void (*const checks[])(struct report *) = {
-        check_users,       check_directories, check_database, check_server, check_ports,
-        check_certificate, check_keys,        check_names,    check_lmtp,   check_rules,
+        check_users,        check_directories, check_database, check_server, check_ports,
+        check_certificates, check_keys,        check_names,    check_lmtp,   check_rules,
     };
     struct report report = {.config = control->config};
     (void)count;

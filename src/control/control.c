@@ -43,6 +43,8 @@ static const struct subcommand subcommands[] = {
      "strangers who were asked to come again, and those who did"},
     {"tls", "list", "", 0, 0, control_tls_list, "which domains' servers have shown TLS, and are expected to again"},
     {"tls", "forgive", "DOMAIN|all", 1, 1, control_tls_forgive, "send there even when TLS is suddenly missing"},
+    {"tls", "certificate", "[SERVER_NAME]", 0, 1, control_tls_certificate,
+     "the certificate that a client gets who asks for this name; or all"},
     {"user", "add", "ADDRESS", 1, 2, control_user_add,
      "a new user; asks for the password, or reads it from standard input"},
     {"user", "passwd", "ADDRESS", 1, 2, control_user_passwd, "a new password for a user"},

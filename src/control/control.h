@@ -19,7 +19,7 @@ struct database *control_database(struct control *control);
 
 control_command control_queue_list, control_queue_show, control_queue_hold, control_queue_release, control_queue_retry,
     control_queue_bounce, control_queue_remove, control_queue_rebuild;
-control_command control_tls_list, control_tls_forgive;
+control_command control_tls_list, control_tls_forgive, control_tls_certificate;
 control_command control_hold_rule_add, control_hold_rule_list, control_hold_rule_remove, control_changes;
 control_command control_greylist_list;
 control_command control_contacts_list, control_contacts_show, control_contacts_lock, control_contacts_forgive;

@@ -3,6 +3,7 @@
  * SIGUSR1 and the end of a log period: a new log file. Runs in the listener with its reduced capabilities. */
 #include "base/file.h"
 #include "base/log.h"
+#include "config/certificates.h"
 #include "dkim/dkim.h"
 #include "listener/heap.h"
 #include "listener/supervisor.h"
@@ -42,15 +43,20 @@ static enum exit_status go_without_tls(const struct config *config, struct buffe
 enum exit_status supervisor_read_certificates(const struct config *config, struct tls_server **tls,
                                               struct buffer *error) {
     *tls = NULL;
-    if (config->certificate[0] == '\0') {
-        log_warn("no certificate is configured: STARTTLS and AUTH are not offered");
-        return go_without_tls(config, error);
+    if (!config_has_certificate(config)) {
+        const char *then = config->self_signed_certificate
+                               ? "a self-signed one is made, for trying out: no client can verify it"
+                               : "STARTTLS and AUTH are not offered";
+        if (config->certificate.count == 0) {
+            log_warn("no certificate is configured: %s", then);
+        } else {
+            log_warn("certificate \"%s\" does not exist: %s", config->certificate.items[0], then);
+        }
+        if (!config->self_signed_certificate) {
+            return go_without_tls(config, error);
+        }
     }
-    if (access(config->certificate, F_OK) != 0 && errno == ENOENT) {
-        log_warn("certificate \"%s\" does not exist: STARTTLS and AUTH are not offered", config->certificate);
-        return go_without_tls(config, error);
-    }
-    *tls = tls_server_new(config->certificate, config->private_key, error);
+    *tls = config_tls_server(config, error);
     return *tls != NULL ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG;
 }
 
@@ -194,9 +200,10 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
     ports_ignore(supervisor);
     port_set_close(&supervisor->ports);
     supervisor->ports = renewal->ports;
-    if (supervisor->tls != NULL) {
-        tls_server_free(supervisor->tls);
+    if (supervisor->tls != NULL && renewal->tls != NULL) {
+        tls_server_take_tickets(renewal->tls, supervisor->tls);
     }
+    tls_server_free(supervisor->tls);
     supervisor->tls = renewal->tls;
     sql_rules_free(&supervisor->rules);
     supervisor->rules = renewal->rules;

@@ -2,6 +2,7 @@
  * The listener's main: checklist, loop, end. After every round of the loop `supervisor_settle` brings the processes in
  * line with what should run, so that deaths, signals, reloads and start-up all take the same way. */
 #include "listener/supervisor.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "listener/heap.h"
@@ -49,6 +50,9 @@ static void on_tick(void *context) {
     hits_report(supervisor);
     receivers_tick(supervisor);
     services_watch(supervisor);
+    if (supervisor->tls != NULL && tls_server_rotate(supervisor->tls, clock_now_ms())) {
+        receivers_replace(supervisor); /* those that wait know the former keys alone */
+    }
     if (log_file_rotate(supervisor->config, supervisor->log_period, time(NULL))) {
         supervisor_reopen_log(supervisor);
     }

@@ -26,8 +26,12 @@ static bool shake(struct session *session, accept_function *tls_handshake, int64
         session_set_state(session, SESSION_CLOSING);
         return false;
     }
-    (void)snprintf(note, sizeof note, "%s %s", session->tls_facts.version, session->tls_facts.cipher);
+    (void)snprintf(note, sizeof note, "%s %s%s", session->tls_facts.version, session->tls_facts.cipher,
+                   session->tls_facts.resumed ? " resumed" : "");
     dialog_note(session->config, "<-> (handshake) ", note);
+    if (session->tls_facts.client_fingerprint[0] != '\0')
+        log_info("%s shows the certificate %s, %s%s", session->client.peer_ip, session->tls_facts.client_fingerprint,
+                 session->tls_facts.client[0] != '\0' ? "of " : "which is not verified", session->tls_facts.client);
     session->tls = true;
     session->facts.encrypted = true;
     return true;

@@ -26,6 +26,10 @@ NUMBER_FACT(trusted, session->client.trusted)
 NUMBER_FACT(known_good, session->facts.known_good)
 STRING_FACT(ehlo, session->facts.ehlo)
 STRING_FACT(tls, session->tls ? session->tls_facts.version : "")
+STRING_FACT(tls_sni, session->tls_facts.server_name)
+STRING_FACT(tls_client, session->tls_facts.client)
+STRING_FACT(tls_client_issuer, session->tls_facts.client_issuer)
+STRING_FACT(tls_client_fingerprint, session->tls_facts.client_fingerprint)
 STRING_FACT(tls_cipher, session->tls ? session->tls_facts.cipher : "")
 NUMBER_FACT(authenticated, session->account[0] != '\0')
 STRING_FACT(account, session->account)
@@ -107,6 +111,10 @@ fact_function *const sql_session_facts[SQL_FACTS] = {
     [SQL_FACT_EHLO] = ehlo,
     [SQL_FACT_TLS] = tls,
     [SQL_FACT_TLS_CIPHER] = tls_cipher,
+    [SQL_FACT_TLS_SNI] = tls_sni,
+    [SQL_FACT_TLS_CLIENT] = tls_client,
+    [SQL_FACT_TLS_CLIENT_ISSUER] = tls_client_issuer,
+    [SQL_FACT_TLS_CLIENT_FINGERPRINT] = tls_client_fingerprint,
     [SQL_FACT_AUTHENTICATED] = authenticated,
     [SQL_FACT_ACCOUNT] = account,
     [SQL_FACT_TIME] = now,

@@ -331,13 +331,14 @@ def test_lmtp_goes_to_a_unix_socket(make_instance, source, marker):
 
 def test_certificate_and_keys_may_be_absent(make_instance, source, marker):
     with FakeServer() as sink:
-        server = make_instance(route=sink.endpoint, settings={"certificate": None, "private_key": None, "dkim_private_key_file": None})
+        server = make_instance(route=sink.endpoint, settings={"certificate": None, "private_key": None, "dkim_private_key_file": None,
+                                                                "self_signed_certificate": False})
         with server.talk("internal", source) as client:
             assert "STARTTLS" not in client.ehlo().text
             mail_id = id_of(client.mail("coco@example.test", "friend@remote.test", message(marker)))
         server.wait_parcels(mail_id, "delivered")
         assert b"DKIM-Signature" not in sink.messages[0].data
-        assert re.search("warn .*no certificate is configured", server.log_text())
+        assert re.search("warn .*no certificate is configured: STARTTLS and AUTH are not offered", server.log_text())
 
 
 def test_local_transport_decides_also_where_lmtp_is_set(make_instance, source, marker):

@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import sqlite3
+import ssl
 import subprocess
 
 import pytest
@@ -80,10 +81,25 @@ def test_a_key_file_that_is_not_there_is_named(make_instance, key):
 
 
 def test_without_a_certificate_the_server_warns_and_offers_no_starttls(make_instance, source):
-    server = make_instance(settings={"certificate": "/nowhere/certificate.pem"})
-    assert re.search("warn .*/nowhere/certificate.pem", server.log_text())
+    server = make_instance(settings={"certificate": "/nowhere/certificate.pem", "self_signed_certificate": False})
+    assert re.search("warn .*/nowhere/certificate.pem.* does not exist: STARTTLS and AUTH are not offered", server.log_text())
     with server.talk(source=source) as client:
         assert "STARTTLS" not in client.ehlo().text
+
+
+@pytest.mark.parametrize("settings", [{"certificate": "/nowhere/certificate.pem"}, {"certificate": None, "private_key": None}],
+                         ids=["missing", "none"])
+def test_without_a_certificate_a_self_signed_one_is_made_with_a_warning(make_instance, source, settings):
+    server = make_instance(settings=settings)
+    assert re.search("warn .*certificate.*: a self-signed one is made, for trying out: no client can verify it", server.log_text())
+    with server.talk("submission", source) as client:
+        client.ehlo()
+        client.starttls()
+        shown = ssl.DER_cert_to_PEM_cert(client.socket.getpeercert(True))
+        assert client.login() == 235
+    text = subprocess.run(["openssl", "x509", "-noout", "-subject", "-issuer", "-ext", "subjectAltName", "-checkend", "86400"], input=shown,
+                          stdout=subprocess.PIPE, check=True, text=True).stdout
+    assert "subject=CN = mail.example.test" in text and "issuer=CN = mail.example.test" in text and "DNS:mail.example.test" in text
 
 
 def test_a_database_of_a_newer_version_stops_the_start(make_instance):

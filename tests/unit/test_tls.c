@@ -366,20 +366,20 @@ static void wrong_files_are_one_sentence(void **state) {
     assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
     close(fd);
     buffer_clear(&error);
-    assert_null(tls_server_new("/nonexistent.pem", private_key, &error));
+    assert_null(new_server("/nonexistent.pem", private_key));
     assert_string_equal(buffer_string(&error), "certificate /nonexistent.pem: No such file or directory");
     buffer_clear(&error);
-    assert_null(tls_server_new(certificate, "/nonexistent.pem", &error));
+    assert_null(new_server(certificate, "/nonexistent.pem"));
     assert_string_equal(buffer_string(&error), "private key /nonexistent.pem: No such file or directory");
     buffer_clear(&error);
-    assert_null(tls_server_new(certificate, other_key, &error));
+    assert_null(new_server(certificate, other_key));
     snprintf(expected, sizeof expected, "private key %s does not belong to certificate %s", other_key, certificate);
     assert_string_equal(buffer_string(&error), expected);
     buffer_clear(&error);
-    assert_null(tls_server_new(garbage, private_key, &error));
+    assert_null(new_server(garbage, private_key));
     assert_non_null(strstr(buffer_string(&error), "certificate "));
     buffer_clear(&error);
-    assert_null(tls_server_new(certificate, garbage, &error));
+    assert_null(new_server(certificate, garbage));
     assert_non_null(strstr(buffer_string(&error), "private key "));
 }
 

@@ -61,6 +61,18 @@ SHARED void make_certificate(const char *kind, const char *key, const char *file
     run(arguments);
 }
 
+SHARED struct tls_server *new_server(const char *chain, const char *key) {
+    const struct tls_identity identity = {
+        .name = "", .certificates = &chain, .private_keys = &key, .count = chain != NULL};
+    const struct tls_settings settings = {.identities = &identity,
+                                          .count = 1,
+                                          .own_name = "mail.example.test",
+                                          .client_ca = "",
+                                          .session_lifetime = 3600};
+
+    return tls_server_new(&settings, &error);
+}
+
 SHARED int make_files(void **state) {
     char unused[64];
 
@@ -74,7 +86,7 @@ SHARED int make_files(void **state) {
     make_certificate("rsa", private_key, certificate);
     make_certificate("ec", other_key, unused);
     buffer_init(&error, 4096);
-    server = tls_server_new(certificate, private_key, &error);
+    server = new_server(certificate, private_key);
     return server != NULL ? 0 : -1;
 }
 

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ * Certificates and keys in files, and what they say. Called by the listener before it forks, and by `parcelpost`; what
+ * is wrong with a file comes back as a sentence that names it. */
+#include "tls/server.h"
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A key with a passphrase: nobody is there to type it. */
+static int no_passphrase(char *bytes, int size, int writing, void *context) {
+    (void)bytes;
+    (void)size;
+    (void)writing;
+    (void)context;
+    return 0;
+}
+
+bool certificate_is_readable(const char *what, const char *file, struct buffer *error) {
+    if (access(file, R_OK) == 0)
+        return true;
+    (void)buffer_format(error, "%s %s: %s", what, file, strerror(errno));
+    return false;
+}
+
+bool certificate_read_pair(SSL_CTX *context, const char *certificate, const char *private_key, struct buffer *error) {
+    if (!certificate_is_readable("certificate", certificate, error) ||
+        !certificate_is_readable("private key", private_key, error))
+        return false;
+    ERR_clear_error();
+    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+    if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1) {
+        (void)buffer_format(error, "certificate %s: %s", certificate, session_error("not a PEM certificate"));
+        return false;
+    }
+    bool is_read = SSL_CTX_use_PrivateKey_file(context, private_key, SSL_FILETYPE_PEM) == 1;
+    if (is_read && SSL_CTX_check_private_key(context) == 1)
+        return true;
+    /* A key of the certificate's kind is compared when it is read, another kind afterwards. */
+    if (is_read || ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
+        (void)buffer_format(error, "private key %s does not belong to certificate %s", private_key, certificate);
+    else
+        (void)buffer_format(error, "private key %s: %s", private_key, session_error("not a PEM key"));
+    return false;
+}
+
+/* ---- what a certificate says ---- */
+
+static void take_bio(BIO *bio, char *text, size_t size) {
+    char *bytes;
+    long length = BIO_get_mem_data(bio, &bytes);
+    size_t taken = length > 0 ? (size_t)length : 0;
+
+    (void)text_copy(text, size, text_first((struct text){bytes, taken}, size - 1));
+    BIO_free(bio);
+}
+
+void certificate_name(const X509_NAME *name, char *text, size_t size) {
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    text[0] = '\0';
+    if (bio == NULL)
+        return;
+    (void)X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253);
+    take_bio(bio, text, size);
+}
+
+void certificate_fingerprint(const X509 *certificate, char text[3 * 32]) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+
+    text[0] = '\0';
+    if (X509_digest(certificate, EVP_sha256(), digest, &length) != 1)
+        return;
+    for (unsigned i = 0; i < length && i < 32; i++)
+        (void)snprintf(text + 3 * (size_t)i, 4 - (i == 31), i == 31 ? "%02X" : "%02X:", digest[i]);
+}
+
+static void take_names(const X509 *certificate, char *text, size_t size) {
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    struct buffer list;
+
+    buffer_init(&list, size - 1);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_DNS)
+            (void)buffer_format(&list, "%s%.*s", list.length > 0 ? " " : "", ASN1_STRING_length(name->d.dNSName),
+                                (const char *)ASN1_STRING_get0_data(name->d.dNSName));
+    }
+    (void)text_copy(text, size, buffer_text(&list));
+    buffer_free(&list);
+    GENERAL_NAMES_free(names);
+}
+
+static void take_until(const X509 *certificate, struct tls_certificate *said) {
+    struct tm until;
+
+    said->expired = X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0;
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &until) != 1 ||
+        strftime(said->until, sizeof said->until, "%Y-%m-%d %H:%M:%S", &until) == 0)
+        said->until[0] = '\0';
+}
+
+bool tls_certificate_read(const char *file, struct tls_certificate *said, struct buffer *error) {
+    FILE *stream = fopen(file, "re");
+
+    *said = (struct tls_certificate){.expired = false};
+    if (stream == NULL) {
+        (void)buffer_format(error, "certificate %s: %s", file, strerror(errno));
+        return false;
+    }
+    X509 *certificate = PEM_read_X509_AUX(stream, NULL, no_passphrase, NULL);
+    (void)fclose(stream);
+    ERR_clear_error();
+    if (certificate == NULL) {
+        (void)buffer_format(error, "certificate %s: not a PEM certificate", file);
+        return false;
+    }
+    const EVP_PKEY *key = X509_get0_pubkey(certificate);
+    certificate_name(X509_get_subject_name(certificate), said->subject, sizeof said->subject);
+    certificate_name(X509_get_issuer_name(certificate), said->issuer, sizeof said->issuer);
+    certificate_fingerprint(certificate, said->fingerprint);
+    take_names(certificate, said->names, sizeof said->names);
+    take_until(certificate, said);
+    if (key != NULL)
+        (void)snprintf(said->key, sizeof said->key, "%.16s %d", EVP_PKEY_get0_type_name(key), EVP_PKEY_get_bits(key));
+    X509_free(certificate);
+    return true;
+}

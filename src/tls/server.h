@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ * Private to tls/: the server's side, which is made in the listener and inherited by receivers. */
+#ifndef TLS_SERVER_H
+#define TLS_SERVER_H
+#include "tls/session.h"
+
+/* A key that tickets are encrypted and signed with, and the name that it has in them (RFC 5077 4). */
+struct ticket_key {
+    unsigned char name[16], cipher[32], mac[32];
+};
+struct ticket_keys {
+    struct ticket_key keys[2]; /* the one in use, the one before */
+    bool has_former;
+    int64_t made_at, lifetime; /* clock_now_ms; milliseconds */
+    EVP_CIPHER *cipher;        /* looked up once */
+};
+struct tls_server {
+    char **names;       /* of the identities */
+    SSL_CTX **contexts; /* and theirs; every connection begins with the first */
+    size_t count;
+    struct ticket_keys tickets;
+};
+
+/* ---- certificate.c ---- */
+/* Reads one pair into a context. */
+bool certificate_read_pair(SSL_CTX *context, const char *certificate, const char *private_key, struct buffer *error);
+bool certificate_is_readable(const char *what, const char *file, struct buffer *error);
+/* The subject's or issuer's name as RFC 4514 writes it, cut where it does not fit. */
+void certificate_name(const X509_NAME *name, char *text, size_t size);
+/* SHA-256 of the whole: "AB:CD:…". */
+void certificate_fingerprint(const X509 *certificate, char text[3 * 32]);
+
+/* ---- self_signed.c ---- */
+bool self_signed_use(SSL_CTX *context, const char *name);
+
+/* ---- preset.c ---- */
+bool preset_apply(SSL_CTX *context, enum tls_preset preset);
+bool preset_allows(enum tls_preset preset, int version);
+
+/* ---- ticket.c ---- */
+bool ticket_keys_init(struct ticket_keys *keys, long lifetime);
+void ticket_keys_free(struct ticket_keys *keys);
+/* How tickets are made on this context; its application data is the struct tls_server. */
+bool ticket_prepare(SSL_CTX *context, const struct ticket_keys *keys);
+
+/* ---- client_certificate.c ---- */
+/* Asks clients for certificates. The authorities are read once into store, which every context gets. */
+bool client_certificate_read(const char *file, X509_STORE **store, STACK_OF(X509_NAME) * *names, struct buffer *error);
+bool client_certificate_ask(SSL_CTX *context, X509_STORE *store, const STACK_OF(X509_NAME) * names);
+void client_certificate_facts(const SSL *ssl, struct tls_facts *facts);
+
+/* ---- rehearsal.c ---- */
+/* A handshake of each version with ourselves. */
+bool rehearse(SSL_CTX *context, enum tls_preset preset, struct buffer *error);
+#endif
