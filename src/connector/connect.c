@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/network.h"
 #include "connector/connector_private.h"
+#include "ipc/list.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,13 +15,15 @@
 #include <unistd.h>
 
 #define ADDRESSES_MAXIMUM 8
-#define CONNECT_MS 10000 /* for all of them; less than askers wait (ipc/ask.c) */
+#define NAME_MS 5000    /* for the name; both together are less than askers wait (ipc/ask.c) */
+#define CONNECT_MS 8000 /* for all addresses */
 
 struct connecting {
     struct attempt *attempt;
     struct network_address addresses[ADDRESSES_MAXIMUM];
     size_t count, next;
-    int fd; /* under way, or -1 */
+    unsigned port, unanswered; /* questions for its name */
+    int fd;                    /* under way, or -1 */
     struct loop_watch *watch;
     struct loop_timer *timer;
     int problem; /* errno of the last that failed */
@@ -102,25 +105,62 @@ static void try_next(struct connecting *connecting) {
     finish(connecting, -1);
 }
 
-static void add(struct connecting *connecting, struct text ip, unsigned port) {
+static void add(struct connecting *connecting, struct text ip) {
     if (connecting->count < ADDRESSES_MAXIMUM &&
-        network_parse_ip(ip, port, &connecting->addresses[connecting->count])) {
+        network_parse_ip(ip, connecting->port, &connecting->addresses[connecting->count])) {
         connecting->count++;
     }
+}
+
+static void addresses_came(void *context, const struct dns_answer *answer) {
+    struct connecting *connecting = context;
+    struct text records = answer->records;
+    struct dns_record record;
+    bool bad = false;
+    while (answer->status == DNS_FOUND && list_next_record(&records, &record, &bad)) {
+        add(connecting, record.value);
+    }
+    if (--connecting->unanswered == 0) {
+        loop_cancel(connecting->timer);
+        connecting->timer = NULL;
+        try_next(connecting);
+    }
+}
+
+static void name_is_late(void *context) {
+    struct connecting *connecting = context;
+    connecting->timer = NULL;
+    names_forget(connecting->attempt->connector, connecting);
+    try_next(connecting);
+}
+
+static void find_addresses(struct connecting *connecting, struct text name) {
+    struct connector *connector = connecting->attempt->connector;
+    connecting->unanswered = 3; /* and ourselves: an answer may come at once */
+    connecting->timer = loop_after(service_loop(connector->service), NAME_MS, name_is_late, connecting);
+    name_ask(connector, name, DNS_TYPE_A, addresses_came, connecting);
+    name_ask(connector, name, DNS_TYPE_AAAA, addresses_came, connecting);
+    addresses_came(connecting, &(struct dns_answer){.status = DNS_NO_DATA, .records = TEXT_NONE});
 }
 
 void connect_begin(struct attempt *attempt) {
     struct connecting *connecting = memory_new(1, sizeof *connecting);
     struct text endpoint = text_of(attempt->outside.endpoint), name = text_first(endpoint, text_find(endpoint, ':'));
-    uint64_t port;
+    uint64_t port = 0;
     bool port_only;
     *connecting = (struct connecting){.attempt = attempt, .fd = -1};
     if (network_parse_endpoint(endpoint, &connecting->addresses[0], &port_only)) {
         connecting->count = 1;
-    } else if (text_number(text_from(endpoint, name.length + 1), UINT16_MAX, &port) &&
-               text_equal_nocase(name, TEXT("localhost"))) { /* RFC 6761 6.3 */
-        add(connecting, TEXT("127.0.0.1"), (unsigned)port);
-        add(connecting, TEXT("::1"), (unsigned)port);
+        try_next(connecting);
+        return;
     }
+    (void)text_number(text_from(endpoint, name.length + 1), UINT16_MAX, &port); /* the configuration was checked */
+    connecting->port = (unsigned)port;
+    if (!text_equal_nocase(name, TEXT("localhost"))) {
+        find_addresses(connecting, name);
+        return;
+    }
+    add(connecting, TEXT("127.0.0.1")); /* RFC 6761 6.3 */
+    add(connecting, TEXT("::1"));
     try_next(connecting);
 }

@@ -137,6 +137,7 @@ _Noreturn void connector_main(const struct process_start *start) {
     log_set_program("connector");
     connector.service = service_new(&definition, start->hub, &connector);
     loop_signals(service_loop(connector.service), signals, 1, child_ended, &connector);
+    names_begin(&connector, start->resolver);
     privilege_drop(&start->user, NULL);
     if (!config_has_outside(start->config, true)) {
         sandbox_enter(SANDBOX_CONNECTOR);

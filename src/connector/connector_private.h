@@ -7,9 +7,14 @@
 #include <sys/types.h>
 
 struct program;
+struct name_question;
 struct connector {
     const struct config *config;
     struct service *service;
+    int resolver; /* channel, -1 when it is gone */
+    struct loop_watch *resolver_watch;
+    uint32_t last_serial;
+    struct name_question *questions; /* that the resolver has not answered */
     size_t asker_count;
     struct program *programs; /* those that have not ended */
     bool hub_gone;
@@ -37,6 +42,15 @@ void asker_release(struct asker *asker);
 /* ---- connect.c ---- */
 /* Connects, sooner or later; the attempt is its own until attempt_end. */
 void connect_begin(struct attempt *attempt);
+
+/* ---- name.c ---- */
+/* Watches the channel to the resolver. */
+void names_begin(struct connector *connector, int resolver);
+/* Asks for addresses of a type; found is called once, perhaps at once, with their text. */
+typedef void name_found(void *context, const struct dns_answer *answer);
+void name_ask(struct connector *connector, struct text name, enum dns_type type, name_found *found, void *context);
+/* What was asked with this context is not wanted any more. */
+void names_forget(struct connector *connector, const void *context);
 
 /* ---- program.c ---- */
 /* Runs the command; the attempt is its own until attempt_end. */

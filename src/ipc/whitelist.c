@@ -68,6 +68,7 @@ static const struct whitelist_row whitelist[] = {
     {SERVICE_RESOLVER, PEER_RECEIVER, DNS_ASK},
     {SERVICE_RESOLVER, PEER_AGENT, DNS_ASK},
     {SERVICE_RESOLVER, PEER_OPERATOR, DNS_ASK},
+    {SERVICE_RESOLVER, PEER_SERVICE, DNS_ASK}, /* the connector: names in the configuration */
 
     /* The signer: only what our own members send is signed, and receivers know who they are. */
     {SERVICE_SIGNER, PEER_LISTENER, HUB_PEER},

@@ -78,8 +78,10 @@ static bool may_start(struct supervisor *supervisor, size_t place) {
         return runner_may_start(supervisor);
     case PROCESS_RESOLVER:
         return is_ready(supervisor, SLOT_LEDGER);
+    case PROCESS_CONNECTOR:
+        return is_wanted(supervisor, place) && is_ready(supervisor, SLOT_RESOLVER) && !supervisor->options.queue_run;
     default:
-        return is_ready(supervisor, SLOT_LEDGER) && !supervisor->options.queue_run && is_wanted(supervisor, place);
+        return is_ready(supervisor, SLOT_LEDGER) && !supervisor->options.queue_run;
     }
 }
 
@@ -107,11 +109,32 @@ static struct child *start_runner(struct supervisor *supervisor, struct process_
     return child;
 }
 
+/* It asks the resolver for names in the configuration. */
+static struct child *start_connector(struct supervisor *supervisor, struct process_start *start) {
+    int ends[2];
+    if (!channel_pair(ends)) {
+        log_error("no channel for the connector: %s", strerror(errno));
+        return NULL;
+    }
+    start->resolver = ends[1];
+    struct child *child = child_fork(supervisor, PROCESS_CONNECTOR, start);
+    close(ends[1]);
+    if (child == NULL) {
+        close(ends[0]);
+    } else if (!service_give_peer(supervisor->slots[SLOT_RESOLVER].child, PEER_SERVICE, child->pid, &ends[0])) {
+        log_warn("the resolver takes no further askers now");
+    }
+    return child;
+}
+
 static struct child *start_service(struct supervisor *supervisor, size_t place) {
     enum process_kind kind = slot_kind(place);
     struct process_start start = child_start(supervisor, kind);
     if (kind == PROCESS_RUNNER) {
         return start_runner(supervisor, &start);
+    }
+    if (kind == PROCESS_CONNECTOR) {
+        return start_connector(supervisor, &start);
     }
     if (kind == PROCESS_LEDGER) {
         start.lock = supervisor->lock;
@@ -163,6 +186,9 @@ void service_ended(struct supervisor *supervisor, struct slot *slot, const char 
               how, (long long)(slot->not_before - now));
     if (place == SLOT_LEDGER) {
         vacate(&supervisor->slots[SLOT_RUNNER]);
+    }
+    if (place == SLOT_RESOLVER) {
+        vacate(&supervisor->slots[SLOT_CONNECTOR]); /* it asks this one; its sessions keep it to their end */
     }
     if (place != SLOT_RUNNER) {
         receivers_replace(supervisor);

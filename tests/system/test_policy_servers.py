@@ -240,6 +240,20 @@ def test_several_are_asked_in_order_until_one_decides(make_instance):
         assert asked(first="DEFER_IF_REJECT", third="451 4.3.0 busy") == (451, [1, 1, 1])
 
 
+def test_one_may_be_named_by_its_host(make_instance):
+    with PolicyServer(lambda request: "REJECT") as policy:
+        port = policy.endpoint.rpartition(":")[2]
+        server = make_instance(extra=block(f"policy.example.net:{port}") + block(f"nowhere.example.net:{port}", name="nowhere", stages="vrfy"),
+                               zone={"policy.example.net": [{"AAAA": "::1"}, {"A": "127.0.0.1"}]})
+        assert recipient(server).code == 554
+        with server.talk(source=fresh_source()) as client:
+            client.ehlo()
+            client.expect(451, "VRFY coco@example.test")
+        assert 'policy "nowhere" at' in server.log_text() and "has no address" in server.log_text()
+        server.kill("resolver")
+        wait_for(lambda: recipient(server).code == 554, "a connector with another resolver")
+
+
 # The connector.
 
 

@@ -82,7 +82,7 @@ static int tear_down(void **state) {
 
 static void start(struct fixture *f, struct service_child *child) {
     sandbox_prepare(SANDBOX_CONNECTOR);
-    service_child_start(child, connector_main, (struct process_start){.config = &f->config});
+    service_child_start(child, connector_main, (struct process_start){.config = &f->config, .resolver = -1});
 }
 
 static int open_place(const struct service_child *child, uint32_t index, char why[256]) {
@@ -203,6 +203,12 @@ static bool is_gone(pid_t pid) {
     return gone;
 }
 
+static void wait_until_gone(const long pids[2]) {
+    for (int tries = 0; tries < 2000 && !(is_gone((pid_t)pids[0]) && is_gone((pid_t)pids[1])); tries++)
+        (void)poll(NULL, 0, 10);
+    assert_true(is_gone((pid_t)pids[0]) && is_gone((pid_t)pids[1]));
+}
+
 /* The shell ignores what would end it, and its helper sleeps: nothing but SIGKILL to the group ends both. */
 static void a_program_and_what_it_started_end_with_the_session(void **state) {
     struct fixture *f = *state;
@@ -221,10 +227,9 @@ static void a_program_and_what_it_started_end_with_the_session(void **state) {
         assert_false(is_gone((pid_t)pids[0]));
         close(fd);
         if (close_alone == 1)
-            while (!is_gone((pid_t)pids[0]) || !is_gone((pid_t)pids[1]))
-                (void)poll(NULL, 0, 10);
+            wait_until_gone(pids);
         assert_int_equal(service_child_end(&child), 0);
-        assert_true(is_gone((pid_t)pids[0]) && is_gone((pid_t)pids[1]));
+        wait_until_gone(pids);
     }
     assert_int_equal(unlink(script), 0);
 }

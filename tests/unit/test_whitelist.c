@@ -43,6 +43,7 @@ static void requests_are_allowed_to_those_who_need_them(void **state) {
         {"the operator asks DNS", SERVICE_RESOLVER, PEER_OPERATOR, DNS_ASK, true},
         {"an agent cannot have mail signed", SERVICE_SIGNER, PEER_AGENT, SIGN_MAIL, false},
         {"a receiver has outside connections opened", SERVICE_CONNECTOR, PEER_RECEIVER, CONNECT_ASK, true},
+        {"the connector asks DNS", SERVICE_RESOLVER, PEER_SERVICE, DNS_ASK, true},
         {"an agent has none opened", SERVICE_CONNECTOR, PEER_AGENT, CONNECT_ASK, false},
         {"a receiver cannot ask for agents", SERVICE_LISTENER, PEER_RECEIVER, HUB_AGENT_WANTED, false},
         {"a receiver cannot lock contacts out", SERVICE_LISTENER, PEER_RECEIVER, HUB_LOCKED, false},
