@@ -64,7 +64,7 @@ const struct config_key config_keys[] = {
     {ROW(trusted_networks, KEY_NETWORKS, "127.0.0.0/8,::1"),
      .help = "Networks whose clients may send members' mail through the internal port without a login."},
     {.name = "allow", .type = KEY_NETWORKS, AT(allow_networks), .standard = "",
-     .help = "Networks that are never locked out; loopback is not among them unless it is written here."},
+     .help = "Networks that are never locked out, nor met by what strangers have to bear; loopback is not among them unless it is written here."},
 
     {ROW(lmtp, KEY_HOST, ""), .heading = "Local delivery",
      .help = "Where local mail goes by LMTP, for instance Dovecot: host:port or the path of a Unix socket."},

@@ -270,7 +270,7 @@ def drip(client, pieces):
 def test_a_command_line_that_comes_in_drops_ends_with_421(make_outside):
     server = make_outside(settings={"receiver_timeout": 1})
     with server.outsider("10.4.0.1") as client:
-        drip(client, [b"N"] + [b" "] * 1500)
+        drip(client, [b"N"] + [b" "] * 400)
         assert client.reply().text.startswith("421 4.4.2 mail.example.test closing connection due to inactivity--")
         client.expect_close()
 
@@ -283,7 +283,7 @@ def test_data_that_comes_too_slowly_ends_with_421_and_is_not_stored(make_outside
         client.send(command.encode() + b"\r\n")
         if end:
             assert client.reply() == end
-        drip(client, [b"x"] * 1500)
+        drip(client, [b"x"] * 400)
         assert client.reply().text.startswith("421 4.4.2 mail.example.test closing connection due to inactivity--")
         client.expect_close()
     row, = server.wait_rows("select reply from violations where rule = 'timeout'")

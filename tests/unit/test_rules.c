@@ -51,6 +51,8 @@ static const struct {
      "550 5.7.1 192.0.2.1 is listed in bl.test"},
     {"a client on a block list and an allow list", rule_listed,
      FACTS(.client_lists = {.listed_in = "bl.test", .score = 3, .allowed = true}), RULE_NO_MATCH, ""},
+    {"a client on a block list in a network of the key allow", rule_listed,
+     FACTS(.client_lists = {.listed_in = "bl.test", .score = 3}, .allowed = true), RULE_NO_MATCH, ""},
     {"a client whose lists weigh too little", rule_listed,
      FACTS(.client_lists = {.listed_in = "bl.test xl.test", .score = 2}), RULE_NO_MATCH, ""},
     {"a client whose lists weigh enough, one of which has words", rule_listed,
