@@ -3,7 +3,6 @@ import base64
 import os
 import re
 import shutil
-import socket
 import subprocess
 
 import pytest
@@ -158,36 +157,6 @@ def test_a_login_does_not_send_as_somebody_else(server, source):
 
 
 # What is in a message.
-
-NO_END = (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r\n", b"\r.\r", b"\r\n.\r", b"\r\n.\r\r\n", b"\r\n\0.\r\n", b"\r\n.\0\r\n", b"\n\n.\r\n", b"\r\r\n.\n")
-SMUGGLED = b"MAIL FROM:<smuggled@example.net>\r\nRCPT TO:<coco@example.test>\r\nDATA\r\nSubject: smuggled\r\n\r\n%s\r\n.\r\n"
-
-
-def send_in_pieces(client, head, cuts, rest):
-    """head up to the first cut, each byte of the cut on its own, then the rest."""
-    client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    client.send(head)
-    for byte in cuts:
-        client.send(bytes([byte]))
-    client.send(rest)
-
-
-def test_no_other_end_of_data_lets_a_second_message_in(patient, source, marker):
-    with patient.talk("mx", source) as client:
-        client.ehlo()
-        for whole in (True, False):
-            for end in NO_END:
-                client.expect(250, "MAIL FROM:<stranger@example.net>")
-                client.expect(250, "RCPT TO:<coco@example.test>")
-                client.expect(354, "DATA")
-                send_in_pieces(client, b"Subject: x\r\n\r\nfirst" + (end if whole else b""), b"" if whole else end,
-                               SMUGGLED % marker.encode())
-                assert client.reply().text.startswith("550 5.6."), repr(end)
-                client.expect(250, "NOOP")
-        client.quit()
-    assert not patient.sql("select * from mails where from_url like '%smuggled%'")
-    assert not patient.sql("select * from mails where contact_id in (select id from contacts where remote_ip = ?)", source)
-
 
 def test_results_that_claim_to_be_ours_are_removed_and_others_kept(server, source, marker):
     forged = ("Authentication-Results: mail.example.test; dkim=pass header.d=bank.example\r\n"
