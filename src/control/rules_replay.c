@@ -73,7 +73,8 @@ static const char *ask(const struct replay *replay, struct sql_question *questio
 
 /* What holds for a message as a whole: asked with its first recipient. */
 static void replay_mail(struct replay *replay, const struct report_row *row, struct sql_question *question) {
-    static const enum rule_stage stages[] = {RULE_CONNECT, RULE_EHLO, RULE_AUTH, RULE_MAIL, RULE_DATA, RULE_MESSAGE};
+    static const enum rule_stage stages[] = {RULE_CONNECT, RULE_EHLO, RULE_STARTTLS, RULE_AUTH,
+                                             RULE_MAIL,    RULE_DATA, RULE_HEADERS,  RULE_MESSAGE};
     char line[REPLY_TEXT_SIZE], rule[SQL_RULE_NAME_SIZE];
     const char *mail_id = value_of(row, "mail_id");
     if (replay->last_mail != NULL && strcmp(replay->last_mail, mail_id) == 0) {
@@ -84,7 +85,8 @@ static void replay_mail(struct replay *replay, const struct report_row *row, str
     replay->mail_differs = false;
     for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]) && !replay->mail_differs; i++) {
         question->stage = stages[i];
-        if (stages[i] == RULE_AUTH && question->values[SQL_FACT_ACCOUNT].length == 0) {
+        if ((stages[i] == RULE_AUTH && question->values[SQL_FACT_ACCOUNT].length == 0) ||
+            (stages[i] == RULE_STARTTLS && question->values[SQL_FACT_TLS].length == 0)) {
             continue;
         }
         replay->mail_differs = ask(replay, question, line, sizeof(line), rule)[0] != '\0';

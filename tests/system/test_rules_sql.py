@@ -343,3 +343,10 @@ def test_rules_replay_shows_whose_answer_would_differ(make_instance, source, mar
     assert re.search(rf"{mail_id} +a@example.net +coco@example.test +accepted +550 5.7.1 a subject is not recorded +sql:message:1$", output, re.M)
     assert re.search(rf"b@example.net +coco@example.test +accepted +451 4.7.1 client.example.net {source} +sql:mail_from:1$", output, re.M), output
     assert "3 answers about 4 recipients since" in output and "nobody@" not in output
+    write_rules(server, {"headers": "SELECT '550 5.7.1 ' || ifnull(:header, 'no header is recorded') WHERE :message_id <> '' AND :from LIKE 'b@%'",
+                         "starttls": "SELECT '454 4.7.0 never asked of those in plain text'"})
+    output = server.command("rules", "replay", "1")
+    assert re.search(r"b@example.net +coco@example.test +accepted +550 5.7.1 no header is recorded +sql:headers:1$", output, re.M), output
+    write_rules(server, {"mail_from": "SELECT '451 4.7.1 ' || :protocol || ' ' || :extended || ' ' || :weekday WHERE :from = 'b@example.net'"
+                                      " AND abs(julianday(:time) - julianday('now')) < 1"})
+    assert re.search(r"451 4.7.1 ESMTP 1 [1-7] +sql:mail_from:1$", server.command("rules", "replay", "1"), re.M)
