@@ -76,10 +76,10 @@ int control_rules_list(struct control *control, int count, char **arguments) {
 /* ---- facts ---- */
 
 static enum rule_stage find_stage(const char *word) {
-    enum rule_stage stage = rule_stage_find(text_of(word));
-    if (stage == RULE_STAGES) {
+    enum rule_stage stage = rule_file_find(text_of(word));
+    if (stage == RULE_FILES) {
         (void)control_fail(0, "there are no rules for \"%s\"; there are those for:", word);
-        for (size_t i = 0; i < RULE_STAGES; i++) {
+        for (size_t i = 0; i < RULE_FILES; i++) {
             fprintf(stderr, " %s", rule_stage_names[i]);
         }
         fputc('\n', stderr);
@@ -89,16 +89,16 @@ static enum rule_stage find_stage(const char *word) {
 
 int control_rules_facts(struct control *control, int count, char **arguments) {
     static const char *const titles[] = {"FACT", "TYPE", "WHAT IT IS", NULL};
-    enum rule_stage stage = count > 0 ? find_stage(arguments[0]) : RULE_STAGES;
+    enum rule_stage stage = count > 0 ? find_stage(arguments[0]) : RULE_FILES;
     (void)control;
-    if (count > 0 && stage == RULE_STAGES) {
+    if (count > 0 && stage == RULE_FILES) {
         return EXIT_STATUS_USAGE;
     }
     struct table *table = table_new(titles);
     for (size_t i = 0; i < SQL_FACTS; i++) {
         char name[64];
         (void)snprintf(name, sizeof(name), ":%s", sql_facts[i].name);
-        if (stage == RULE_STAGES || (sql_facts[i].stages & 1u << stage) != 0) {
+        if (stage == RULE_FILES || (sql_facts[i].stages & 1u << stage) != 0) {
             table_add(table, (const char *const[]){name, sql_facts[i].number ? "number" : "text", sql_facts[i].help});
         }
     }
@@ -176,14 +176,18 @@ static void take_action(void *context, const char *rule, enum sql_action action,
                         rule);
 }
 
-static int tell(enum sql_outcome outcome, const struct reply *reply, const char *rule, const char *error,
-                struct text actions) {
+static int tell(enum rule_stage stage, enum sql_outcome outcome, const struct reply *reply, const char *rule,
+                const char *error, struct text actions) {
     struct buffer wire;
     struct text rest, line;
     if (outcome == SQL_FAILED) {
         return control_fail(EXIT_STATUS_ERROR, "%s fails, and a client would read 451: %s", rule, error);
     }
     printf("%.*s", TEXT_ARGS(actions));
+    if (stage == RULE_CLIENT_LOOKUP) {
+        printf("%s%s\n", outcome == SQL_SILENT ? "no rule" : rule, outcome == SQL_SILENT ? " knows it" : " says so");
+        return EXIT_STATUS_OK;
+    }
     if (outcome == SQL_SILENT) {
         puts("no rule objects");
         return EXIT_STATUS_OK;
@@ -206,7 +210,7 @@ int control_rules_test(struct control *control, int count, char **arguments) {
     struct reply reply = {.code = 0};
     struct buffer error, actions;
     int status = EXIT_STATUS_OK;
-    if (given.question.stage == RULE_STAGES || !take_facts(&given, count - 1, arguments + 1)) {
+    if (given.question.stage == RULE_FILES || !take_facts(&given, count - 1, arguments + 1)) {
         return EXIT_STATUS_USAGE;
     }
     given.question.milliseconds = control->config->rules_timeout_ms;
@@ -215,10 +219,10 @@ int control_rules_test(struct control *control, int count, char **arguments) {
     buffer_init(&error, 4096);
     buffer_init(&actions, 65536);
     given.question.take = take_action;
-    given.question.context = &actions;
+    given.question.context = given.question.places = &actions;
     if (engine != NULL) {
         enum sql_outcome outcome = sql_engine_ask(engine, &given.question, &reply, rule, &error);
-        status = tell(outcome, &reply, rule, buffer_string(&error), buffer_text(&actions));
+        status = tell(given.question.stage, outcome, &reply, rule, buffer_string(&error), buffer_text(&actions));
     }
     buffer_free(&error);
     buffer_free(&actions);

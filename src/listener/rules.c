@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static bool has_any(const struct sql_rules *rules) {
-    for (size_t i = 0; i < RULE_STAGES; i++) {
+    for (size_t i = 0; i < RULE_FILES; i++) {
         if (rules->files[i].text != NULL) {
             return true;
         }
@@ -24,14 +24,14 @@ static bool has_any(const struct sql_rules *rules) {
 /* Writes what each file asks, or what is wrong. */
 static _Noreturn void run_check(const struct config *config, const struct privilege_user *user, struct sql_rules *rules,
                                 int result) {
-    struct sql_fact_set named[RULE_STAGES];
+    struct sql_fact_set named[RULE_FILES];
     struct buffer error;
     const int keep[] = {result, log_descriptor()};
     privilege_close_other_descriptors(keep, sizeof(keep) / sizeof(keep[0]));
     privilege_drop(user, NULL);
     buffer_init(&error, 4096);
     bool good = sql_rules_check(rules, config->database, &error);
-    for (size_t i = 0; i < RULE_STAGES; i++) {
+    for (size_t i = 0; i < RULE_FILES; i++) {
         named[i] = rules->files[i].named;
     }
     (void)(good ? file_write_all(result, named, sizeof(named)) : file_write_all(result, error.data, error.length));
@@ -39,12 +39,12 @@ static _Noreturn void run_check(const struct config *config, const struct privil
 }
 
 static bool take_facts(struct sql_rules *rules, const struct buffer *answer) {
-    struct sql_fact_set named[RULE_STAGES];
+    struct sql_fact_set named[RULE_FILES];
     if (answer->length != sizeof(named)) {
         return false;
     }
     memcpy(named, answer->data, sizeof(named));
-    for (size_t i = 0; i < RULE_STAGES; i++) {
+    for (size_t i = 0; i < RULE_FILES; i++) {
         rules->files[i].named = named[i];
     }
     return true;

@@ -5,8 +5,8 @@
 #include "lookup/alias.h"
 #include "base/log.h"
 #include "lookup/alias_file.h"
+#include "lookup/client_lookup.h"
 #include "mail/address.h"
-#include "store/aliases.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -113,6 +113,12 @@ static enum address_standing add_target(struct follow *follow, struct text key, 
         return STANDING_MEMBER;
     case '/':
         return add_file(follow, key, target, owner);
+    case '=':
+        if (key.data[0] == '@' || target.length > 1) {
+            return set_up_wrongly(follow, key, "only an address is a mailbox, not", target);
+        }
+        targets_add(follow->targets, DELIVERY_LOCAL, key, owner);
+        return STANDING_MEMBER;
     case '@':
         (void)snprintf(same_part, sizeof same_part, "%.*s%.*s", TEXT_ARGS(local), TEXT_ARGS(target));
         return add_address(follow, key, text_of(same_part), owner);
@@ -145,11 +151,8 @@ static bool follow_key(struct follow *follow, struct text key, struct text local
         return false;
     }
     buffer_init(&rows, ROWS_MAXIMUM);
-    enum aliases_found found =
-        aliases_targets(follow->lookup->main.database, key, (unsigned)(ROWS_MAXIMUM / 16), &rows);
+    enum aliases_found found = client_lookup(follow->lookup, key, (unsigned)(ROWS_MAXIMUM / 16), &rows);
     if (found == ALIASES_ERROR) {
-        log_error("the aliases of %.*s cannot be read: %s", TEXT_ARGS(key),
-                  database_error(follow->lookup->main.database));
         follow->trouble = true;
         *standing = STANDING_TEMPFAIL;
     } else if (found == ALIASES_YES) {

@@ -8,6 +8,7 @@
 #include "lookup/srs.h"
 #include "store/users.h"
 #define ANSWER_ADDRESS_SIZE 512
+struct rules;
 struct lookup {
     const char *postmaster; /* where mail for every postmaster goes */
     const char *delimiter;  /* between a user and a tag; NULL, "": none */
@@ -19,6 +20,7 @@ struct lookup {
     size_t expansion_maximum;  /* 0: no limit */
     struct srs srs;
     struct source main, users;
+    struct rules *rules; /* the operator's, of which client_lookup.sql is asked; or NULL */
 };
 /* What the configuration says; the databases are opened when they are first asked. config stays the caller's. */
 void lookup_take_settings(struct lookup *lookup, const struct config *config);

@@ -5,6 +5,7 @@
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "lookup/alias.h"
+#include "lookup/rules.h"
 #include <stdio.h>
 #include <unistd.h>
 
@@ -21,10 +22,20 @@ static const struct {
 
 int lookup_explain(const struct config *config, const char *address, const char *sender) {
     struct lookup lookup = {.postmaster = ""};
+    struct sql_rules files = {0};
+    struct rules rules = {.config = config, .rules = &files};
+    struct buffer error;
     struct targets targets;
     char canonical[ANSWER_ADDRESS_SIZE];
     log_start(STDERR_FILENO, "parcelpost", LOG_LEVEL_WARN);
+    buffer_init(&error, 4096);
+    if (!sql_rules_read(config->rules_directory, &files, &error) ||
+        !sql_rules_check(&files, config->database, &error)) {
+        log_error("the operator's rules are not asked: %s", buffer_string(&error));
+    }
+    buffer_free(&error);
     lookup_take_settings(&lookup, config);
+    lookup.rules = &rules;
     targets_init(&targets, &lookup, text_of(sender));
     enum address_standing standing = alias_follow(&targets, text_of(address), canonical);
     printf("%s %s\n", address, outcomes[standing].words);
@@ -36,5 +47,7 @@ int lookup_explain(const struct config *config, const char *address, const char 
     targets_free(&targets);
     source_close(&lookup.main);
     source_close(&lookup.users);
+    rules_close(&rules);
+    sql_rules_free(&files);
     return outcomes[standing].status;
 }

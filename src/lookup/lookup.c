@@ -194,6 +194,7 @@ _Noreturn void lookup_main(const struct process_start *start) {
     privilege_drop(&start->user, NULL);
     let_alarm_end_us();
     lookup_take_settings(&worker.lookup, start->config);
+    worker.lookup.rules = &worker.rules;
     open_sources(&worker.lookup, start->config);
     service_run(service);
 }

@@ -59,16 +59,38 @@ static void take_action(void *context, const char *rule, enum sql_action action,
     }
 }
 
+static enum sql_outcome ask(struct rules *rules, struct sql_question *question, struct reply *reply,
+                            char rule[SQL_RULE_NAME_SIZE]) {
+    long most = 900 * rules->config->lookup_timeout; /* at the end of which the whole process is ended */
+    struct buffer error;
+    buffer_init(&error, ERROR_MAXIMUM);
+    question->milliseconds = rules->config->rules_timeout_ms < most ? rules->config->rules_timeout_ms : most;
+    enum sql_outcome outcome = sql_engine_ask(rules->engine, question, reply, rule, &error);
+    if (outcome == SQL_FAILED) {
+        log_error("rule %s failed: %s", rule, buffer_string(&error));
+        rules_close(rules); /* prepared anew: what it lacked may come back */
+    }
+    buffer_free(&error);
+    return outcome;
+}
+
+bool rules_have(const struct rules *rules, enum rule_stage stage) {
+    return rules->rules != NULL && rules->rules->files[stage].named.asks;
+}
+
+enum sql_outcome rules_places(struct rules *rules, struct text key, struct buffer *rows) {
+    struct sql_question question = {.stage = RULE_CLIENT_LOOKUP, .places = rows};
+    struct reply reply;
+    char rule[SQL_RULE_NAME_SIZE];
+    question.values[SQL_FACT_ADDRESS] = key;
+    return is_open(rules) ? ask(rules, &question, &reply, rule) : SQL_FAILED;
+}
+
 bool rules_answer(struct rules *rules, const struct lookup_rule *question, struct rules_said *said) {
     static const enum rule_answer answers[] = {
         [SQL_SILENT] = RULE_ANSWER_NONE, [SQL_SPOKE] = RULE_ANSWER_REPLY, [SQL_FAILED] = RULE_ANSWER_FAILED};
-    long most = 900 * rules->config->lookup_timeout; /* at the end of which the whole process is ended */
-    struct sql_question asked = {.stage = (enum rule_stage)question->stage,
-                                 .milliseconds =
-                                     rules->config->rules_timeout_ms < most ? rules->config->rules_timeout_ms : most,
-                                 .take = take_action,
-                                 .context = &said->actions};
-    struct buffer error;
+    struct sql_question asked = {
+        .stage = (enum rule_stage)question->stage, .take = take_action, .context = &said->actions};
     said->outcome = RULE_ANSWER_FAILED;
     (void)text_copy(said->rule, sizeof said->rule, TEXT("sql"));
     if (!take_facts(question->facts, asked.values)) {
@@ -77,12 +99,6 @@ bool rules_answer(struct rules *rules, const struct lookup_rule *question, struc
     if (rules->rules == NULL || !is_open(rules)) {
         return true;
     }
-    buffer_init(&error, ERROR_MAXIMUM);
-    said->outcome = answers[sql_engine_ask(rules->engine, &asked, &said->reply, said->rule, &error)];
-    if (said->outcome == RULE_ANSWER_FAILED) {
-        log_error("rule %s failed: %s", said->rule, buffer_string(&error));
-        rules_close(rules); /* prepared anew: what it lacked may come back */
-    }
-    buffer_free(&error);
+    said->outcome = answers[ask(rules, &asked, &said->reply, said->rule)];
     return true;
 }

@@ -27,5 +27,9 @@ struct rules_said {
 };
 /* LOOKUP_RULE: false for a malformed list of facts. */
 bool rules_answer(struct rules *rules, const struct lookup_rule *question, struct rules_said *said);
+/* Whether there is a statement for this. */
+bool rules_have(const struct rules *rules, enum rule_stage stage);
+/* client_lookup.sql: appends where this key leads, as aliases_targets does. SQL_FAILED: logged. */
+enum sql_outcome rules_places(struct rules *rules, struct text key, struct buffer *rows);
 void rules_close(struct rules *rules);
 #endif

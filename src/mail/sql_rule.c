@@ -10,13 +10,26 @@
 #define WITH_HEADER (AT(RULE_HEADERS) | AT(RULE_MESSAGE))
 #define IN_MAIL (AT(RULE_MAIL) | AT(RULE_RCPT) | AT(RULE_DATA) | WITH_HEADER)
 
-const char *const rule_stage_names[RULE_STAGES] = {
-    [RULE_PROXY] = "proxy",       [RULE_CONNECT] = "connect", [RULE_EHLO] = "ehlo",
-    [RULE_STARTTLS] = "starttls", [RULE_AUTH] = "auth",       [RULE_MAIL] = "mail_from",
-    [RULE_RCPT] = "rcpt_to",      [RULE_DATA] = "data",       [RULE_HEADERS] = "headers",
-    [RULE_MESSAGE] = "message",   [RULE_RSET] = "rset",       [RULE_VRFY] = "vrfy",
-    [RULE_EXPN] = "expn",         [RULE_HELP] = "help",       [RULE_NOOP] = "noop",
-    [RULE_UNKNOWN] = "unknown",   [RULE_QUIT] = "quit",       [RULE_DISCONNECT] = "disconnect",
+const char *const rule_stage_names[RULE_FILES] = {
+    [RULE_PROXY] = "proxy",
+    [RULE_CONNECT] = "connect",
+    [RULE_EHLO] = "ehlo",
+    [RULE_STARTTLS] = "starttls",
+    [RULE_AUTH] = "auth",
+    [RULE_MAIL] = "mail_from",
+    [RULE_RCPT] = "rcpt_to",
+    [RULE_DATA] = "data",
+    [RULE_HEADERS] = "headers",
+    [RULE_MESSAGE] = "message",
+    [RULE_RSET] = "rset",
+    [RULE_VRFY] = "vrfy",
+    [RULE_EXPN] = "expn",
+    [RULE_HELP] = "help",
+    [RULE_NOOP] = "noop",
+    [RULE_UNKNOWN] = "unknown",
+    [RULE_QUIT] = "quit",
+    [RULE_DISCONNECT] = "disconnect",
+    [RULE_CLIENT_LOOKUP] = "client_lookup",
 };
 
 /* clang-format off */
@@ -104,6 +117,8 @@ const struct sql_fact_row sql_facts[SQL_FACTS] = {
     [SQL_FACT_RECEIVED_COUNT] = {"received_count", true, WITH_HEADER, "How many Received fields there are: servers it has passed."},
     [SQL_FACT_DKIM] = {"dkim", false, AT(RULE_MESSAGE),
         "The DKIM verdicts as in Authentication-Results, such as dkim=pass header.d=example.net; empty for members."},
+    [SQL_FACT_ADDRESS] = {"address", false, AT(RULE_CLIENT_LOOKUP),
+        "The address that is looked up, or @domain for whoever else is in one, as in the table aliases."},
 };
 /* clang-format on */
 
@@ -114,15 +129,20 @@ enum sql_fact sql_fact_find(struct text name) {
     return (enum sql_fact)fact;
 }
 
+enum rule_stage rule_file_find(struct text name) {
+    size_t file = 0;
+    while (file < RULE_FILES && !text_equal(name, text_of(rule_stage_names[file])))
+        file++;
+    return (enum rule_stage)file;
+}
+
 enum rule_stage rule_stage_find(struct text name) {
-    size_t stage = 0;
-    while (stage < RULE_STAGES && !text_equal(name, text_of(rule_stage_names[stage])))
-        stage++;
-    return (enum rule_stage)stage;
+    enum rule_stage file = rule_file_find(name);
+    return file < RULE_STAGES ? file : RULE_STAGES;
 }
 
 void sql_rules_free(struct sql_rules *rules) {
-    for (size_t i = 0; i < RULE_STAGES; i++) {
+    for (size_t i = 0; i < RULE_FILES; i++) {
         free(rules->files[i].path);
         free(rules->files[i].text);
     }

@@ -26,7 +26,9 @@ enum rule_stage {
     RULE_UNKNOWN, /* a command that is none */
     RULE_QUIT,
     RULE_DISCONNECT, /* after the end: nobody reads a reply */
-    RULE_STAGES
+    RULE_STAGES,
+    RULE_CLIENT_LOOKUP = RULE_STAGES, /* no moment of a session: what an address is to us, asked by lookup itself */
+    RULE_FILES
 };
 enum sql_fact {
     SQL_FACT_REMOTE_IP,
@@ -91,6 +93,7 @@ enum sql_fact {
     SQL_FACT_HEADER_SIZE,
     SQL_FACT_RECEIVED_COUNT,
     SQL_FACT_DKIM,
+    SQL_FACT_ADDRESS,
     SQL_FACTS
 };
 struct sql_fact_row {
@@ -101,7 +104,7 @@ struct sql_fact_row {
 };
 #define SQL_FACT_VALUE_MAXIMUM (32u * 1024) /* bytes */
 extern const struct sql_fact_row sql_facts[SQL_FACTS];
-extern const char *const rule_stage_names[RULE_STAGES];
+extern const char *const rule_stage_names[RULE_FILES];
 
 #define SQL_RULE_NAME_SIZE 32 /* "sql:mail_from:12" */
 struct sql_fact_set {
@@ -113,11 +116,12 @@ struct sql_rules {
     struct sql_rule_file {
         char *path, *text; /* NULL: no such file */
         struct sql_fact_set named;
-    } files[RULE_STAGES];
+    } files[RULE_FILES];
 };
-/* SQL_FACTS or RULE_STAGES when there is none of this name. */
+/* SQL_FACTS, RULE_STAGES or RULE_FILES when there is none of this name. */
 enum sql_fact sql_fact_find(struct text name);
 enum rule_stage rule_stage_find(struct text name);
+enum rule_stage rule_file_find(struct text name);
 /* Releases the texts; the struct is then as if nothing had been read. */
 void sql_rules_free(struct sql_rules *rules);
 #endif

@@ -17,7 +17,7 @@ struct sql_engine {
     struct database *database;
     const struct sql_rules *rules;
     struct sql_lock lock;
-    struct sql_file files[RULE_STAGES];
+    struct sql_file files[RULE_FILES];
     int64_t deadline;
 };
 
@@ -51,7 +51,7 @@ struct sql_engine *sql_engine_open(const char *database, const char *users, cons
     attach_users(opened->handle, users);
     sql_lock_down(opened->handle, &engine->lock);
     sqlite3_progress_handler(opened->handle, STEPS_BETWEEN_LOOKS, is_late, engine);
-    for (size_t i = 0; i < RULE_STAGES; i++) {
+    for (size_t i = 0; i < RULE_FILES; i++) {
         sql_file_prepare(opened->handle, &engine->lock, &rules->files[i], (enum rule_stage)i, &engine->files[i]);
     }
     return engine;
@@ -61,7 +61,7 @@ void sql_engine_close(struct sql_engine *engine) {
     if (engine == NULL) {
         return;
     }
-    for (size_t i = 0; i < RULE_STAGES; i++) {
+    for (size_t i = 0; i < RULE_FILES; i++) {
         sql_file_free(&engine->files[i]);
     }
     database_close(engine->database);
@@ -78,6 +78,7 @@ struct asking {
     enum rule_stage stage;
     struct reply *reply;
     struct buffer lines; /* the reply's text so far */
+    bool placed;         /* there is a row of RULE_CLIENT_LOOKUP */
     struct buffer *error;
 };
 
@@ -149,7 +150,27 @@ static bool take_action(struct asking *asking, int column) {
     return true;
 }
 
+/* Where an address leads, and who answers for the list. */
+static bool take_place(struct asking *asking) {
+    sqlite3_stmt *handle = asking->statement->handle;
+    const char *target = (const char *)sqlite3_column_text(handle, 0);
+    const char *owner = sqlite3_column_count(handle) > 1 ? (const char *)sqlite3_column_text(handle, 1) : NULL;
+    if (target == NULL) {
+        return true;
+    }
+    asking->placed = true;
+    if (target[0] == '\0' || strpbrk(target, "\t\n") != NULL || (owner != NULL && strpbrk(owner, "\t\n") != NULL)) {
+        return fail(asking, "gives what is no place for mail: ", target);
+    }
+    return asking->question->places == NULL ||
+           buffer_format(asking->question->places, "%s\t%s\n", target, owner != NULL ? owner : "") ||
+           fail(asking, "gives too many places", "");
+}
+
 static bool take_row(struct asking *asking) {
+    if (asking->stage == RULE_CLIENT_LOOKUP) {
+        return take_place(asking);
+    }
     sqlite3_stmt *handle = asking->statement->handle;
     const char *line = (const char *)sqlite3_column_text(handle, 0);
     bool good = line == NULL || take_line(asking, line);
@@ -199,7 +220,7 @@ static enum sql_outcome ask_statement(struct asking *asking, const struct text v
     if (!good) {
         return SQL_FAILED;
     }
-    return asking->lines.length > 0 ? SQL_SPOKE : SQL_SILENT;
+    return asking->lines.length > 0 || asking->placed ? SQL_SPOKE : SQL_SILENT;
 }
 
 /* ---- the contact's counts ---- */
@@ -250,7 +271,7 @@ enum sql_outcome sql_engine_ask(struct sql_engine *engine, const struct sql_ques
         (void)snprintf(rule, SQL_RULE_NAME_SIZE, "sql:%s:%zu", rule_stage_names[question->stage], i + 1);
         outcome = ask_statement(&asking, values);
     }
-    if (outcome == SQL_SPOKE) {
+    if (outcome == SQL_SPOKE && asking.lines.length > 0) {
         (void)text_copy(reply->text, sizeof reply->text, buffer_text(&asking.lines));
     }
     buffer_free(&asking.lines);
@@ -260,7 +281,7 @@ enum sql_outcome sql_engine_ask(struct sql_engine *engine, const struct sql_ques
 
 void sql_engine_list(const struct sql_engine *engine, sql_visit *visit, void *context) {
     char rule[SQL_RULE_NAME_SIZE];
-    for (size_t stage = 0; stage < RULE_STAGES; stage++) {
+    for (size_t stage = 0; stage < RULE_FILES; stage++) {
         const struct sql_file *file = &engine->files[stage];
         for (size_t i = 0; i < file->count; i++) {
             const struct sql_statement *statement = &file->statements[i];

@@ -24,7 +24,7 @@ struct sql_engine *sql_engine_open(const char *database, const char *users, cons
 void sql_engine_close(struct sql_engine *engine);
 enum sql_outcome {
     SQL_SILENT, /* no statement gave a row whose first column is not NULL; actions may have been taken */
-    SQL_SPOKE,  /* *reply is the answer: 2xx, 4xx or 5xx */
+    SQL_SPOKE,  /* *reply is the answer: 2xx, 4xx or 5xx; or there are places */
     SQL_FAILED  /* an error of the operator's; error says "FILE:LINE: what" */
 };
 /* One action that a row asks for; its value was found to be one that the action takes. rule: as sql_engine_ask's. */
@@ -35,6 +35,7 @@ struct sql_question {
     int64_t milliseconds;          /* for all statements together */
     sql_take_action *take;         /* NULL: actions are left out. What fails later may have asked for some */
     void *context;                 /* of take */
+    struct buffer *places;         /* RULE_CLIENT_LOOKUP: gets its rows, as aliases_targets gives them; or NULL */
 };
 /* Asks the statements of a stage in order, up to the first that speaks. rule: "sql:<stage>:<n>" of the one that spoke
  * or failed. The contact's counts are looked up when they are not given. */

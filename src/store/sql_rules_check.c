@@ -106,7 +106,7 @@ static bool check_file(struct sqlite3 *handle, struct sql_lock *lock, struct sql
 }
 
 static bool has_rules(const struct sql_rules *rules) {
-    for (size_t i = 0; i < RULE_STAGES; i++) {
+    for (size_t i = 0; i < RULE_FILES; i++) {
         if (rules->files[i].text != NULL) {
             return true;
         }
@@ -129,7 +129,7 @@ bool sql_rules_check(struct sql_rules *rules, const char *database, struct buffe
     if (good) {
         sql_lock_down(handle, &lock);
     }
-    for (size_t i = 0; i < RULE_STAGES && good; i++) {
+    for (size_t i = 0; i < RULE_FILES && good; i++) {
         good = check_file(handle, &lock, &rules->files[i], (enum rule_stage)i, error);
     }
     (void)sqlite3_close(handle);

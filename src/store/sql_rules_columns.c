@@ -100,6 +100,18 @@ static bool check_reply(struct text sql, struct buffer *problem) {
     return false;
 }
 
+static bool check_places(struct sqlite3_stmt *handle, struct buffer *problem) {
+    int count = sqlite3_column_count(handle);
+    if (count == 1 || (count == 2 && sqlite3_stricmp(sqlite3_column_name(handle, 1), "owner") == 0)) {
+        return true;
+    }
+    (void)buffer_format(problem, "has other columns than where the address leads, and owner");
+    return false;
+}
+
 bool sql_columns_check(struct sqlite3_stmt *handle, enum rule_stage stage, struct text sql, struct buffer *problem) {
+    if (stage == RULE_CLIENT_LOOKUP) {
+        return check_places(handle, problem);
+    }
     return check_actions(handle, stage, problem) && check_reply(sql, problem);
 }

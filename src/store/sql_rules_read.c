@@ -35,7 +35,7 @@ static bool read_file(const char *path, struct sql_rule_file *file, struct buffe
 }
 
 static void name_stages(struct buffer *error) {
-    for (size_t i = 0; i < RULE_STAGES; i++) {
+    for (size_t i = 0; i < RULE_FILES; i++) {
         (void)buffer_format(error, "%s%s.sql", i > 0 ? ", " : "", rule_stage_names[i]);
     }
 }
@@ -46,13 +46,13 @@ static bool take_entry(const char *directory, const char *name, struct sql_rules
     if (!text_ends_nocase(stem, TEXT(".sql")) || name[0] == '.') {
         return true; /* examples/, an editor's copy */
     }
-    enum rule_stage stage = rule_stage_find(text_first(stem, stem.length - strlen(".sql")));
+    enum rule_stage stage = rule_file_find(text_first(stem, stem.length - strlen(".sql")));
     int length = snprintf(path, sizeof path, "%s/%s", directory, name);
     if (length < 0 || (size_t)length >= sizeof path) {
         (void)buffer_format(error, "%s: the path is too long", directory);
         return false;
     }
-    if (stage == RULE_STAGES) {
+    if (stage == RULE_FILES) {
         (void)buffer_format(error, "%s: no rule of this name is ever asked; accepted: ", path);
         name_stages(error);
         return false;

@@ -73,7 +73,7 @@ def test_there_are_twenty_of_them_and_more():
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_speaks_of_whom_it_says_and_of_nobody_else(library, name):
     cases = cases_of(EXAMPLES[name])
-    assert {lines == ["no rule objects"] for _, lines in cases} == {True, False}, "a case that matches, and one that does not"
+    assert {lines in (["no rule objects"], ["no rule knows it"]) for _, lines in cases} == {True, False}, "a case that matches, and one that does not"
     write_rules(library, {stage_of(name): EXAMPLES[name]})
     for words, lines in cases:
         assert words[2] == stage_of(name)

@@ -19,7 +19,7 @@
 
 static void name_stages(unsigned stages, struct buffer *text) {
     bool first = true;
-    for (size_t i = 0; i < RULE_STAGES; i++)
+    for (size_t i = 0; i < RULE_FILES; i++)
         if ((stages & 1u << i) != 0) {
             (void)buffer_format(text, "%s%s", first ? " " : ", ", rule_stage_names[i]);
             first = false;
@@ -28,7 +28,7 @@ static void name_stages(unsigned stages, struct buffer *text) {
 
 /* Those at which it is known, or those few at which it is not. */
 static void describe_stages(unsigned stages, struct buffer *text) {
-    const unsigned all = (1u << RULE_STAGES) - 1;
+    const unsigned all = (1u << RULE_STAGES) - 1; /* client_lookup is no moment of a session */
     bool most = __builtin_popcount(stages) > RULE_STAGES / 2;
     (void)buffer_append_string(text, most ? " at all" : " at");
     if (most && stages != all)
@@ -109,7 +109,7 @@ static void the_manual_names_the_file_of_every_stage(void **state) {
     buffer_init(&page, 1 << 20);
     assert_true(file_read_into(fd, &page));
     (void)close(fd);
-    for (size_t i = 0; i < RULE_STAGES; i++) {
+    for (size_t i = 0; i < RULE_FILES; i++) {
         char file[64];
         (void)snprintf(file, sizeof file, " %s.sql", rule_stage_names[i]);
         if (strstr(buffer_string(&page), file) == NULL)

@@ -372,8 +372,8 @@ static void names_are_complete_and_unique(void **state) {
         assert_true(sql_facts[i].stages != 0);
         assert_int_equal(sql_fact_find(text_of(sql_facts[i].name)), i);
     }
-    for (size_t i = 0; i < RULE_STAGES; i++) {
-        assert_int_equal(rule_stage_find(text_of(rule_stage_names[i])), i);
+    for (size_t i = 0; i < RULE_FILES; i++) {
+        assert_int_equal(rule_file_find(text_of(rule_stage_names[i])), i);
     }
     assert_int_equal(sql_fact_find(TEXT("wrong")), SQL_FACTS);
     for (size_t i = 0; i < SQL_ACTIONS; i++) {

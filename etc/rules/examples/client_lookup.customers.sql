@@ -1,0 +1,11 @@
+-- Mailboxes and aliases that another program keeps, in a table of its own in parcelpost.db: what is not there, the server's
+-- own tables are asked about. '=' is a mailbox of just this name; else it is where the mail goes.
+--
+-- table: CREATE TABLE customers (address TEXT COLLATE NOCASE, goes_to TEXT, blocked INTEGER NOT NULL DEFAULT 0)
+-- table: INSERT INTO customers VALUES ('ann@example.test', '=', 0), ('sales@example.test', 'ann@example.test', 0), ('old@example.test', '=', 1)
+--
+-- $ parcelpost rules test client_lookup address=Ann@example.test
+--   sql:client_lookup:1 says so
+-- $ parcelpost rules test client_lookup address=old@example.test
+--   no rule knows it
+SELECT goes_to FROM customers WHERE address = :address AND NOT blocked;
