@@ -92,6 +92,7 @@ static void finish(struct session *session, struct login_attempt *attempt) {
 static void authenticate(struct session *session, enum auth_mechanism mechanism, struct text initial) {
     struct login_attempt *attempt = memory_new(1, sizeof *attempt);
 
+    session->mechanism = auth_mechanism_names[mechanism];
     attempt->initial = initial;
     attempt->message = memory_new(1, MECHANISM_MESSAGE_SIZE);
     if (mechanism_rows[mechanism].lead(session, attempt) == EXCHANGE_DONE)

@@ -3,6 +3,7 @@
  * in its order. Called by policy.c, confined; values are what strangers sent, so bytes that would end a line become
  * '?'. */
 #include "base/log.h"
+#include "mail/dsn.h"
 #include "receiver/facts.h"
 #include "receiver/policy.h"
 #include "receiver/session.h"
@@ -61,18 +62,31 @@ static struct text protocol_state(const struct session *session, enum rule_stage
     return text_of(scratch);
 }
 
+/* Of a distinguished name (RFC 4514), as xtext; the whole name where it has none. */
+static struct text common_name(const char *name, char scratch[VALUE_SIZE]) {
+    const char *found = strstr(name, "CN=");
+    struct text value = found != NULL ? text_of(found + 3) : text_of(name);
+    value = text_first(value, text_find(value, ','));
+    return dsn_xtext_encode(value, scratch, VALUE_SIZE) ? text_of(scratch) : TEXT_NONE;
+}
+
 ATTRIBUTE(request, TEXT("smtpd_access_policy"))
 ATTRIBUTE(protocol_name, session->client.role == ROLE_LMTP ? TEXT("LMTP")
                          : is_extended(session, stage)     ? TEXT("ESMTP")
                                                            : TEXT("SMTP"))
 ATTRIBUTE(client_address, text_of(session->client.is_local ? "127.0.0.1" : session->client.peer_ip))
 ATTRIBUTE(client_name, session->client.is_local ? TEXT("localhost") : if_known(session->remote_name))
+ATTRIBUTE(reverse_client_name, session->client.is_local ? TEXT("localhost") : if_known(session->claimed_name))
 ATTRIBUTE(client_port, number(scratch, network_port(&session->client.peer)))
 ATTRIBUTE(helo_name, text_of(session->facts.ehlo))
 ATTRIBUTE(queue_id, has_transaction(stage) && session->transaction.accepted > 0 ? text_of(session->mail_id) : TEXT_NONE)
 ATTRIBUTE(instance, text_of(session->mail_id))
 ATTRIBUTE(etrn_domain, is_etrn(session, stage) ? text_trim(session->argument) : TEXT_NONE)
 ATTRIBUTE(sasl_username, text_of(session->account))
+ATTRIBUTE(sasl_method, session->account[0] != '\0' ? text_of(session->mechanism) : TEXT_NONE)
+ATTRIBUTE(ccert_subject, common_name(session->tls_facts.client, scratch))
+ATTRIBUTE(ccert_issuer, common_name(session->tls_facts.client_issuer, scratch))
+ATTRIBUTE(ccert_fingerprint, text_of(session->tls_facts.client_fingerprint))
 ATTRIBUTE(encryption_protocol, session->tls ? text_of(session->tls_facts.version) : TEXT_NONE)
 ATTRIBUTE(encryption_cipher, session->tls ? text_of(session->tls_facts.cipher) : TEXT_NONE)
 ATTRIBUTE(encryption_keysize, number(scratch, session->tls ? session->tls_facts.cipher_bits : 0))
@@ -125,7 +139,7 @@ static const struct {
     {"client_address", client_address},
     {"client_name", client_name},
     {"client_port", client_port},
-    {"reverse_client_name", client_name},
+    {"reverse_client_name", reverse_client_name},
     {"server_address", server_address},
     {"server_port", server_port},
     {"helo_name", helo_name},
@@ -137,12 +151,12 @@ static const struct {
     {"size", size},
     {"etrn_domain", etrn_domain},
     {"stress", nothing},
-    {"sasl_method", nothing},
+    {"sasl_method", sasl_method},
     {"sasl_username", sasl_username},
     {"sasl_sender", nothing},
-    {"ccert_subject", nothing},
-    {"ccert_issuer", nothing},
-    {"ccert_fingerprint", nothing},
+    {"ccert_subject", ccert_subject},
+    {"ccert_issuer", ccert_issuer},
+    {"ccert_fingerprint", ccert_fingerprint},
     {"ccert_pubkey_fingerprint", nothing},
     {"encryption_protocol", encryption_protocol},
     {"encryption_cipher", encryption_cipher},

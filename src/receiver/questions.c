@@ -103,7 +103,10 @@ static enum reverse_standing confirm_name(struct session *session) {
 
     while (count < CONFIRM_MAXIMUM && dns_question_next(&records, &record)) {
         char name[256];
-        if (text_copy(name, sizeof name, record.value) && address_domain_is_valid(record.value, false))
+        bool valid = text_copy(name, sizeof name, record.value) && address_domain_is_valid(record.value, false);
+        if (valid && session->claimed_name[0] == '\0')
+            (void)text_copy(session->claimed_name, sizeof session->claimed_name, record.value);
+        if (valid)
             (void)dns_question_ask(session->start->resolver, &confirming[count++], name,
                                    v6 ? DNS_TYPE_AAAA : DNS_TYPE_A);
     }

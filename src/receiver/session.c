@@ -157,6 +157,7 @@ static struct session *session_new(const struct process_start *start, const stru
     session->start = start;
     session->config = start->config;
     session->verb = "(connect)";
+    session->mechanism = "";
     session->began = clock_now_ms();
     session->first_line = true;
     init_client(session, hub_client);

@@ -73,10 +73,12 @@ struct session {
     struct text unknown_verb; /* what stood in its place, borrowed too */
     bool extended;            /* EHLO, not HELO */
     char ehlo[ADDRESS_DOMAIN_MAXIMUM + 1];
-    char remote_name[ADDRESS_DOMAIN_MAXIMUM + 1]; /* forward-confirmed PTR name, "" */
+    char remote_name[ADDRESS_DOMAIN_MAXIMUM + 1];  /* forward-confirmed PTR name, "" */
+    char claimed_name[ADDRESS_DOMAIN_MAXIMUM + 1]; /* the PTR name, whether or not it leads back; "" */
     bool tls;
     struct tls_facts tls_facts;
     char account[2 * ADDRESS_SIZE]; /* the login, "" */
+    const char *mechanism;          /* of the last login, "" before one */
     bool login_tried;               /* what follows an AUTH may be a password in the wrong place */
     struct rule_facts facts;
     unsigned facts_known; /* enum rule_fact bits */

@@ -39,9 +39,6 @@ class PolicyServer:
         if self.path:
             os.unlink(self.path)
 
-    def states(self):
-        return [request["protocol_state"] for request in self.requests]
-
     def accept(self):
         while True:
             try:
@@ -70,8 +67,11 @@ class PolicyServer:
                 break
         else:
             return False
-        request = dict(line.decode("utf-8", "replace").rstrip("\n").split("=", 1) for line in raw[:-1])
         self.raw.append(b"".join(raw))
+        request = {}
+        for line in raw[:-1]:
+            name, _, value = line.decode("utf-8", "replace").rstrip("\n").partition("=")
+            request[name] = value
         self.requests.append(request)
         action = self.answer(request)
         if action is None:

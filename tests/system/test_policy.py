@@ -1,13 +1,12 @@
 """Policy servers (Postfix's SMTPD_POLICY_README): what they are asked, and what their answers do."""
 import contextlib
-import os
+import hashlib
 import re
-import signal
-import sys
+import ssl
 
 import pytest
 
-from lib import ports
+from lib import certificates, ports
 from lib.instance import Instance
 from lib.messages import message
 from lib.policy_server import PolicyServer
@@ -132,15 +131,18 @@ def test_each_message_has_an_instance_of_its_own(scene, marker):
 
 
 def test_it_can_be_asked_about_every_verb(scene):
-    with scene.server.talk(source=fresh_source()) as client:
+    with scene.server.talk(source=(source := fresh_source())) as client:
         client.expect(250, "HELO client.example.net")
         client.ehlo()
         for line in ("NOOP", "VRFY coco@example.test", "EXPN all", "HELP", "RSET", "ETRN example.test", "NONSENSE"):
             client.command(line)
         client.starttls()
         client.quit()
-    wait_for(lambda: "DISCONNECT" in scene.policy.states(), "the last question")
-    assert scene.policy.states() == ["CONNECT", "HELO", "EHLO", "NOOP", "VRFY", "EXPN", "HELP", "RSET", "ETRN", "UNKNOWN", "STARTTLS", "EHLO", "QUIT",
+
+    def states():  # of this session: the one before may end late
+        return [request["protocol_state"] for request in scene.policy.requests if request["client_address"] == source]
+    wait_for(lambda: "DISCONNECT" in states(), "the last question")
+    assert states() == ["CONNECT", "HELO", "EHLO", "NOOP", "VRFY", "EXPN", "HELP", "RSET", "ETRN", "UNKNOWN", "STARTTLS", "EHLO", "QUIT",
                                      "DISCONNECT"]
     assert requests(scene, "VRFY")[0]["recipient"] == "coco@example.test" and requests(scene, "ETRN")[0]["etrn_domain"] == "example.test"
     last = requests(scene, "EHLO")[-1]
@@ -156,13 +158,63 @@ def test_a_listener_names_its_policies_and_a_login_is_told(make_instance, free_p
             client.starttls()
             assert client.login() == 235
             client.expect(250, "MAIL FROM:<coco@example.test>")
-        assert policy.requests[-1]["sasl_username"] == "coco@example.test" and policy.requests[-1]["policy_context"] == "submission"
+        last = policy.requests[-1]
+        assert (last["sasl_username"], last["sasl_method"], last["policy_context"]) == ("coco@example.test", "PLAIN", "submission")
         with server.talk("submission", source=fresh_source()) as client:  # which names no policies
             client.ehlo()
             client.starttls()
             assert client.login() == 235
             client.expect(250, "MAIL FROM:<coco@example.test>")
         assert len(policy.requests) == 1
+
+
+def test_names_of_the_client_are_told(make_instance):
+    zone = {"7.3.80.127.in-addr.arpa": [{"PTR": "claimed.example.net"}], "claimed.example.net": [{"A": "192.0.2.1"}],
+            "8.3.80.127.in-addr.arpa": [{"PTR": "right.example.net"}], "right.example.net": [{"A": "127.80.3.8"}]}
+    with PolicyServer() as policy:
+        server = make_instance(extra=block(policy.endpoint, stages=["connect"]), zone=zone)
+        for source in ("127.80.3.7", "127.80.3.8"):
+            server.talk(source=source).close()
+        names = {request["client_address"]: (request["client_name"], request["reverse_client_name"]) for request in policy.requests}
+        assert names["127.80.3.7"] == ("unknown", "claimed.example.net") and names["127.80.3.8"] == ("right.example.net", "right.example.net")
+
+
+def test_certificates_of_clients_are_told(make_instance, tmp_path):
+    chain, key = certificates.certificate(str(tmp_path), "client.example.net")
+    with PolicyServer() as policy:
+        server = make_instance(extra=block(policy.endpoint, stages=["mail_from"]), settings={"client_certificates": "ask", "client_ca": chain})
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.load_cert_chain(chain, key)
+        with server.talk(source=fresh_source()) as client:
+            client.ehlo()
+            client.expect(220, "STARTTLS")
+            client.socket = context.wrap_socket(client.socket)
+            client.ehlo()
+            client.expect(250, "MAIL FROM:<someone@example.net>")
+    with open(chain, encoding="ascii") as stream:
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(stream.read())).hexdigest().upper()
+    request = policy.requests[-1]
+    assert (request["ccert_subject"], request["ccert_issuer"]) == ("client.example.net", "client.example.net")
+    assert request["ccert_fingerprint"] == ":".join(digest[i:i + 2] for i in range(0, 64, 2))
+
+
+def test_with_lmtp_each_recipient_of_a_message_is_asked_about(make_instance, free_port, marker):
+    listen = f'listen "127.0.0.1:{free_port}" {{ role = lmtp\n policies = {{test}} }}'
+    refuse_mike = {"mike@example.test": "REJECT not for him"}
+    with PolicyServer(lambda request: refuse_mike.get(request["recipient"], "DUNNO")) as policy:
+        server = make_instance(extra=block(policy.endpoint, stages=["message"]) + listen)
+        with SmtpTalker(free_port, source=fresh_source()) as client:
+            client.expect(250, "LHLO client.example.net")
+            client.expect(250, "MAIL FROM:<someone@example.net>")
+            for user in ("coco", "mike"):
+                client.expect(250, f"RCPT TO:<{user}@example.test>")
+            client.expect(354, "DATA")
+            client.send(message(marker) + b".\r\n")
+            assert [client.reply().code, client.reply().code] == [250, 554]
+        assert [(request["recipient"], request["recipient_count"], request["protocol_name"]) for request in policy.requests] \
+            == [("coco@example.test", "1", "LMTP"), ("mike@example.test", "1", "LMTP")]
+        server.wait_mail("coco@example.test", marker)
 
 
 def test_what_a_client_says_cannot_add_attributes(scene):
