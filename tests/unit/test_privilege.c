@@ -77,6 +77,24 @@ static int drop_to_nobody(void) {
     return FOUND_NOTHING;
 }
 
+/* The connector's user: what the operator has put him into stays, and nothing of root's. */
+static int drop_to_one_with_groups(void) {
+    static const gid_t former[] = {0, 4};
+    struct privilege_user user;
+    gid_t groups[8];
+    if (!privilege_find("nobody", "", &user) || setgroups(COUNT_OF(former), former) != 0) {
+        return 1;
+    }
+    user.groups[0] = 12;
+    user.groups[1] = 27;
+    user.group_count = 2;
+    privilege_drop(&user, NULL);
+    if (getgroups(COUNT_OF(groups), groups) != 2 || groups[0] != 12 || groups[1] != 27) {
+        return FOUND_GROUPS;
+    }
+    return setgroups(1, former) == 0 ? FOUND_ROOT : FOUND_NOTHING;
+}
+
 static int drop_to_root(void) {
     struct privilege_user root = {.uid = 0, .gid = 0, .known = true};
     privilege_drop(&root, NULL);
@@ -146,6 +164,14 @@ static void nothing_of_root_is_left(void **state) {
     assert_int_equal(run(drop_to_nobody), FOUND_NOTHING);
 }
 
+static void a_users_own_groups_stay(void **state) {
+    (void)state;
+    if (!privilege_is_root()) {
+        skip();
+    }
+    assert_int_equal(run(drop_to_one_with_groups), FOUND_NOTHING);
+}
+
 static void root_never_goes_on_as_root(void **state) {
     (void)state;
     if (!privilege_is_root()) {
@@ -185,11 +211,17 @@ static void users_and_groups_are_looked_up(void **state) {
     assert_false(found.known);
     assert_false(privilege_find("root", "no-such-group", &found));
     assert_false(found.known);
+    assert_true(privilege_find("nobody", "", &found));
+    assert_true(privilege_find_groups("nobody", &found));
+    assert_int_equal(found.groups[0], found.gid);
+    assert_true(privilege_find("root", "", &found));
+    assert_false(privilege_find_groups("root", &found)); /* root's group */
 }
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_of_root_is_left),
+        cmocka_unit_test(a_users_own_groups_stay),
         cmocka_unit_test(root_never_goes_on_as_root),
         cmocka_unit_test(the_listener_keeps_just_what_it_needs),
         cmocka_unit_test(without_root_the_process_goes_on_as_its_caller),
