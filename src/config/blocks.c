@@ -136,7 +136,7 @@ static const struct config_key dnsbl_keys[] = {
 
 const struct config_block config_blocks[] = {
     {BLOCK(listen, config_listen, listens, listen_count, address), .title_name = "ADDRESS",
-     .help = "An address to listen on: port, v4:port, [v6]:port, or the path of a Unix socket. Without one for a "
+     .help = "An address to listen on: port, v4:port, [v6]:port, host:port for all addresses of a name, or the path of a Unix socket. Without one for a "
              "port the three ports above are used on all addresses."},
     {BLOCK(tls_certificate, config_certificate, certificates, certificate_count, name), .title_name = "SERVER NAME",
      .help = "Another certificate for clients that ask for this name (SNI), or for one label below \"*.example.com\"; an exact name counts "

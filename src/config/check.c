@@ -132,11 +132,28 @@ static void complete_listen_path(struct config_listen *listen) {
     }
 }
 
+/* "host:port". The last label of a name has a letter: what has only digits is a wrong address. */
+static bool parse_listen_name(struct config_listen *listen) {
+    struct text address = text_of(listen->address);
+    const char *colon = strrchr(listen->address, ':');
+    uint64_t port;
+
+    if (colon == NULL || !text_number(text_of(colon + 1), 65535, &port) || port == 0)
+        return false;
+    struct text name = text_first(address, (size_t)(colon - listen->address)), last = name;
+    for (size_t dot = text_find(last, '.'); dot < last.length; dot = text_find(last, '.'))
+        last = text_from(last, dot + 1);
+    listen->by_name =
+        address_domain_is_valid(name, false) && last.length > 0 && strchr("0123456789", last.data[0]) == NULL;
+    listen->parsed_count = 1;
+    return listen->by_name && network_parse_ip(TEXT("0.0.0.0"), (unsigned)port, &listen->parsed[0]);
+}
+
 static bool parse_listen(struct config_listen *listen) {
     bool port_only;
 
     if (!network_parse_endpoint(text_of(listen->address), &listen->parsed[0], &port_only))
-        return false;
+        return parse_listen_name(listen);
     listen->parsed_count = 1;
     if (port_only && network_parse_ip(TEXT("::"), network_port(&listen->parsed[0]), &listen->parsed[1]))
         listen->parsed_count = 2;
@@ -171,7 +188,7 @@ static void complete_listen(struct reading *reading, size_t index) {
     reading_label(label, sizeof label, config_block_find("listen"), listen->address, NULL);
     complete_listen_path(listen);
     if (!parse_listen(listen)) {
-        reading_add_error(reading, line, label, "port, v4:port, [v6]:port, v6/port, /path or unix:/path",
+        reading_add_error(reading, line, label, "port, v4:port, [v6]:port, v6/port, host:port, /path or unix:/path",
                           "is no address to listen on");
         return;
     }

@@ -49,6 +49,7 @@ struct config_networks {
     struct network *items;
     size_t count;
 };
+#define CONFIG_LISTEN_ADDRESSES 8
 struct config_listen { /* listen "ADDRESS" { role = … } */
     char *address;     /* as written */
     enum listen_role role;
@@ -60,8 +61,9 @@ struct config_listen { /* listen "ADDRESS" { role = … } */
     uint32_t policy_bits;           /* of 1 << their index */
     enum listen_tls tls;
     enum listen_auth auth;
-    struct config_networks networks;  /* who may use it; empty: everybody */
-    struct network_address parsed[2]; /* "port" alone gives v4 and v6 */
+    struct config_networks networks; /* who may use it; empty: everybody */
+    bool by_name;                    /* "host:port": the listener finds its addresses; parsed has the port until then */
+    struct network_address parsed[CONFIG_LISTEN_ADDRESSES]; /* "port" alone gives v4 and v6 */
     size_t parsed_count;
 };
 struct config_dkim {
@@ -129,8 +131,8 @@ struct config {
     char *user_name, *group_name, *network_user, *auth_user, *key_user, *outside_user;
     char *chroot_directory;
     char *lock_file_path, *pid_path, *control_directory;
-    long receiver_sessions, receiver_spare, connection_limit, contact_connection_limit, listen_backlog, lookup_workers,
-        lookup_timeout, service_timeout;
+    long receiver_sessions, receiver_spare, session_limit, connection_limit, contact_connection_limit, listen_backlog,
+        lookup_workers, lookup_timeout, service_timeout;
     long stop_timeout;
     enum runner_mode runner;
     /* files */

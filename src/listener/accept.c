@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Accepting: locked-out contacts are closed before any fork, limits are kept, the rest goes to receivers. Reads nothing
- * from a client. While connections cannot be served they wait in the backlog. */
+ * from a client. While connections cannot be served they wait in the backlog; those above session_limit wait here, as
+ * connections that count. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "listener/supervisor.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -24,6 +27,12 @@ struct arrival {
     uint32_t uid;
     char contact[NETWORK_IP_SIZE]; /* "" behind a proxy */
     bool is_unix;
+};
+
+/* One that waits for its receiver. */
+struct waiting {
+    struct arrival arrival;
+    struct waiting *next;
 };
 
 /* One reply and close. Never waits; where TLS comes first there is nothing to be said in plain text. */
@@ -81,14 +90,23 @@ static const char *over_rate(struct supervisor *supervisor, const struct arrival
                : "too many connections from your network";
 }
 
+static size_t waiting_of_contact(const struct supervisor *supervisor, const char *contact) {
+    size_t count = 0;
+    for (const struct waiting *one = supervisor->waiting; one != NULL; one = one->next) {
+        count += strcmp(one->arrival.contact, contact) == 0;
+    }
+    return count;
+}
+
 /* NULL: within the limits. */
 static const char *over_limit(const struct supervisor *supervisor, const struct arrival *arrival) {
     const struct config *config = supervisor->config;
-    if (supervisor->receiver_count[RECEIVER_ACTIVE] >= (size_t)config->connection_limit) {
+    if (supervisor->receiver_count[RECEIVER_ACTIVE] + supervisor->waiting_count >= (size_t)config->connection_limit) {
         return "too many connections";
     }
     if (!arrival->is_unix && arrival->contact[0] != '\0' && config->contact_connection_limit > 0 &&
-        receivers_of_contact(supervisor, arrival->contact) >= (size_t)config->contact_connection_limit) {
+        receivers_of_contact(supervisor, arrival->contact) + waiting_of_contact(supervisor, arrival->contact) >=
+            (size_t)config->contact_connection_limit) {
         return "too many connections from you";
     }
     return NULL;
@@ -134,6 +152,62 @@ static bool is_outside(const struct supervisor *supervisor, const struct arrival
     return true;
 }
 
+static void serve(struct supervisor *supervisor, const struct arrival *arrival) {
+    const struct hub_client client = {
+        .listener = (uint32_t)arrival->listen,
+        .peer = {(const char *)&arrival->peer, sizeof(arrival->peer)},
+        .local = {(const char *)&arrival->local, sizeof(arrival->local)},
+        .uid = arrival->uid,
+    };
+    if (!receiver_give(supervisor, arrival->contact, &client, arrival->fd)) {
+        log_error("no receiver could be started");
+        refuse(supervisor, arrival, "421 4.7.0", "cannot serve you now");
+    }
+}
+
+static bool sessions_are_full(const struct supervisor *supervisor) {
+    size_t limit = (size_t)supervisor->config->session_limit;
+    return limit > 0 && supervisor->receiver_count[RECEIVER_ACTIVE] >= limit;
+}
+
+/* Takes the descriptor. */
+static void let_wait(struct supervisor *supervisor, struct arrival *arrival) {
+    struct waiting *one = memory_new(1, sizeof(*one)), **last = &supervisor->waiting;
+    one->arrival = *arrival;
+    arrival->fd = -1;
+    while (*last != NULL) {
+        last = &(*last)->next;
+    }
+    *last = one;
+    supervisor->waiting_count++;
+}
+
+/* The first that waits; its descriptor is the caller's. */
+static struct arrival end_wait(struct supervisor *supervisor) {
+    struct waiting *one = supervisor->waiting;
+    struct arrival arrival = one->arrival;
+    supervisor->waiting = one->next;
+    supervisor->waiting_count--;
+    free(one);
+    return arrival;
+}
+
+void arrivals_settle(struct supervisor *supervisor) {
+    while (supervisor->waiting != NULL && receivers_may_start(supervisor) && !sessions_are_full(supervisor)) {
+        struct arrival arrival = end_wait(supervisor);
+        serve(supervisor, &arrival);
+        close(arrival.fd);
+    }
+}
+
+void arrivals_dismiss(struct supervisor *supervisor) {
+    while (supervisor->waiting != NULL) {
+        struct arrival arrival = end_wait(supervisor);
+        refuse(supervisor, &arrival, "421 4.3.2", "not serving now");
+        close(arrival.fd);
+    }
+}
+
 static void take_arrival(struct supervisor *supervisor, struct arrival *arrival) {
     arrival->local.length = sizeof(arrival->local.storage);
     if (getsockname(arrival->fd, (struct sockaddr *)&arrival->local.storage, &arrival->local.length) != 0) {
@@ -153,15 +227,10 @@ static void take_arrival(struct supervisor *supervisor, struct arrival *arrival)
         refuse(supervisor, arrival, limit != NULL ? "421 4.7.0" : "421 4.7.1", limit != NULL ? limit : rate);
         return;
     }
-    const struct hub_client client = {
-        .listener = (uint32_t)arrival->listen,
-        .peer = {(const char *)&arrival->peer, sizeof(arrival->peer)},
-        .local = {(const char *)&arrival->local, sizeof(arrival->local)},
-        .uid = arrival->uid,
-    };
-    if (!receiver_give(supervisor, arrival->contact, &client, arrival->fd)) {
-        log_error("no receiver could be started");
-        refuse(supervisor, arrival, "421 4.7.0", "cannot serve you now");
+    if (supervisor->waiting != NULL || sessions_are_full(supervisor)) {
+        let_wait(supervisor, arrival);
+    } else {
+        serve(supervisor, arrival);
     }
 }
 
@@ -176,7 +245,9 @@ static void port_ready(void *context, int fd, uint32_t events) {
             accept4(fd, (struct sockaddr *)&arrival.peer.storage, &arrival.peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (arrival.fd >= 0) {
             take_arrival(supervisor, &arrival);
-            close(arrival.fd);
+            if (arrival.fd >= 0) {
+                close(arrival.fd);
+            }
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {

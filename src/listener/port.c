@@ -203,7 +203,8 @@ static void abandon(struct port_set *set, struct port_set *former) {
 
 enum exit_status port_set_open(struct port_set *set, const struct config *config, struct port_set *former,
                                struct buffer *error) {
-    *set = (struct port_set){.items = memory_new(config->listen_count * 2 + 1, sizeof(*set->items))};
+    *set =
+        (struct port_set){.items = memory_new(config->listen_count * CONFIG_LISTEN_ADDRESSES + 1, sizeof(*set->items))};
     for (size_t i = 0; i < config->listen_count; i++) {
         const struct config_listen *listens = &config->listens[i];
         for (size_t j = 0; j < listens->parsed_count; j++) {

@@ -6,6 +6,7 @@
 #include "config/certificates.h"
 #include "dkim/dkim.h"
 #include "listener/heap.h"
+#include "listener/listen_name.h"
 #include "listener/supervisor.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -198,6 +199,7 @@ static void tell_service(struct child *service, const struct buffer *content) {
 static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
     bool runner_changes = supervisor->config->runner != renewal->config->runner;
     ports_ignore(supervisor);
+    arrivals_dismiss(supervisor);
     port_set_close(&supervisor->ports);
     supervisor->ports = renewal->ports;
     if (supervisor->tls != NULL && renewal->tls != NULL) {
@@ -238,6 +240,7 @@ void supervisor_reload(struct supervisor *supervisor) {
                 supervisor_check_passwords(renewal.config, &error) == EXIT_STATUS_OK &&
                 check_keys(renewal.config, &error) == EXIT_STATUS_OK &&
                 rules_load(renewal.config, &renewal.users, &renewal.rules, &error) == EXIT_STATUS_OK &&
+                listen_names_find(renewal.config, &renewal.users, &error) == EXIT_STATUS_OK &&
                 port_set_open(&renewal.ports, renewal.config, &supervisor->ports, &error) == EXIT_STATUS_OK;
     if (good) {
         adopt(supervisor, &renewal);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "dkim/dkim.h"
+#include "listener/listen_name.h"
 #include "listener/supervisor.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +68,8 @@ static enum exit_status open_ports(struct supervisor *supervisor, struct buffer 
     if (supervisor->options.queue_run) {
         return EXIT_STATUS_OK;
     }
-    return port_set_open(&supervisor->ports, supervisor->config, NULL, error);
+    enum exit_status result = listen_names_find(supervisor->config, &supervisor->users, error);
+    return result == EXIT_STATUS_OK ? port_set_open(&supervisor->ports, supervisor->config, NULL, error) : result;
 }
 
 static enum exit_status write_pid_file(struct supervisor *supervisor, struct buffer *error) {

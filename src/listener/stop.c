@@ -19,6 +19,7 @@ void stop_begin(struct supervisor *supervisor) {
     supervisor->stop_deadline = clock_deadline(supervisor->config->stop_timeout * 1000);
     supervisor->stop_stage = PROCESS_KINDS;
     ports_ignore(supervisor);
+    arrivals_dismiss(supervisor);
     port_set_close(&supervisor->ports);
 }
 

@@ -83,6 +83,7 @@ void supervisor_settle(void *context) {
         start_report(supervisor);
     }
     receivers_settle(supervisor);
+    arrivals_settle(supervisor);
     ports_settle(supervisor);
 }
 

@@ -78,6 +78,8 @@ struct supervisor {
     struct port_set ports;
     bool accepting;
     int64_t accept_pause_until; /* no descriptors left */
+    struct waiting *waiting;    /* accepted, above session_limit: the first is served next */
+    size_t waiting_count;
     struct lockout_set *lockouts;
     struct rate_table *rates; /* connections of contacts and networks; NULL until they are limited */
     struct child *children;
@@ -171,6 +173,10 @@ bool receivers_may_start(const struct supervisor *supervisor);
 void ports_settle(struct supervisor *supervisor);
 /* Stops watching them. */
 void ports_ignore(struct supervisor *supervisor);
+/* Gives those that wait for a receiver one, as far as session_limit goes. */
+void arrivals_settle(struct supervisor *supervisor);
+/* They read 421: the server stops, or their ports have other settings now. */
+void arrivals_dismiss(struct supervisor *supervisor);
 /* Tells the ledger of locked-out contacts' attempts. Once a second. */
 void hits_report(struct supervisor *supervisor);
 

@@ -139,6 +139,20 @@ def test_what_a_rule_refuses_for_one_recipient_reaches_the_others(make_instance,
     assert (row["to_url"], row["state"]) == ("coco@example.test", "refused")
 
 
+def test_a_rule_that_fails_is_451_for_its_recipient_and_the_next_goes_on(make_instance, source, marker):
+    server = make_instance(start=False, lmtp=True)
+    os.makedirs(server.path("rules"))
+    with open(server.path("rules", "message.sql"), "w", encoding="utf-8") as stream:
+        stream.write("SELECT abs(-9223372036854775807 - 1) WHERE :rcpt = 'coco@example.test';")  # an integer overflow
+    server.start()
+    with server.talk("lmtp", source=source) as client:
+        client.expect(250, "LHLO client.example.net")
+        assert [reply.code for reply in deliver(client, ["coco@example.test", "mike@example.test"], message(marker))] == [451, 250]
+        assert [reply.code for reply in deliver(client, ["mike@example.test"], message(marker + "-next"))] == [250]
+    server.wait_mail("mike@example.test", marker, count=2)
+    assert not server.mails("coco@example.test")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_the_unix_socket_has_the_mode_and_the_owner_of_its_block_and_goes_at_the_stop(make_instance):
     server = make_instance(start=False)
