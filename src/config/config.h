@@ -170,6 +170,7 @@ struct config {
     long line_maximum, recipient_maximum, message_maximum, received_maximum;
     long mail_id_base; /* message_id_base */
     bool dkim_verify;
+    bool spf_verify;
     struct config_strings extensions_off, ehlo_keywords;
     uint32_t extensions_off_bits; /* of 1 << enum extension */
     struct config_strings auth_mechanisms;

@@ -179,6 +179,8 @@ const struct config_key config_keys[] = {
      .help = "Extensions that are neither announced nor understood, by their keyword, such as SMTPUTF8 or DSN."},
     {ROW(ehlo_keywords, KEY_TEXTS, ""), .help = "Further lines of the answer to EHLO, each a keyword with its parameters."},
     {ROW(dkim_verify, KEY_SWITCH, "yes"), .help = "Verify DKIM signatures and say so in Authentication-Results."},
+    {ROW(spf_verify, KEY_SWITCH, "no"),
+     .help = "Ask SPF of every sender and say so in Authentication-Results; rules that name :spf ask it in any case."},
 
     {ROW(auth_mechanisms, KEY_TEXTS, "SCRAM-SHA-256-PLUS,SCRAM-SHA-256,PLAIN,LOGIN"), .heading = "Logins",
      .help = "The mechanisms of AUTH that are offered, always within TLS only, as far as what checks logins can do them."},

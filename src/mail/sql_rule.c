@@ -115,6 +115,9 @@ const struct sql_fact_row sql_facts[SQL_FACTS] = {
     [SQL_FACT_HEADER_COUNT] = {"header_count", true, WITH_HEADER, "How many fields there are."},
     [SQL_FACT_HEADER_SIZE] = {"header_size", true, WITH_HEADER, "Bytes of the header section."},
     [SQL_FACT_RECEIVED_COUNT] = {"received_count", true, WITH_HEADER, "How many Received fields there are: servers it has passed."},
+    [SQL_FACT_SPF] = {"spf", false, IN_MAIL,
+        "What the sender's domain says of the client's address (RFC 7208): pass, fail, softfail, neutral, none, temperror or "
+        "permerror; empty for members."},
     [SQL_FACT_DKIM] = {"dkim", false, AT(RULE_MESSAGE),
         "The DKIM verdicts as in Authentication-Results, such as dkim=pass header.d=example.net; empty for members."},
     [SQL_FACT_ADDRESS] = {"address", false, AT(RULE_CLIENT_LOOKUP),

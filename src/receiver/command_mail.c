@@ -150,6 +150,7 @@ void command_mail(struct session *session, struct text argument) {
     }
     session->facts.sender = &sender;
     session->facts.declared_size = parameters.size;
+    session->policy_known = false;
     facts_forget(session, FACT_SENDER_STANDING | FACT_SENDER_LOGIN | FACT_SENDER_DOMAIN | FACT_DOMAIN_LISTINGS |
                               FACT_MESSAGE_RATE | FACT_ACCOUNT_MESSAGE | FACT_HEADER_FROM);
     const struct rule *rule = rule_evaluate(session, RULE_MAIL, &reply);

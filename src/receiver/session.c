@@ -56,6 +56,10 @@ bool session_may_relay(const struct session *session) {
     return session->client.trusted || session->account[0] != '\0';
 }
 
+const struct address *session_sender(const struct session *session) {
+    return session->facts.sender != NULL ? session->facts.sender : &session->transaction.from;
+}
+
 static void ready_mail_id(struct session *session) {
     mail_id_make((unsigned)session->config->mail_id_base, session->mail_id);
     log_set_tag(session->mail_id);

@@ -13,6 +13,7 @@
 #include "receiver/rule.h"
 #include "receiver/transaction.h"
 #include "smtp/command_line.h"
+#include "spf/spf.h"
 #include "tls/tls.h"
 
 enum session_state {
@@ -89,6 +90,8 @@ struct session {
     struct policies *policies;   /* policy.c's; NULL until one is asked */
     struct questions *questions; /* DNS questions under way since the connection; NULL when answered */
     char mail_id[MAIL_ID_SIZE];  /* of the transaction in hand, or of the next */
+    enum spf_result policy;      /* what SPF says of the sender in hand, */
+    bool policy_known;           /* when it was asked */
     struct transaction transaction;
     struct changes *changes; /* to the transaction, by those who join in; NULL: none */
 };
@@ -105,6 +108,8 @@ const char *session_state_name(enum session_state state);
 int64_t session_deadline(const struct session *session, enum session_phase phase);
 /* True when this client may send to the world: logged in, or trusted. */
 bool session_may_relay(const struct session *session);
+/* Of the MAIL or the transaction in hand. */
+const struct address *session_sender(const struct session *session);
 /* True within a transaction, whatever of it has come. */
 bool session_in_transaction(const struct session *session);
 /* Ends the transaction, if there is one, and readies the next mail id. */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "receiver/facts.h"
 #include "receiver/received.h"
+#include "receiver/sender_policy.h"
 #include "receiver/session.h"
 #include "receiver/sql_rule.h"
 #include <time.h>
@@ -146,6 +147,8 @@ bool sql_facts_list(struct session *session, const struct sql_fact_set *wanted, 
     buffer_init(&scratch, SQL_FACT_VALUE_MAXIMUM + 1);
     if (waits_for_dns(wanted))
         facts_collect_connection(session);
+    if (wanted->facts[SQL_FACT_SPF])
+        sender_policy_gather(session);
     for (size_t i = 0; i < SQL_FACTS && fits; i++) {
         fact_function *get = sql_session_facts[i] != NULL ? sql_session_facts[i] : sql_mail_facts[i];
         if (!wanted->facts[i] || get == NULL)

@@ -2,6 +2,7 @@
  * The facts of a mail transaction: envelope, sizes, header. Called by sql_fact.c, confined, on what strangers wrote: of
  * a header field a bounded part is looked at. */
 #include "mail/header.h"
+#include "receiver/sender_policy.h"
 #include "receiver/session.h"
 #include "receiver/sql_fact.h"
 
@@ -12,14 +13,10 @@ NUMBER_FACT(rcpt_count, session->transaction.accepted)
 NUMBER_FACT(rcpt_tried, session->transaction.tried)
 NUMBER_FACT(utf8, session->transaction.utf8)
 STRING_FACT(body, session->transaction.envelope.body == BODY_8BITMIME ? "8BITMIME" : "7BIT")
+STRING_FACT(spf, sender_policy_name(session))
 STRING_FACT(dkim, session->transaction.envelope.verdicts)
 
 /* ---- envelope ---- */
-
-/* At MAIL there is no transaction yet. */
-static const struct address *sender_of(const struct session *session) {
-    return session->facts.sender != NULL ? session->facts.sender : &session->transaction.from;
-}
 
 static struct text address(const struct address *address, struct buffer *scratch) {
     char text[2 * ADDRESS_SIZE];
@@ -38,11 +35,11 @@ static struct text domain(const struct address *address, struct buffer *scratch)
 }
 
 static struct text from(const struct session *session, struct buffer *scratch) {
-    return address(sender_of(session), scratch);
+    return address(session_sender(session), scratch);
 }
 
 static struct text from_domain(const struct session *session, struct buffer *scratch) {
-    return domain(sender_of(session), scratch);
+    return domain(session_sender(session), scratch);
 }
 
 static struct text rcpt(const struct session *session, struct buffer *scratch) {
@@ -142,5 +139,6 @@ fact_function *const sql_mail_facts[SQL_FACTS] = {
     [SQL_FACT_HEADER_COUNT] = field_count,
     [SQL_FACT_HEADER_SIZE] = header_size,
     [SQL_FACT_RECEIVED_COUNT] = received_count,
+    [SQL_FACT_SPF] = spf,
     [SQL_FACT_DKIM] = dkim,
 };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * Verifying DKIM signatures of mail from strangers. Called by transaction_store.c, confined; keys are asked for at the
- * resolver. A verdict that cannot be had is left out: mail is never refused for it. */
+ * Verifying DKIM signatures and SPF of mail from strangers. Called by transaction_store.c, confined; keys are asked for
+ * at the resolver. A verdict that cannot be had is left out: mail is never refused for it. */
 #include "receiver/verdict.h"
 #include "base/log.h"
 #include "dkim/dkim.h"
 #include "mail/header.h"
+#include "receiver/sender_policy.h"
 #include "receiver/session.h"
 
 static enum dkim_dns look_up(void *context, const char *name, struct buffer *record) {
@@ -23,7 +24,7 @@ static enum dkim_dns look_up(void *context, const char *name, struct buffer *rec
     return found;
 }
 
-bool verdict_format(struct session *session, struct buffer *results) {
+static bool format_dkim(struct session *session, struct buffer *results) {
     const struct message *message = &session->transaction.message;
     uint64_t offset = message_body_offset(message);
     struct header_field field;
@@ -35,12 +36,27 @@ bool verdict_format(struct session *session, struct buffer *results) {
         .body = text_from(message_content(message), (size_t)offset),
     };
 
-    if (!session->config->dkim_verify)
-        return false;
     if (!header_find(source.headers, "DKIM-Signature", &field))
         return buffer_append_string(results, "dkim=none");
     if (dkim_verify_message(&source, look_up, session, results))
         return true;
     log_error("the message's DKIM signature could not be verified");
     return false;
+}
+
+/* RFC 8601 2.7.2 */
+static bool format_spf(struct session *session, struct buffer *results) {
+    bool null = address_is_null(&session->transaction.from);
+
+    sender_policy_gather(session);
+    return sender_policy_name(session)[0] != '\0' &&
+           buffer_format(results, "%sspf=%s smtp.%s=%s", results->length > 0 ? "; " : "", sender_policy_name(session),
+                         null ? "helo" : "mailfrom", sender_policy_domain(session));
+}
+
+bool verdict_format(struct session *session, struct buffer *results) {
+    bool dkim = session->config->dkim_verify && format_dkim(session, results);
+    bool spf = session->config->spf_verify && format_spf(session, results);
+
+    return dkim || spf;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * What authentication methods say about a message that came in: DKIM. */
+ * What authentication methods say about a message that came in: DKIM, SPF. */
 #ifndef RECEIVER_VERDICT_H
 #define RECEIVER_VERDICT_H
 #include "base/buffer.h"
 struct session;
-/* Appends "dkim=pass header.d=…; …" or "dkim=none", the body of an Authentication-Results field. False: no verdict. */
+/* Appends "dkim=pass header.d=…; …" or "dkim=none", "spf=pass smtp.mailfrom=…", the body of an Authentication-Results
+ * field. False: no verdict. */
 bool verdict_format(struct session *session, struct buffer *results);
 #endif

@@ -339,6 +339,8 @@ static const char *const statements[STATEMENTS] = {
         " substr(m.tls, 1, instr(m.tls || ' ', ' ') - 1) AS tls, substr(m.tls, instr(m.tls || ' ', ' ') + 1) AS "
         "tls_cipher,"
         " m.account, m.account <> '' AS authenticated, m.message_id, m.verdicts AS dkim, m.protocol,"
+        " CASE WHEN instr(m.verdicts, 'spf=') > 0 THEN substr(m.verdicts, instr(m.verdicts, 'spf=') + 4,"
+        " instr(substr(m.verdicts, instr(m.verdicts, 'spf=') + 4), ' ') - 1) END AS spf,"
         " m.protocol <> 'SMTP' AS extended, m.ehlo LIKE '[%' AS ehlo_is_literal, p.created_at AS time,"
         " (strftime('%w', p.created_at) + 6) % 7 + 1 AS weekday,"
         " (SELECT count(DISTINCT q.to_url) FROM parcels q WHERE q.mail_id = p.mail_id AND q.recipient >= 0)"
