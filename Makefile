@@ -6,7 +6,7 @@ CC = gcc
 PREFIX ?= /usr
 SANITIZE ?=
 ONLY ?= $(filter-out programs,$(notdir $(wildcard src/*)))
-PACKAGES = openssl sqlite3 libcares opendkim libcrypt libconfuse libseccomp libidn2 libidn libcap-ng libxxhash
+PACKAGES = openssl sqlite3 libcares opendkim libcrypt libconfuse libseccomp libidn2 libidn libcap-ng libxxhash libpsl
 
 WARNINGS = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
 	-Wpointer-arith -Wwrite-strings -Wold-style-definition -Wimplicit-fallthrough

@@ -171,6 +171,7 @@ struct config {
     long mail_id_base; /* message_id_base */
     bool dkim_verify;
     bool spf_verify;
+    bool dmarc_verify;
     struct config_strings extensions_off, ehlo_keywords;
     uint32_t extensions_off_bits; /* of 1 << enum extension */
     struct config_strings auth_mechanisms;

@@ -181,6 +181,8 @@ const struct config_key config_keys[] = {
     {ROW(dkim_verify, KEY_SWITCH, "yes"), .help = "Verify DKIM signatures and say so in Authentication-Results."},
     {ROW(spf_verify, KEY_SWITCH, "no"),
      .help = "Ask SPF of every sender and say so in Authentication-Results; rules that name :spf ask it in any case."},
+    {ROW(dmarc_verify, KEY_SWITCH, "no"),
+     .help = "Evaluate DMARC of every message and say so in Authentication-Results; rules that name :dmarc do in any case."},
 
     {ROW(auth_mechanisms, KEY_TEXTS, "SCRAM-SHA-256-PLUS,SCRAM-SHA-256,PLAIN,LOGIN"), .heading = "Logins",
      .help = "The mechanisms of AUTH that are offered, always within TLS only, as far as what checks logins can do them."},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Asking SPF of the resolver. Called for the fact :spf and for Authentication-Results, confined, on records of
- * anybody's; all of it takes TIME_LIMIT_MS at most, and what cannot be known by then is a temporary error. */
+ * Asking SPF and DMARC of the resolver. Called for the facts :spf and :dmarc and for Authentication-Results, confined,
+ * on records of anybody's; all of it takes TIME_LIMIT_MS at most, and what cannot be known by then is a temporary
+ * error. */
 #include "receiver/sender_policy.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -62,4 +63,20 @@ void sender_policy_gather(struct session *session) {
 
 const char *sender_policy_name(const struct session *session) {
     return session->policy_known ? spf_result_names[session->policy] : "";
+}
+
+void sender_policy_dmarc(struct session *session, const char *from_domain, struct text dkim_results) {
+    struct transaction *transaction = &session->transaction;
+    struct asking asking = {session->start->resolver, clock_deadline(TIME_LIMIT_MS)};
+
+    sender_policy_gather(session);
+    const struct dmarc_question question = {
+        .from = from_domain,
+        .spf = session->policy_known && session->policy == SPF_PASS ? sender_policy_domain(session) : "",
+        .dkim_results = dkim_results,
+        .look_up = look_up,
+        .context = &asking};
+    transaction->dmarc = dmarc_check(&question, &transaction->dmarc_policy);
+    log_info("DMARC of %s: %s, p=%s", from_domain, dmarc_result_names[transaction->dmarc],
+             dmarc_policy_names[transaction->dmarc_policy]);
 }

@@ -14,6 +14,8 @@ NUMBER_FACT(rcpt_tried, session->transaction.tried)
 NUMBER_FACT(utf8, session->transaction.utf8)
 STRING_FACT(body, session->transaction.envelope.body == BODY_8BITMIME ? "8BITMIME" : "7BIT")
 STRING_FACT(spf, sender_policy_name(session))
+STRING_FACT(dmarc, dmarc_result_names[session->transaction.dmarc])
+STRING_FACT(dmarc_policy, dmarc_policy_names[session->transaction.dmarc_policy])
 STRING_FACT(dkim, session->transaction.envelope.verdicts)
 
 /* ---- envelope ---- */
@@ -141,4 +143,6 @@ fact_function *const sql_mail_facts[SQL_FACTS] = {
     [SQL_FACT_RECEIVED_COUNT] = received_count,
     [SQL_FACT_SPF] = spf,
     [SQL_FACT_DKIM] = dkim,
+    [SQL_FACT_DMARC] = dmarc,
+    [SQL_FACT_DMARC_POLICY] = dmarc_policy,
 };

@@ -9,6 +9,7 @@
 #include "mail/reply.h"
 #include "receiver/message.h"
 #include "smtp/chunk_decoder.h"
+#include "spf/dmarc.h"
 
 #define RULE_NAME_SIZE 64
 
@@ -25,6 +26,8 @@ struct transaction {
     struct envelope envelope; /* holds the accepted recipients */
     struct envelope merged; /* of them, what leads where another leads: in the envelope when that is removed; a list */
     struct message message;
+    enum dmarc_result dmarc;        /* what it said, when it was asked */
+    enum dmarc_policy dmarc_policy; /* of the From field's domain */
     bool complete;                  /* all of the message has come, */
     bool changeable;                /* and its signature was checked */
     bool header_judged;             /* the rules were asked about its header, */
@@ -85,6 +88,8 @@ void transaction_answer(struct session *session, const struct reply *reply, cons
 void transaction_free_owed(struct transaction *transaction);
 
 /* ---- transaction_store.c ---- */
+/* "a@b" out of "From: Name <a@b>" or "a@b": good enough to choose a key or a policy by. False: there is no such one. */
+bool transaction_author(struct text header, struct address *author);
 /* Headers, signature, commit: what follows the end of data. Sends the reply. */
 void transaction_store(struct session *session);
 #endif

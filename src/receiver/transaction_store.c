@@ -19,8 +19,7 @@ struct added {
     struct buffer missing; /* Date, Message-ID: signed too */
 };
 
-/* "a@b" out of "Name <a@b>" or "a@b": good enough to choose a key by. */
-static bool parse_from(struct text header, struct address *author) {
+bool transaction_author(struct text header, struct address *author) {
     struct header_field field;
     char value[1024];
 
@@ -51,7 +50,8 @@ static bool add_signature(struct session *session, struct added *added) {
     struct address author;
     struct buffer cargo;
 
-    if (session->start->signer < 0 || !parse_from(message_header(message), &author) || !may_sign_for(session, &author))
+    if (session->start->signer < 0 || !transaction_author(message_header(message), &author) ||
+        !may_sign_for(session, &author))
         return true;
     buffer_init(&cargo, CARGO_INLINE_MAXIMUM);
     bool done = message_append_tail(message, buffer_text(&added->missing), &cargo);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * Verifying DKIM signatures and SPF of mail from strangers. Called by transaction_store.c, confined; keys are asked for
- * at the resolver. A verdict that cannot be had is left out: mail is never refused for it. */
+ * Verifying DKIM signatures, SPF and DMARC of mail from strangers. Called by transaction_store.c, confined; keys are
+ * asked for at the resolver. A verdict that cannot be had is left out: mail is never refused for it. */
 #include "receiver/verdict.h"
 #include "base/log.h"
 #include "dkim/dkim.h"
 #include "mail/header.h"
 #include "receiver/sender_policy.h"
 #include "receiver/session.h"
+
+#define RESULTS_MAXIMUM (24u * 1024)
 
 static enum dkim_dns look_up(void *context, const char *name, struct buffer *record) {
     const struct session *session = context;
@@ -54,9 +56,37 @@ static bool format_spf(struct session *session, struct buffer *results) {
                          null ? "helo" : "mailfrom", sender_policy_domain(session));
 }
 
-bool verdict_format(struct session *session, struct buffer *results) {
-    bool dkim = session->config->dkim_verify && format_dkim(session, results);
-    bool spf = session->config->spf_verify && format_spf(session, results);
+static bool is_dmarc_wanted(const struct session *session) {
+    const struct sql_rules *own = session->start->rules;
+    const bool *named = own != NULL ? own->files[RULE_MESSAGE].named.facts : NULL;
 
-    return dkim || spf;
+    return session->config->dmarc_verify || (named != NULL && (named[SQL_FACT_DMARC] || named[SQL_FACT_DMARC_POLICY]));
+}
+
+/* RFC 8601 2.7, RFC 7489 11.2 */
+static bool format_dmarc(const struct session *session, const char *domain, struct buffer *results) {
+    const struct transaction *transaction = &session->transaction;
+
+    return buffer_format(results, "%sdmarc=%s (p=%s) header.from=%s", results->length > 0 ? "; " : "",
+                         dmarc_result_names[transaction->dmarc], dmarc_policy_names[transaction->dmarc_policy], domain);
+}
+
+bool verdict_format(struct session *session, struct buffer *results) {
+    const struct config *config = session->config;
+    struct address author = {.local = ""};
+    struct buffer dkim;
+
+    buffer_init(&dkim, RESULTS_MAXIMUM);
+    bool dmarc = is_dmarc_wanted(session);
+    if ((config->dkim_verify || dmarc) && format_dkim(session, &dkim) && config->dkim_verify)
+        (void)buffer_append_text(results, buffer_text(&dkim));
+    if (config->spf_verify)
+        (void)format_spf(session, results);
+    if (dmarc && transaction_author(message_original_header(&session->transaction.message), &author)) {
+        sender_policy_dmarc(session, author.domain, buffer_text(&dkim));
+        if (config->dmarc_verify)
+            (void)format_dmarc(session, author.domain, results);
+    }
+    buffer_free(&dkim);
+    return results->length > 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What authentication methods say about a message that came in: DKIM, SPF. */
+ * What authentication methods say about a message that came in: DKIM, SPF, DMARC. */
 #ifndef RECEIVER_VERDICT_H
 #define RECEIVER_VERDICT_H
 #include "base/buffer.h"

@@ -21,7 +21,7 @@ ONLY = {"ipc": {"base", "mail"}}  # less than their layer would allow
 # A third-party library's headers are included in one folder (OpenSSL's: tls/, and dkim/ for making keys).
 LIBRARIES = {
     r"openssl/.*": "tls dkim", r"sqlite3\.h": "store", r"xxhash\.h": "store", r"ares.*\.h": "dns", r"(opendkim/)?dkim\.h": "dkim",
-    r"crypt\.h": "lookup", r"confuse\.h": "config", r"seccomp\.h": "base", r"cap-ng\.h": "base", r"idn2\.h": "mail", r"stringprep\.h": "mail",
+    r"crypt\.h": "lookup", r"confuse\.h": "config", r"seccomp\.h": "base", r"cap-ng\.h": "base", r"idn2\.h": "mail", r"libpsl\.h": "spf", r"stringprep\.h": "mail",
 }
 BANNED = ("strcpy strcat sprintf vsprintf strncpy strncat strtok atoi atol atoll atof gets system popen alloca tmpnam mktemp "
           "sqlite3_exec").split()

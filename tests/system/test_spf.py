@@ -10,12 +10,14 @@ ZONE = {name: [{"A": "192.0.2.10"}, {"MX": [0, name]}, *([{"TXT": record}] if re
     "good.example.net": "v=spf1 ip4:127.0.0.0/8 -all", "bad.example.net": "v=spf1 ip4:192.0.2.1 -all",
     "soft.example.net": "v=spf1 include:good.invalid.test a:bad.example.net ~all", "loop.example.net": "v=spf1 include:loop.example.net -all",
     "through.example.net": "v=spf1 redirect=good.example.net", "plain.example.net": None}.items()}
+ZONE["_dmarc.example.net"] = [{"TXT": "v=DMARC1; p=reject; sp=quarantine"}]
+ZONE["bank.example.net"] = [{"A": "192.0.2.10"}]
 WANTED = {"good": "pass", "bad": "fail", "soft": "permerror", "loop": "permerror", "through": "pass", "plain": "none"}
 
 
 @pytest.fixture(scope="module")
 def ruled():
-    instance = Instance(zone=ZONE, settings={"spf_verify": "yes"})
+    instance = Instance(zone=ZONE, settings={"spf_verify": "yes", "dmarc_verify": "yes"})
     instance.prepare()
     write_rules(instance, {"mail_from": "SELECT '550 5.7.23 ' || :from_domain || ' says that you may not' WHERE :spf = 'fail';\n"
                                         "SELECT NULL, :from_domain || ' is ' || :spf AS log"})
@@ -50,9 +52,9 @@ def test_results_are_written_down_where_the_configuration_wants_it(ruled, source
         client.ehlo()
         mail_id = client.mail("a@through.example.net", "coco@example.test", message(marker)).text.rpartition("=")[2]
     mail = ruled.wait_mail("coco@example.test", marker).replace(b"\r\n", b"\n")
-    assert b"Authentication-Results: mail.example.test;\n\tdkim=none;\n\tspf=pass smtp.mailfrom=through.example.net\n" in mail
+    assert b"Authentication-Results: mail.example.test;\n\tdkim=none;\n\tspf=pass smtp.mailfrom=through.example.net;\n\tdmarc=none (p=none) header.from=example.test\n" in mail
     assert ruled.sql("select verdicts from mails where mail_id = ?", mail_id)[0]["verdicts"] == \
-        "dkim=none; spf=pass smtp.mailfrom=through.example.net"
+        "dkim=none; spf=pass smtp.mailfrom=through.example.net; dmarc=none (p=none) header.from=example.test"
     write_rules(ruled, {"data": "SELECT '550 5.7.1 was ' || :spf WHERE :spf = 'pass'"})
     assert "550 5.7.1 was pass" in ruled.command("rules", "replay")
 
@@ -67,3 +69,18 @@ def test_members_and_whom_no_rule_names_are_not_asked_about(make_instance, sourc
         assert client.mail("coco@example.test", "mike@example.test", message(marker)) == 250
     assert "spf=" not in server.wait_mail("mike@example.test", marker).decode()
     assert "SPF of" not in server.log_text()
+
+
+@pytest.mark.parametrize("sender, author, result", [
+    ("a@good.example.net", "a@bank.example.net", "pass (p=quarantine) header.from=bank.example.net"),  # the same organisation
+    ("a@plain.example.net", "a@bank.example.net", "fail (p=quarantine) header.from=bank.example.net"),
+    ("a@plain.example.net", "a@plain.test", "none (p=none) header.from=plain.test")])
+def test_dmarc_is_a_fact_and_written_down(make_instance, source, marker, sender, author, result):
+    server = start_with(make_instance, {"message": "SELECT '550 5.7.26 ' || :header_from || ' is not from there, says p=' || :dmarc_policy\n"
+                                                   " WHERE :dmarc = 'fail' AND :subject = 'strict'"}, zone=ZONE, settings={"dmarc_verify": "yes"})
+    with server.talk(source=source) as client:
+        client.ehlo()
+        assert client.mail(sender, "coco@example.test", message(marker, sender=author)) == 250
+        reply = client.mail(sender, "coco@example.test", message("other", sender=author, subject="strict"))
+        assert (reply.text == f"550 5.7.26 <{author}> is not from there, says p=quarantine") == result.startswith("fail")
+    assert f"dmarc={result}\n" in server.wait_mail("coco@example.test", marker).replace(b"\r\n", b"\n").decode()
