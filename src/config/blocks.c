@@ -56,6 +56,8 @@ static const struct config_key listen_keys[] = {
     {IN(config_listen, auth), .type = KEY_ENUM, .standard = "", .words = listen_auth_words,
      .derived = "required with the role submission, optional with internal, forbidden with mx, lmtp and sendmail",
      .help = "Whether clients may log in (AUTH, only within TLS), and must before MAIL; who has logged in on an mx port is a member there."},
+    {IN(config_listen, xclient_networks), .type = KEY_NETWORKS, .standard = "",
+     .help = "Where filters are that may say by XCLIENT (as Postfix has it) who their client is, and who has logged in with them; empty for none."},
     {IN(config_listen, networks), .type = KEY_NETWORKS, .standard = "",
      .help = "Who may use the port: a client from elsewhere is told 554 and closed, or closed without a word where TLS is implicit; empty for everybody."},
 };

@@ -71,6 +71,9 @@ void check_listen_modes(struct reading *reading, size_t index, const char *label
         listen->auth = LISTEN_AUTH_FORBIDDEN; /* trusted networks are left */
     check_tls(reading, index, label);
     check_auth(reading, index, label);
+    if (listen->xclient_networks.count > 0 && listen->parsed[0].storage.ss_family == AF_UNIX)
+        complain(reading, index, "xclient_networks", label, "a port of 127.0.0.1",
+                 "a Unix socket is not reached through a network");
     if (listen->networks.count > 0 && listen->parsed[0].storage.ss_family == AF_UNIX)
         complain(reading, index, "networks", label, "mode and owner", "a Unix socket is not reached through a network");
 }

@@ -61,8 +61,9 @@ struct config_listen { /* listen "ADDRESS" { role = … } */
     uint32_t policy_bits;           /* of 1 << their index */
     enum listen_tls tls;
     enum listen_auth auth;
-    struct config_networks networks; /* who may use it; empty: everybody */
-    bool by_name;                    /* "host:port": the listener finds its addresses; parsed has the port until then */
+    struct config_networks networks;         /* who may use it; empty: everybody */
+    struct config_networks xclient_networks; /* whose filters may say by XCLIENT who their client is */
+    bool by_name; /* "host:port": the listener finds its addresses; parsed has the port until then */
     struct network_address parsed[CONFIG_LISTEN_ADDRESSES]; /* "port" alone gives v4 and v6 */
     size_t parsed_count;
 };

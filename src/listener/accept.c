@@ -98,13 +98,14 @@ static size_t waiting_of_contact(const struct supervisor *supervisor, const char
     return count;
 }
 
-/* NULL: within the limits. */
+/* NULL: within the limits. A filter that speaks for others has as many connections as they have. */
 static const char *over_limit(const struct supervisor *supervisor, const struct arrival *arrival) {
     const struct config *config = supervisor->config;
     if (supervisor->receiver_count[RECEIVER_ACTIVE] + supervisor->waiting_count >= (size_t)config->connection_limit) {
         return "too many connections";
     }
     if (!arrival->is_unix && arrival->contact[0] != '\0' && config->contact_connection_limit > 0 &&
+        !config_networks_hold(&config->listens[arrival->listen].xclient_networks, &arrival->peer) &&
         receivers_of_contact(supervisor, arrival->contact) + waiting_of_contact(supervisor, arrival->contact) >=
             (size_t)config->contact_connection_limit) {
         return "too many connections from you";

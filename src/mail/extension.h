@@ -20,6 +20,7 @@ enum extension { /* in the order in which EHLO lists them */
                  EXTENSION_CHUNKING,            /* RFC 3030 */
                  EXTENSION_BINARYMIME,          /* RFC 3030 */
                  EXTENSION_REQUIRETLS,          /* RFC 8689 */
+                 EXTENSION_XCLIENT,             /* Postfix's XCLIENT_README */
                  EXTENSION_HELP,                /* RFC 5321 4.1.1.8 */
                  EXTENSIONS
 };

@@ -55,6 +55,11 @@ const struct command commands[] = {
      .flags = COMMAND_RULES_ANSWER | COMMAND_WITHOUT_TLS,
      .stage = RULE_HELP,
      .extension = EXTENSION_HELP},
+    {.verb = "XCLIENT",
+     .handle = command_xclient,
+     .states = IN(SESSION_GREETED) | IN(SESSION_READY),
+     .flags = COMMAND_FILTERS_ONLY | COMMAND_WITHOUT_TLS,
+     .extension = EXTENSION_XCLIENT},
     {.verb = "QUIT", .handle = command_quit, .states = ANY_TIME, .flags = COMMAND_NO_ARGUMENT | COMMAND_WITHOUT_TLS},
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
@@ -75,6 +80,8 @@ static bool has_starttls(const struct session *session) {
 }
 
 bool command_is_spoken(const struct session *session, const struct command *command) {
+    if ((command->flags & COMMAND_FILTERS_ONLY) && !session->client.filter)
+        return false;
     return !(command->flags & (session->client.role == ROLE_LMTP ? COMMAND_SMTP_ONLY : COMMAND_LMTP_ONLY));
 }
 

@@ -21,6 +21,7 @@ enum command_flag {
     COMMAND_LMTP_ONLY = 1 << 8,       /* unknown elsewhere */
     COMMAND_WITHOUT_TLS = 1 << 10,    /* also before TLS where it is required (RFC 3207 4); 530 for others */
     COMMAND_LINES_ONLY = 1 << 11,     /* 503 when MAIL has said BODY=BINARYMIME (RFC 3030 3) */
+    COMMAND_FILTERS_ONLY = 1 << 12,   /* unknown to who is not in the block's xclient_networks */
     COMMAND_HAS_DATA = 1 << 9         /* bytes follow the line, which are taken also when it is refused */
 };
 struct command {
@@ -65,7 +66,10 @@ bool command_take_path(struct text argument, const char *keyword, bool utf8, str
                        struct reply *reply);
 
 command_handler command_ehlo, command_helo, command_lhlo, command_mail, command_rcpt, command_data, command_bdat,
-    command_rset, command_noop, command_quit, command_vrfy, command_expn, command_help, command_auth, command_starttls;
+    command_rset, command_noop, command_quit, command_vrfy, command_expn, command_help, command_auth, command_starttls,
+    command_xclient;
+/* What may stand in a trace field: names, also those with '_', and literals. */
+bool command_is_domain_text(struct text domain);
 /* BDAT when it is refused: takes the bytes that follow its line, then answers. */
 void command_bdat_refuse(struct session *session, struct text argument, const struct reply *reply, const char *rule,
                          enum violation_mercy mercy);

@@ -6,8 +6,7 @@
 #include "receiver/facts.h"
 #include <stdlib.h>
 
-/* What may stand in a trace field: names, also those with '_', and literals. */
-static bool is_domain_text(struct text domain) {
+bool command_is_domain_text(struct text domain) {
     if (domain.length > ADDRESS_DOMAIN_MAXIMUM)
         return false;
     if (address_is_literal(domain))
@@ -45,11 +44,13 @@ static void hello(struct session *session, struct text argument, bool extended) 
     char domain[ADDRESS_DOMAIN_MAXIMUM + 1];
     struct reply reply;
 
+    if (session->told_helo != NULL) /* a filter's client's, whatever the filter calls itself */
+        argument = text_of(session->told_helo);
     if (argument.length == 0 && session->config->ehlo_domain_required) {
         session_reply(session, 501, "5.5.4", "Domain required after %s", names_of(session));
         return;
     }
-    if (!is_domain_text(argument)) {
+    if (!command_is_domain_text(argument)) {
         session_reply(session, 501, "5.5.4", "what follows %s is no domain", names_of(session));
         return;
     }

@@ -32,6 +32,7 @@ static const struct extension_row rows[EXTENSIONS] = {
     [EXTENSION_SIZE] = {.words = " ", .number = message_maximum},
     [EXTENSION_BINARYMIME] = {.needs = EXTENSION_CHUNKING},
     [EXTENSION_REQUIRETLS] = {.known = is_within_tls},
+    [EXTENSION_XCLIENT] = {.words = " NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"},
     [EXTENSION_LIMITS] = {.words = " RCPTMAX=", .number = recipient_maximum},
 };
 

@@ -79,11 +79,13 @@ bool facts_can_be_asked(const char *domain) {
     return name.length > 0 && !address_is_literal(name) && !text_has_eight_bit(name);
 }
 
+/* What a filter calls itself says nothing of its clients. */
 static void gather_ehlo_domain(struct session *session) {
     struct rule_facts *facts = &session->facts;
+    bool speaks_for_itself = !session->client.filter || session->client.spoken_for;
 
     facts->ehlo_domain = NAME_NOT_ASKED;
-    if (facts->config->ehlo_domain_verifies && facts_can_be_asked(facts->ehlo))
+    if (speaks_for_itself && facts->config->ehlo_domain_verifies && facts_can_be_asked(facts->ehlo))
         facts->ehlo_domain = questions_ask_name(session, facts->ehlo);
     facts_collect_connection(session);
 }

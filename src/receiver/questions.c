@@ -45,12 +45,13 @@ void facts_ask_connection(struct session *session) {
     const struct config *config = session->config;
     struct text ip = text_of(session->client.peer_ip);
     size_t lists = session->client.role == ROLE_MX ? config->dnsbl_count : 0;
+    bool reverse = config->reverse_lookup && !session->client.named;
     char name[256];
 
-    if (session->client.is_local || (!config->reverse_lookup && lists == 0))
+    if (session->client.is_local || (!reverse && lists == 0))
         return;
     session->questions = questions_new(lists);
-    if (config->reverse_lookup && network_reverse_name(ip, NULL, name, sizeof name))
+    if (reverse && network_reverse_name(ip, NULL, name, sizeof name))
         ask(session, QUESTION_PTR, name, DNS_TYPE_PTR);
     for (size_t i = 0; i < lists; i++)
         if (config->dnsbls[i].subject == DNSBL_CLIENT &&

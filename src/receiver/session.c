@@ -221,7 +221,7 @@ static bool admit_contact(struct session *session) {
 
 /* As long as a stranger is made to wait, or just a look. */
 static enum stream_result listen_before_greeting(struct session *session) {
-    bool waits = session->client.role == ROLE_MX && !session->facts.known_good;
+    bool waits = session->client.role == ROLE_MX && !session->facts.known_good && !session->client.filter;
     int64_t deadline = clock_deadline(waits ? session->config->greeting_delay_ms : 0);
 
     for (;;) {
@@ -282,7 +282,11 @@ static void greet(struct session *session) {
 }
 
 static bool open_session(struct session *session) {
-    if ((session->client.proxied && !proxy_read_header(session)) || !may_use_port(session) || !admit_contact(session))
+    if ((session->client.proxied && !proxy_read_header(session)) || !may_use_port(session))
+        return false;
+    session->client.connected = session->client.peer;
+    session->client.filter = config_networks_hold(&session->client.listens->xclient_networks, &session->client.peer);
+    if (!admit_contact(session))
         return false;
     session->admitted = true;
     if (session->client.proxied && is_refused(session, RULE_PROXY))
@@ -321,6 +325,32 @@ static void ask_about_the_end(struct session *session) {
         (void)violation_report(session, rule->name, rule->mercy, reply_line(&reply, line, sizeof line), &expires_at);
 }
 
+/* Joiners see the one go and the other come. */
+void session_end_client(struct session *session) {
+    ask_about_the_end(session);
+    policy_free(session);
+    facts_free(session);
+    session->facts_known = 0;
+    session->admitted = false;
+    session->verb = "XCLIENT";
+}
+
+void session_begin_again(struct session *session) {
+    init_facts(session);
+    session->facts.encrypted = session->tls;
+    session_set_state(session, SESSION_CONNECTED);
+    if (admit_contact(session)) {
+        session->admitted = true;
+        facts_ask_connection(session);
+        if (!is_refused(session, RULE_CONNECT)) {
+            greet(session);
+            session_set_state(session, SESSION_GREETED);
+            return;
+        }
+    }
+    session_set_state(session, SESSION_CLOSING);
+}
+
 static void session_free(struct session *session) {
     (void)session_flush(session);
     linger(session);
@@ -335,6 +365,7 @@ static void session_free(struct session *session) {
     facts_free(session);
     free(session->banner);
     free(session->ehlo_text);
+    free(session->told_helo);
     free(session->other_recipient);
     explicit_bzero(session, sizeof *session);
     free(session);

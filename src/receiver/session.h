@@ -38,6 +38,10 @@ struct session_client {                  /* who is there; does not change */
     enum listen_tls tls_mode;
     enum listen_auth auth;
     struct network_address peer, local;
+    struct network_address connected; /* the peer, until XCLIENT names another */
+    bool filter;                      /* and may say XCLIENT */
+    bool spoken_for;                  /* it has */
+    bool named;                       /* and said its name, or that it has none */
     char peer_ip[NETWORK_IP_SIZE], local_ip[NETWORK_IP_SIZE], contact[NETWORK_IP_SIZE], network[NETWORK_IP_SIZE];
     unsigned local_port;
     bool is_local;                  /* it came through a Unix socket */
@@ -86,6 +90,7 @@ struct session {
     struct rule sql_rule; /* of the operator's that spoke last */
     char sql_rule_name[SQL_RULE_NAME_SIZE];
     char *banner, *ehlo_text;    /* what rules put into the greeting, and into the reply to EHLO; or NULL */
+    char *told_helo;             /* by XCLIENT; holds in place of each EHLO; or NULL */
     char *other_recipient;       /* what they put in place of the one in hand, or NULL */
     struct policies *policies;   /* policy.c's; NULL until one is asked */
     struct questions *questions; /* DNS questions under way since the connection; NULL when answered */
@@ -101,6 +106,9 @@ void session_serve(const struct process_start *start, const struct hub_client *h
 /* Who the client is, and where it connected to: what follows from both addresses is worked out anew. */
 void session_set_client(struct session *session, const struct network_address *peer,
                         const struct network_address *local);
+/* XCLIENT: ends what there is with the present client; greets the next one, which may be refused. */
+void session_end_client(struct session *session);
+void session_begin_again(struct session *session);
 /* The only way to change the state; traces. */
 void session_set_state(struct session *session, enum session_state state);
 const char *session_state_name(enum session_state state);
