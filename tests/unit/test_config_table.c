@@ -63,6 +63,11 @@ static void what_is_printed_reads_back_as_the_same(void **state) {
         "",
         "server_title = \"a \\\"quoted\\\" \\\\ ${HOME} \\x24{HOME} 'x' # no comment\"\nmaildir = '/m/$x/%u'\n",
         "retry_schedule = {5m, 1h}\nallow = {}\nlocal_domains = {a.example, b.example}\nlog_file_life = weekly\n",
+        "listen \"26\" { tls = required auth = optional networks = {10.0.0.0/8} xclient_networks = {\"::1\"} }\n"
+        "listen \"465\" { tls = implicit role = submission }\ntls_preset = old\nclient_certificates = ask\nclient_ca = "
+        "/a\n"
+        "certificate = {/a.rsa, /a.ec}\nprivate_key = {/b.rsa, /b.ec}\nself_signed_certificate = no\n"
+        "tls_certificate \"*.example.test\" { certificate = /a private_key = {\"/b c\"} }\n",
         "listen \"[::1]:25\" { mode = 0600 }\nlisten \"unix:/run/x\" { role = sendmail }\ncertificate = c\n"
         "private_key = k\ntransport \"a \\\"b\" { kind = pipe target = \"/bin/x '%u'\" }\nlocal_transport = 'a \"b'\n"
         "dkim \"x.example\" { private_key_file = k }\nroute \"*\" { host = \"[::1]:25\" }\ndnsbl \"z.example\" { }\n",
