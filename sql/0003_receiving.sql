@@ -26,3 +26,8 @@ CREATE TABLE logins (
     PRIMARY KEY (account, contact)
 ) WITHOUT ROWID;
 CREATE INDEX logins_age ON logins(updated_at);
+
+-- FUTURERELEASE.
+
+-- when it is released, and its time begins; NULL: at once
+ALTER TABLE mails ADD COLUMN hold_until TEXT;

@@ -51,7 +51,8 @@ CREATE TABLE mails (
     account TEXT NOT NULL,
     verdicts TEXT NOT NULL,     -- DKIM, SPF, DMARC as in Authentication-Results
     message_id TEXT NOT NULL,
-    auto_generated INTEGER NOT NULL DEFAULT 0
+    auto_generated INTEGER NOT NULL DEFAULT 0,
+    hold_until TEXT             -- when it is released (FUTURERELEASE), and its time begins; NULL: at once
 ) WITHOUT ROWID;
 CREATE INDEX mails_age ON mails(received_at);
 CREATE INDEX mails_here ON mails(place) WHERE place <> 'gone';

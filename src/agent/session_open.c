@@ -46,7 +46,8 @@ void session_adopt_route(struct session *session, const struct route *route, con
     bool tls = context->tls != NULL && (config->outbound_tls || session->tls_policy != ROUTE_TLS_OPPORTUNISTIC);
     /* Where an operator names the server, what the domain's own have shown says nothing. */
     session->remembers = tls && route->found_in_dns && config->outbound_tls_memory > 0;
-    session->tls_memory = session->remembers ? delivery->tls_memory : TLS_MEMORY_NONE;
+    bool asked = !(delivery->tls_optional && config->tls_required_header); /* RFC 8689 5 */
+    session->tls_memory = session->remembers && asked ? delivery->tls_memory : TLS_MEMORY_NONE;
     session->sources = !remote                                              ? NULL
                        : block != NULL && block->source_addresses.count > 0 ? &block->source_addresses
                                                                             : &config->source_addresses;

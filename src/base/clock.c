@@ -104,6 +104,54 @@ bool clock_parse(const char *text, time_t *seconds) {
     return true;
 }
 
+void clock_internet_text(time_t seconds, char text[CLOCK_INTERNET_SIZE]) {
+    clock_text(seconds, text);
+    text[10] = 'T';
+    text[CLOCK_TEXT_SIZE - 1] = 'Z';
+    text[CLOCK_TEXT_SIZE] = '\0';
+}
+
+/* time-offset = "Z" / ("+" / "-") time-hour ":" time-minute; seconds east of UTC. */
+static bool take_offset(struct text text, long *east) {
+    uint64_t hours, minutes;
+    if (text_equal_nocase(text, TEXT("Z"))) {
+        *east = 0;
+        return true;
+    }
+    if (text.length != 6 || (text.data[0] != '+' && text.data[0] != '-') || text.data[3] != ':' ||
+        !text_number(text_first(text_from(text, 1), 2), 23, &hours) || !text_number(text_from(text, 4), 59, &minutes)) {
+        return false;
+    }
+    *east = (text.data[0] == '+' ? 1 : -1) * (long)(hours * 3600 + minutes * 60);
+    return true;
+}
+
+bool clock_internet_parse(struct text text, time_t *seconds) {
+    char date[CLOCK_TEXT_SIZE];
+    struct text rest = text_from(text, CLOCK_TEXT_SIZE - 1);
+    size_t digits = 0;
+    long east;
+    if (text.length < CLOCK_INTERNET_SIZE - 1 || !text_copy(date, sizeof date, text_first(text, CLOCK_TEXT_SIZE - 1)) ||
+        (date[10] != 'T' && date[10] != 't')) {
+        return false;
+    }
+    date[10] = ' ';
+    if (rest.data[0] == '.') {
+        for (rest = text_from(rest, 1); digits < rest.length && rest.data[digits] >= '0' && rest.data[digits] <= '9';) {
+            digits++;
+        }
+        if (digits == 0) {
+            return false;
+        }
+        rest = text_from(rest, digits);
+    }
+    if (!clock_parse(date, seconds) || !take_offset(rest, &east)) {
+        return false;
+    }
+    *seconds -= east;
+    return true;
+}
+
 void clock_mail_date(time_t seconds, char text[CLOCK_MAIL_SIZE]) {
     static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",

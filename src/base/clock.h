@@ -2,11 +2,13 @@
  * Time: monotonic milliseconds for deadlines, UTC text for everything that is stored or compared. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
+#include "base/text.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
-#define CLOCK_TEXT_SIZE 20 /* "YYYY-MM-DD HH:MM:SS" and NUL */
-#define CLOCK_MAIL_SIZE 40 /* RFC 5322 3.3 date-time and NUL */
+#define CLOCK_TEXT_SIZE 20     /* "YYYY-MM-DD HH:MM:SS" and NUL */
+#define CLOCK_INTERNET_SIZE 21 /* "YYYY-MM-DDTHH:MM:SSZ" and NUL */
+#define CLOCK_MAIL_SIZE 40     /* RFC 5322 3.3 date-time and NUL */
 #define CLOCK_NEVER INT64_MAX
 /* CLOCK_MONOTONIC in milliseconds. */
 int64_t clock_now_ms(void);
@@ -18,6 +20,9 @@ int clock_remaining(int64_t deadline);
 void clock_text(time_t seconds, char text[CLOCK_TEXT_SIZE]);
 /* The reverse; false when the text has another form. */
 bool clock_parse(const char *text, time_t *seconds);
+/* RFC 3339 date-time: written in UTC; read with any offset, the fraction of a second left out. */
+void clock_internet_text(time_t seconds, char text[CLOCK_INTERNET_SIZE]);
+bool clock_internet_parse(struct text text, time_t *seconds);
 /* RFC 5322 3.3, local zone with numeric offset: "Sun, 22 Nov 2026 01:02:03 +0000". tzset() must have run before a
  * sandbox. */
 void clock_mail_date(time_t seconds, char text[CLOCK_MAIL_SIZE]);

@@ -6,6 +6,7 @@
 #include "config/value.h"
 #include "mail/address.h"
 #include "mail/extension.h"
+#include "mail/solicitation.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -375,6 +376,14 @@ static void check_extensions(struct reading *reading) {
             complain(reading, "ehlo_keywords",
                      "a keyword of letters, digits and hyphens that is not one of ours, and parameters",
                      "is no line for EHLO");
+    }
+    for (size_t i = 0, all = 0; i < config->no_soliciting.count; i++) {
+        struct text word = text_of(config->no_soliciting.items[i]);
+        all += word.length + 1;
+        if (!solicitation_is_valid(word) || text_find(word, ',') < word.length || all > SOLICITATION_MAXIMUM)
+            complain(reading, "no_soliciting",
+                     "a letter, then letters, digits, '.', '-', '_' and ':'; at most 1000 bytes in all",
+                     "is no solicitation keyword");
     }
     if (length > EHLO_KEYWORDS_MAXIMUM)
         complain(reading, "ehlo_keywords", "at most 256 bytes in all", "is too long");

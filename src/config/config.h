@@ -173,7 +173,9 @@ struct config {
     bool dkim_verify;
     bool spf_verify;
     bool dmarc_verify;
-    struct config_strings extensions_off, ehlo_keywords;
+    struct config_strings extensions_off, ehlo_keywords, no_soliciting;
+    bool tls_required_header;
+    long future_release_maximum;  /* seconds; 0: FUTURERELEASE is not offered */
     uint32_t extensions_off_bits; /* of 1 << enum extension */
     struct config_strings auth_mechanisms;
     uint32_t auth_mechanisms_bits; /* of 1 << enum auth_mechanism */

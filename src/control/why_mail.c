@@ -44,6 +44,9 @@ static void show_arrival(const struct report_row *row) {
                story_value(row, "protocol"), tls[0] != '\0' ? tls : "without TLS",
                account[0] != '\0' ? "logged in as " : "not logged in", account);
     }
+    if (story_raw(row, "hold_until")[0] != '\0') {
+        printf("  Its sender asked for it to be released at %s.\n", story_time(story_raw(row, "hold_until")));
+    }
     if (story_raw(row, "verdicts")[0] != '\0') {
         printf("  Signatures and origin: %s\n", story_value(row, "verdicts"));
     }

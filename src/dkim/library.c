@@ -145,18 +145,37 @@ bool library_feed_headers(DKIM *dkim, struct text headers, unsigned *signatures)
     return true;
 }
 
-static bool feed(DKIM *dkim, const char *bytes, size_t length) {
-    return length == 0 || dkim_body(dkim, (u_char *)bytes, length) == DKIM_STAT_OK;
+/* What libopendkim has had of the body. */
+struct feeding {
+    DKIM *dkim;
+    bool some;
+    char last[2];
+};
+
+static bool feed(struct feeding *feeding, const char *bytes, size_t length) {
+    if (length > 0) {
+        feeding->some = true;
+        feeding->last[0] = length > 1 ? bytes[length - 2] : feeding->last[1];
+        feeding->last[1] = bytes[length - 1];
+    }
+    return length == 0 || dkim_body(feeding->dkim, (u_char *)bytes, length) == DKIM_STAT_OK;
+}
+
+/* RFC 6376 3.4.3, 3.4.4: what BDAT brought may end within a line, which counts as if it were whole. */
+static bool feed_end(struct feeding *feeding) {
+    bool whole = feeding->last[0] == '\r' && feeding->last[1] == '\n';
+    return whole || !feeding->some || feed(feeding, "\r\n", 2);
 }
 
 bool library_feed_body(DKIM *dkim, const struct dkim_source *source) {
+    struct feeding feeding = {.dkim = dkim};
     bool good = true;
     if (source->fd < 0) {
         for (size_t at = 0; good && at < source->body.length; at += CHUNK_SIZE) {
             struct text chunk = text_first(text_from(source->body, at), CHUNK_SIZE);
-            good = feed(dkim, chunk.data, chunk.length);
+            good = feed(&feeding, chunk.data, chunk.length);
         }
-        return good;
+        return good && feed_end(&feeding);
     }
     char *chunk = memory_new(CHUNK_SIZE, 1);
     for (uint64_t at = 0; good && at < source->length; at += CHUNK_SIZE) {
@@ -166,8 +185,8 @@ bool library_feed_body(DKIM *dkim, const struct dkim_source *source) {
             good = false;
             break;
         }
-        good = feed(dkim, chunk, length);
+        good = feed(&feeding, chunk, length);
     }
     free(chunk);
-    return good;
+    return good && feed_end(&feeding);
 }

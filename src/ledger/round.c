@@ -107,7 +107,7 @@ static void tell_news(void *context, const struct spool_news *news) {
                                             .from_url = text_of(envelope->from_url),
                                             .account = text_of(envelope->account),
                                             .size = (int64_t)news->size,
-                                            .received_at = envelope->received_at,
+                                            .received_at = envelope_begins_at(envelope),
                                             .expires_at = news->expires_at,
                                             .auto_generated = envelope->auto_generated,
                                             .recipients = buffer_text(&list)};

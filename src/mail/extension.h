@@ -21,6 +21,8 @@ enum extension { /* in the order in which EHLO lists them */
                  EXTENSION_BINARYMIME,          /* RFC 3030 */
                  EXTENSION_REQUIRETLS,          /* RFC 8689 */
                  EXTENSION_XCLIENT,             /* Postfix's XCLIENT_README */
+                 EXTENSION_NO_SOLICITING,       /* RFC 3865 */
+                 EXTENSION_FUTURERELEASE,       /* RFC 4865 */
                  EXTENSION_HELP,                /* RFC 5321 4.1.1.8 */
                  EXTENSIONS
 };

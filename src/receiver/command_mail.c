@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * MAIL: begins a transaction. Called by the dispatcher when none is open, confined. */
+#include "base/clock.h"
 #include "mail/dsn.h"
+#include "mail/solicitation.h"
 #include "receiver/change.h"
 #include "receiver/command.h"
 #include "receiver/extension.h"
 #include "receiver/facts.h"
+#include <stdio.h>
+#include <time.h>
 
 struct mail_parameters {
     const struct session *session;
@@ -12,7 +16,9 @@ struct mail_parameters {
     enum envelope_body body;
     bool utf8, requiretls;
     const char *ret;
-    struct text envid;
+    struct text envid, solicit;
+    int64_t hold_until;      /* 0: at once */
+    char future_release[64]; /* what was asked, "" */
 };
 
 /* RFC 1870 6.1: refused early when the client itself says that it is too large. */
@@ -102,6 +108,55 @@ static bool take_envid(void *target, struct text value, struct reply *reply) {
     return false;
 }
 
+/* RFC 3865 2.3 */
+static bool take_solicit(void *target, struct text value, struct reply *reply) {
+    struct mail_parameters *parameters = target;
+
+    parameters->solicit = value;
+    if (solicitation_is_valid(value))
+        return true;
+    reply_set(reply, 501, "5.5.4", "SOLICIT is a list of solicitation keywords");
+    return false;
+}
+
+/* RFC 4865 4: by whom, once, and not for longer than EHLO has said. */
+static bool take_hold(struct mail_parameters *parameters, const char *kind, struct text value, int64_t until,
+                      struct reply *reply) {
+    long longest = parameters->session->config->future_release_maximum;
+
+    if (parameters->session->account[0] == '\0')
+        reply_set(reply, 530, "5.7.0", "Only who has logged in may have a message held");
+    else if (parameters->future_release[0] != '\0')
+        reply_set(reply, 501, "5.5.4", "HOLDFOR or HOLDUNTIL may be given once");
+    else if (until > time(NULL) + longest)
+        reply_set(reply, 501, "5.5.4", "A message is held for at most %ld seconds", longest);
+    else {
+        (void)snprintf(parameters->future_release, sizeof parameters->future_release, "%s;%.*s", kind,
+                       TEXT_ARGS(text_first(value, 40)));
+        parameters->hold_until = until;
+        return true;
+    }
+    return false;
+}
+
+static bool take_holdfor(void *target, struct text value, struct reply *reply) {
+    uint64_t seconds;
+
+    if (text_number(value, 999999999, &seconds) && seconds > 0)
+        return take_hold(target, "for", value, time(NULL) + (int64_t)seconds, reply);
+    reply_set(reply, 501, "5.5.4", "HOLDFOR is a number of seconds");
+    return false;
+}
+
+static bool take_holduntil(void *target, struct text value, struct reply *reply) {
+    time_t until;
+
+    if (clock_internet_parse(value, &until))
+        return take_hold(target, "until", value, until, reply);
+    reply_set(reply, 501, "5.5.4", "HOLDUNTIL is a time such as 2026-11-22T01:02:03Z");
+    return false;
+}
+
 static const struct parameter_row rows[] = {
     {.keyword = "SIZE", .extension = EXTENSION_SIZE, .take = take_size},
     {.keyword = "BODY", .extension = EXTENSION_8BITMIME, .take = take_body},
@@ -110,6 +165,9 @@ static const struct parameter_row rows[] = {
     {.keyword = "AUTH", .extension = EXTENSION_AUTH, .take = take_auth},
     {.keyword = "RET", .extension = EXTENSION_DSN, .take = take_ret},
     {.keyword = "ENVID", .extension = EXTENSION_DSN, .take = take_envid},
+    {.keyword = "SOLICIT", .extension = EXTENSION_NO_SOLICITING, .take = take_solicit},
+    {.keyword = "HOLDFOR", .extension = EXTENSION_FUTURERELEASE, .take = take_holdfor},
+    {.keyword = "HOLDUNTIL", .extension = EXTENSION_FUTURERELEASE, .take = take_holduntil},
 };
 
 bool command_mail_parameters(const struct session *session, struct text rest, const char **ret, struct text *envid,
@@ -136,9 +194,24 @@ static bool asks_for_utf8(struct text argument) {
     }
 }
 
+static void keep_parameters(struct transaction *transaction, const struct mail_parameters *parameters) {
+    struct envelope *envelope = &transaction->envelope;
+
+    transaction->utf8 = parameters->utf8;
+    transaction->declared_size = parameters->size;
+    transaction->chunks.binary = parameters->body == BODY_BINARYMIME;
+    envelope->body = parameters->body;
+    envelope->requiretls = parameters->requiretls;
+    envelope->hold_until = parameters->hold_until;
+    envelope_set(&envelope->future_release, text_of(parameters->future_release));
+    envelope_set(&envelope->solicit, parameters->solicit);
+    envelope_set(&envelope->ret, text_of(parameters->ret));
+    envelope_set(&envelope->envid, parameters->envid);
+}
+
 /* mail = "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF */
 void command_mail(struct session *session, struct text argument) {
-    struct mail_parameters parameters = {.session = session, .ret = "", .envid = TEXT_NONE};
+    struct mail_parameters parameters = {.session = session, .ret = "", .envid = TEXT_NONE, .solicit = TEXT_NONE};
     struct address sender;
     struct text rest;
     struct reply reply;
@@ -151,23 +224,18 @@ void command_mail(struct session *session, struct text argument) {
     session->facts.sender = &sender;
     session->facts.declared_size = parameters.size;
     session->policy_known = false;
+    session->facts.solicitation = parameters.solicit;
     facts_forget(session, FACT_SENDER_STANDING | FACT_SENDER_LOGIN | FACT_SENDER_DOMAIN | FACT_DOMAIN_LISTINGS |
                               FACT_MESSAGE_RATE | FACT_ACCOUNT_MESSAGE | FACT_HEADER_FROM);
     const struct rule *rule = rule_evaluate(session, RULE_MAIL, &reply);
     session->facts.sender = NULL;
+    session->facts.solicitation = TEXT_NONE;
     if (rule != NULL) {
         change_forget(session);
         session_send(session, &reply, rule->name, rule->mercy);
         return;
     }
     transaction_begin(session, &sender);
-    session->transaction.utf8 = parameters.utf8;
-    session->transaction.declared_size = parameters.size;
-    session->transaction.envelope.body = parameters.body;
-    session->transaction.chunks.binary = parameters.body == BODY_BINARYMIME;
-    session->transaction.envelope.requiretls = parameters.requiretls;
-    envelope_set(&session->transaction.envelope.ret, text_of(parameters.ret));
-    envelope_set(&session->transaction.envelope.envid, parameters.envid);
-    change_settle(session);
+    keep_parameters(&session->transaction, &parameters);
     session_reply(session, 250, "2.1.0", "OK");
 }

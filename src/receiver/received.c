@@ -50,8 +50,12 @@ bool received_format(struct buffer *headers, const struct envelope *envelope, co
                              strcmp(envelope->role, "lmtp") == 0 ? envelope->ehlo : server_name, (long long)local_uid);
     else
         fits = append_from(headers, envelope);
-    fits = fits && buffer_format(headers, "\tby %s (Parcelpost) with %s id %s", server_name, envelope->protocol,
-                                 envelope->mail_id);
+    fits = fits && buffer_format(headers, "\tby %s (Parcelpost) with %s", server_name, envelope->protocol);
+    if (envelope->solicit[0] != '\0') /* RFC 3865 2.6 */
+        fits = fits && buffer_format(headers, " (SOLICIT=%s)\r\n\t", envelope->solicit);
+    else
+        fits = fits && buffer_append_byte(headers, ' ');
+    fits = fits && buffer_format(headers, "id %s", envelope->mail_id);
     if (envelope->tls[0] != '\0')
         fits = fits && buffer_format(headers, "\r\n\t(%s)", envelope->tls);
     if (is_for_one(envelope))

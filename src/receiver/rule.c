@@ -58,6 +58,8 @@ const struct rule rules[] = {
      .needs = FACT_SENDER_DOMAIN,
      .judge = rule_sender_domain},
 
+    {.name = "solicitation", .stage = RULE_MAIL, .roles = MX | MEMBERS | LMTP, .judge = rule_solicitation},
+
     {.name = "recipient-limit", .stage = RULE_RCPT, .roles = ALL, .judge = rule_recipient_limit},
     {.name = "recipient-rate",
      .stage = RULE_RCPT,
@@ -93,6 +95,8 @@ const struct rule rules[] = {
      .needs = FACT_ACCOUNT_RECIPIENT,
      .judge = rule_account_rate},
     {.name = "greylist", .stage = RULE_RCPT, .roles = MX, .needs = FACT_GREYLIST, .judge = rule_greylist},
+
+    {.name = "solicitation-header", .stage = RULE_HEADERS, .roles = MX | MEMBERS | LMTP, .judge = rule_solicitation},
 
     {.name = "header-from",
      .stage = RULE_MESSAGE,

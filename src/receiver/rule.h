@@ -81,6 +81,7 @@ struct rule_facts {
     struct buffer sender_targets, recipient_targets; /* where mail to them goes: lists of struct address_target */
     size_t recipient_count;                          /* accepted so far */
     uint64_t declared_size;                          /* SIZE= of the MAIL in hand */
+    struct text solicitation;                        /* its keywords (RFC 3865), then those of the header */
 };
 
 typedef enum rule_outcome rule_function(const struct rule_facts *facts, struct reply *reply);
@@ -119,6 +120,7 @@ rule_function rule_authentication;
 rule_function rule_sender_login;
 rule_function rule_sender_local;
 rule_function rule_sender_domain;
+rule_function rule_solicitation;
 rule_function rule_recipient_limit;
 rule_function rule_recipient_rate;
 rule_function rule_account_rate;

@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "mail/header.h"
+#include "mail/solicitation.h"
+#include "receiver/extension.h"
 #include "receiver/facts.h"
 #include "receiver/received.h"
 #include "receiver/session.h"
@@ -57,6 +59,32 @@ void transaction_refuse(struct session *session, const struct recipient *recipie
         log_warn("the ledger does not know of a refused recipient");
 }
 
+/* What MAIL said, and behind it what the header says; false when that is too much. */
+static bool join_solicitations(struct envelope *envelope, const char *header) {
+    char joined[SOLICITATION_MAXIMUM + 1];
+    int length = snprintf(joined, sizeof joined, "%s,%s", envelope->solicit, header);
+    bool fits = length > 0 && (size_t)length < sizeof joined;
+
+    if (fits && !text_equal_nocase(text_of(header), text_of(envelope->solicit)))
+        envelope_set(&envelope->solicit, text_of(joined));
+    return fits;
+}
+
+/* RFC 3865 2.5: what the header says of itself goes into the trace field, and on with MAIL, as if MAIL had said it. */
+static void note_solicitation(struct session *session) {
+    struct envelope *envelope = &session->transaction.envelope;
+    struct header_field field;
+    char value[SOLICITATION_MAXIMUM + 1];
+
+    if (!extension_is_known(session, EXTENSION_NO_SOLICITING) ||
+        !header_find(message_header(&session->transaction.message), "Solicitation", &field) ||
+        !header_value(&field, value, sizeof value) || !solicitation_is_valid(text_trim(text_of(value))))
+        return;
+    if (envelope->solicit[0] == '\0' || !join_solicitations(envelope, value))
+        envelope_set(&envelope->solicit, text_trim(text_of(value)));
+    session->facts.solicitation = text_of(envelope->solicit);
+}
+
 void transaction_judge_header(struct session *session) {
     struct transaction *transaction = &session->transaction;
     struct reply reply;
@@ -64,7 +92,9 @@ void transaction_judge_header(struct session *session) {
     if (!transaction->message.header_done || transaction->header_judged || transaction->message.problem != MESSAGE_OK)
         return;
     transaction->header_judged = true;
+    note_solicitation(session);
     const struct rule *rule = rule_evaluate(session, RULE_HEADERS, &reply);
+    session->facts.solicitation = TEXT_NONE;
     if (rule == NULL)
         return;
     transaction->refusal = memory_new(1, sizeof *transaction->refusal);

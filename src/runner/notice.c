@@ -104,6 +104,7 @@ static bool put_envelope(const struct notice *notice, struct buffer *cargo, bool
     envelope_set(&envelope.role, TEXT("notice"));
     envelope_set(&envelope.message_id, text_of(message_id));
     envelope.auto_generated = 1;
+    envelope.requiretls = notice->requiretls;
     envelope.body = eight_bit ? BODY_8BITMIME : BODY_7BIT;
     notice_add_recipients(&envelope, notice->copy ? notice->postmaster : notice->addressee, notice->targets);
     bool fits = envelope_format(&envelope, cargo);

@@ -131,6 +131,9 @@ bool notice_put_status(const struct notice *notice, struct buffer *out) {
     }
     fits = fits && buffer_format(out, "Reporting-MTA: dns; %s\r\nX-Parcelpost-Mail-ID: %s\r\nArrival-Date: %s\r\n",
                                  notice->server_name, notice->mail_id, date);
+    if (notice->future_release != NULL && notice->future_release[0] != '\0') { /* RFC 4865 5 */
+        fits = fits && buffer_format(out, "Future-Release-Request: %s\r\n", notice->future_release);
+    }
     for (size_t i = 0; i < notice->count; i++) {
         size_t later = brief_room(notice->recipients, i + 1, notice->count) + 2 * NOTICE_ENVELOPE_RESERVE;
         bool brief = out->length + LONG_RECIPIENT + later > out->maximum;

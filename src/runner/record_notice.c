@@ -212,11 +212,13 @@ bool record_read_header(const struct job *job, struct buffer *section) {
     return true;
 }
 
-/* RFC 3461 4.3: the whole message only with a failure, when that was asked, and when it is small. */
+/* RFC 3461 4.3: the whole message only with a failure, when that was asked, and when it is small; never what a notice's
+ * 8-bit part cannot hold, nor what asked for TLS all the way (RFC 8689 5). */
 static bool returns_all(const struct plan *plan, const struct group *group) {
     const struct job *job = plan->job;
     return group->kind == NOTICE_FAILED && !group->copy && strcmp(job->envelope.ret, "FULL") == 0 &&
-           strcmp(group->addressee, job->envelope.from_url) == 0 &&
+           strcmp(group->addressee, job->envelope.from_url) == 0 && job->envelope.body != BODY_BINARYMIME &&
+           job->envelope.requiretls == 0 &&
            job->headers_length + job->message_length <= plan->runner->config->notice_return_maximum;
 }
 
@@ -279,7 +281,9 @@ static void build(struct plan *plan, const struct group *group, size_t room) {
         .envid = strcmp(group->addressee, job->envelope.from_url) == 0 ? job->envelope.envid : "",
         .message_id = job->envelope.message_id,
         .host = job->host,
-        .arrived_at = group->first->received_at,
+        .arrived_at = job->has_content ? job->envelope.received_at : group->first->received_at,
+        .future_release = job->envelope.future_release,
+        .requiretls = job->envelope.requiretls != 0,
         .attempted_at = job->untried ? 0 : job->started_at,
         .expires_at = parcel_expiry(runner, group->first),
         .now = (int64_t)time(NULL),

@@ -227,11 +227,13 @@ static void settle(struct spool *spool, const struct piece *piece) {
 
 static void tell_news(struct spool *spool, const struct spool_events *events, const struct piece *piece) {
     if (piece->kind == PIECE_MAIL && events->news != NULL) {
+        char words[SPOOL_WORDS_SIZE];
+        const struct parcels_fresh fresh = spool_fresh(spool, &piece->envelope, piece->at, words);
         struct spool_news news = {.envelope = &piece->envelope,
                                   .parcel_ids = piece->parcel_ids,
                                   .size = piece->lengths.message + piece->lengths.headers,
-                                  .due_at = piece->at,
-                                  .expires_at = piece->envelope.received_at + spool->options.queue_lifetime};
+                                  .due_at = fresh.retry_at,
+                                  .expires_at = fresh.expires_at};
         events->news(events->context, &news);
     }
 }

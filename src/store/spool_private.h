@@ -97,6 +97,10 @@ enum spool_outcome spool_take_mail(struct spool *spool, const struct spool_cargo
 void spool_file_count(struct spool *spool, int64_t bytes);
 /* Appends `gone`. */
 enum journal_result spool_append_gone(struct spool *spool, const char *mail_id, enum gone_reason reason);
+/* spool_rows.c: what the rows of a new mail's recipients say; words is its room. */
+#define SPOOL_WORDS_SIZE 80
+struct parcels_fresh spool_fresh(const struct spool *spool, const struct envelope *envelope, int64_t now,
+                                 char words[SPOOL_WORDS_SIZE]);
 /* spool_recover.c: everything a start does between opening and the first request. */
 bool spool_recover(struct spool *spool, struct buffer *error);
 /* The rows of it; rebuild: the database was empty, so that every file is read and envelopes' contacts are unknown. */

@@ -29,14 +29,13 @@ static bool add_rows(struct recovery *recovery, struct envelope *envelope, enum 
     struct database *database = recovery->spool->database;
     int64_t contact = recovery->own_contacts ? envelope->contact_id : 0;
     int64_t parcel_id;
-    struct parcels_fresh fresh = {.contact_id = contact,
-                                  .retry_at = recovery->now,
-                                  .expires_at = envelope->received_at + recovery->spool->options.queue_lifetime,
-                                  .now = recovery->now,
-                                  .words = ""};
+    char words[SPOOL_WORDS_SIZE];
+    struct parcels_fresh fresh = spool_fresh(recovery->spool, envelope, recovery->now, words);
+    const char *waits = fresh.words;
+    fresh.contact_id = contact;
     bool good = mails_add(database, envelope, contact, kind, place, size);
     for (uint32_t i = 0; good && i < envelope->recipient_count; i++) {
-        fresh.words = envelope->recipients[i].status == RECIPIENT_HELD ? envelope->hold : "";
+        fresh.words = envelope->recipients[i].status == RECIPIENT_HELD ? envelope->hold : waits;
         good = parcels_add(database, envelope, i, &fresh, &parcel_id);
     }
     recovery->mails++;

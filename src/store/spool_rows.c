@@ -1,23 +1,43 @@
 /* SPDX-License-Identifier: MIT
  * The rows of a batch, in one transaction with journal_position. Called by spool.c after the flush; false leaves the
  * database as it was, so that it can be tried again. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/contacts.h"
 #include "store/destinations.h"
 #include "store/spool_private.h"
+#include <stdio.h>
+
+/* FUTURERELEASE (RFC 4865): due when its sender said, and its time begins then. */
+struct parcels_fresh spool_fresh(const struct spool *spool, const struct envelope *envelope, int64_t now,
+                                 char words[SPOOL_WORDS_SIZE]) {
+    bool later = envelope->hold_until > now;
+    char at[CLOCK_TEXT_SIZE];
+    clock_text((time_t)envelope->hold_until, at);
+    words[0] = '\0';
+    if (later) {
+        snprintf(words, SPOOL_WORDS_SIZE, "its sender asked for it to be released at %s UTC", at);
+    }
+    return (struct parcels_fresh){.contact_id = envelope->contact_id,
+                                  .retry_at = later ? envelope->hold_until : now,
+                                  .expires_at = envelope_begins_at(envelope) + spool->options.queue_lifetime,
+                                  .now = now,
+                                  .words = words};
+}
 
 static bool write_mail(struct spool *spool, struct piece *piece) {
     struct database *database = spool->database;
     const struct envelope *envelope = &piece->envelope;
-    int64_t expires_at = envelope->received_at + spool->options.queue_lifetime;
+    char words[SPOOL_WORDS_SIZE];
+    struct parcels_fresh fresh = spool_fresh(spool, envelope, piece->at, words);
+    const char *waits = fresh.words;
     if (!mails_add(database, envelope, envelope->contact_id, piece->place_kind, piece->place,
                    piece->lengths.message + piece->lengths.headers)) {
         return false;
     }
     for (uint32_t i = 0; i < envelope->recipient_count; i++) {
         const char *held_by = piece->held_by != NULL ? piece->held_by[i] : NULL;
-        const struct parcels_fresh fresh = {envelope->contact_id, piece->at, expires_at, piece->at,
-                                            held_by != NULL ? held_by : ""};
+        fresh.words = held_by != NULL ? held_by : waits;
         if (!parcels_add(database, envelope, i, &fresh, &piece->parcel_ids[i])) {
             return false;
         }

@@ -71,8 +71,8 @@ static const char *const statements[STATEMENTS] = {
                                  " AND counted = 1 LIMIT 1",
     [STATEMENT_MAIL_ADD] = "INSERT INTO mails (mail_id, contact_id, place, received_at, size, role, local_port,"
                            " remote_ip, remote_name, ehlo, from_url, protocol, tls, account, verdicts, message_id,"
-                           " auto_generated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-                           " ?15, ?16, ?17)",
+                           " auto_generated, hold_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+                           " ?13, ?14, ?15, ?16, ?17, ?18)",
     [STATEMENT_MAIL_PLACE] = "SELECT place FROM mails WHERE mail_id = ?1",
     [STATEMENT_MAIL_SET_PLACE] = "UPDATE mails SET place = ?2 WHERE mail_id = ?1",
     [STATEMENT_MAILS_IN_JOURNAL] = "SELECT mail_id, place FROM mails INDEXED BY mails_here"
@@ -141,7 +141,8 @@ static const char *const statements[STATEMENTS] = {
                                    " AND p.retry_at >= ?2 AND p.retry_at <= ?1" SCHEDULE_ORDER,
     [STATEMENT_SCHEDULE_MAIL] = "SELECT " SCHEDULE_COLUMNS " WHERE p.state IN ('queued','deferred')"
                                 " AND p.mail_id = ?1 ORDER BY p.id LIMIT ?2",
-    [STATEMENT_SCHEDULE_FACTS] = "SELECT size, received_at, account, auto_generated FROM mails WHERE mail_id = ?1",
+    [STATEMENT_SCHEDULE_FACTS] = "SELECT size, coalesce(hold_until, received_at), account, auto_generated"
+                                 " FROM mails WHERE mail_id = ?1",
     [STATEMENT_SCHEDULE_WAITS] = "SELECT 1 FROM parcels WHERE id = ?1 AND state IN ('queued','deferred')",
     [STATEMENT_SCHEDULE_NEXT] = "SELECT min(retry_at) FROM parcels WHERE state IN ('queued','deferred')"
                                 " AND retry_at > ?1",

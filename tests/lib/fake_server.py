@@ -21,7 +21,7 @@ import threading
 import time
 
 KEYWORDS = ["PIPELINING", "8BITMIME", "SIZE 100000000", "ENHANCEDSTATUSCODES"]
-NEEDS_KEYWORD = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "AUTH": "AUTH",
+NEEDS_KEYWORD = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "AUTH": "AUTH", "REQUIRETLS": "REQUIRETLS", "SOLICIT": "NO-SOLICITING",
                  "NOTIFY": "DSN", "ORCPT": "DSN"}
 
 
@@ -265,6 +265,8 @@ class Session:
     def check_parameters(self, verb, text):
         for parameter in text.split():
             keyword = NEEDS_KEYWORD.get(parameter.split("=")[0].upper())
+            if parameter.upper() == "BODY=BINARYMIME":
+                keyword = "BINARYMIME"
             if keyword and not self.offers(keyword):
                 self.fault(f"{verb} parameter {parameter}, though {keyword} was not offered")
 
@@ -306,6 +308,20 @@ class Session:
         self.send(reply)
         if reply.startswith("354"):
             self.finish(Message(self, self.read_data()))
+
+    def verb_bdat(self, verb, argument):
+        """RFC 3030; all of it as one chunk is what is expected of a client."""
+        size, _, last = argument.partition(" ")
+        if not self.offers("CHUNKING"):
+            self.fault("BDAT, though CHUNKING was not offered")
+        while len(self.unread) < int(size):
+            self.fill()
+        chunk, self.unread = self.unread[:int(size)], self.unread[int(size):]
+        if not self.recipients or last.upper() != "LAST":
+            self.fault(f"BDAT {argument} for {len(self.recipients)} recipients")
+            self.send("503 5.5.1 not now")
+            return
+        self.finish(Message(self, chunk))
 
     def finish(self, message):
         asked = message.recipients if self.behaviour.get("lmtp") else message.recipients[:1]

@@ -214,6 +214,9 @@ def test_a_wrong_lmtp_block_stops_the_start(make_instance, block, words):
     ('ehlo_keywords = {"X_Y"}', "is no line for EHLO"),
     ('ehlo_keywords = {"SIZE 1"}', "is no line for EHLO"),
     ('ehlo_keywords = {"X %s"}' % ("y" * 256), "is too long"),
+    ('no_soliciting = {"a b"}', "is no solicitation keyword"),
+    ('no_soliciting = {"a:ADV,b:ADV"}', "is no solicitation keyword"),
+    ('no_soliciting = {"a%s", "b"}' % ("y" * 998), "is no solicitation keyword"),
 ])
 def test_a_wrong_ehlo_keyword_or_extension_stops_the_start(make_instance, line, words):
     instance = make_instance(start=False)

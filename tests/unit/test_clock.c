@@ -78,6 +78,29 @@ static void other_forms_are_refused(void **state) {
     }
 }
 
+static void internet_dates_have_any_offset(void **state) {
+    static const struct {
+        const char *text;
+        time_t seconds; /* -1: refused */
+    } rows[] = {
+        {"1970-01-02T00:00:00Z", 86400},      {"1970-01-02t00:00:00z", 86400},      {"1970-01-02T00:00:00.125Z", 86400},
+        {"1970-01-02T01:30:00+01:30", 86400}, {"1970-01-01T22:00:00-02:00", 86400}, {"1970-01-02T00:00:00", -1},
+        {"1970-01-02 00:00:00Z", -1},         {"1970-01-02T00:00:00.Z", -1},        {"1970-01-02T00:00:00+1:30", -1},
+        {"1970-01-02T00:00:00+01:60", -1},    {"1970-01-02T00:00:00+24:00", -1},    {"1970-01-02T00:00:00+0100", -1},
+        {"1970-01-02T00:00:00Zulu", -1},      {"1970-13-02T00:00:00Z", -1},         {"", -1},
+    };
+    char text[CLOCK_INTERNET_SIZE];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        time_t seconds = -1;
+        print_message("%s\n", rows[i].text);
+        assert_int_equal(clock_internet_parse(text_of(rows[i].text), &seconds), rows[i].seconds >= 0);
+        assert_true(rows[i].seconds < 0 || seconds == rows[i].seconds);
+    }
+    clock_internet_text(86400, text);
+    assert_string_equal(text, "1970-01-02T00:00:00Z");
+}
+
 static void years_past_four_digits_become_the_last(void **state) {
     char text[CLOCK_TEXT_SIZE];
     (void)state;
@@ -116,9 +139,13 @@ static void deadlines_pass_and_never_does_not(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dates_become_text_and_back), cmocka_unit_test(dates_agree_with_the_c_library),
-        cmocka_unit_test(other_forms_are_refused),    cmocka_unit_test(years_past_four_digits_become_the_last),
-        cmocka_unit_test(mail_dates_carry_the_zone),  cmocka_unit_test(deadlines_pass_and_never_does_not),
+        cmocka_unit_test(dates_become_text_and_back),
+        cmocka_unit_test(dates_agree_with_the_c_library),
+        cmocka_unit_test(other_forms_are_refused),
+        cmocka_unit_test(internet_dates_have_any_offset),
+        cmocka_unit_test(years_past_four_digits_become_the_last),
+        cmocka_unit_test(mail_dates_carry_the_zone),
+        cmocka_unit_test(deadlines_pass_and_never_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,8 @@
 #include <string.h>
 
 static char server_name[] = "mail.example.test", server_title[] = "Example";
+static char first_refused[] = "net.example:ADV", second_refused[] = "org.example:ADV";
+static char *refused[] = {first_refused, second_refused};
 static struct config config = {
     .server_name = server_name,
     .server_title = server_title,
@@ -22,6 +24,7 @@ static struct config config = {
     .internal_submit_port = 467,
     .submission_port = 587,
     .recipient_maximum = 2,
+    .no_soliciting = {.items = refused, .count = 2},
     .dnsbl_threshold = 3,
     .reverse_required = REVERSE_CONFIRMED_NAME,
 };
@@ -169,6 +172,9 @@ static const struct {
      RULE_MATCH, "550 5.1.8 the sender's domain example.test has no mail server in the DNS system"},
     {"a sender's domain while DNS fails", rule_sender_domain, FACTS(.sender_domain = DOMAIN_TEMPFAIL), RULE_TEMPFAIL,
      "451 4.4.3 the sender's domain example.test could not be looked up in the DNS system"},
+    {"what nobody advertises", rule_solicitation, FACTS(.solicitation = TEXT("net.example:OTHER")), RULE_NO_MATCH, ""},
+    {"what nobody wants to be offered", rule_solicitation, FACTS(.solicitation = TEXT("x.test:A,ORG.example:adv")),
+     RULE_MATCH, "550 5.7.1 SOLICIT=org.example:ADV"},
     {"one more recipient below the limit", rule_recipient_limit, FACTS(.recipient_count = 1), RULE_NO_MATCH, ""},
     {"one recipient too many", rule_recipient_limit, FACTS(.recipient_count = 2), RULE_TEMPFAIL,
      "452 4.5.3 Too many recipients: 2 at most"},

@@ -1,0 +1,136 @@
+"""REQUIRETLS and TLS-Required (RFC 8689): mail that asks for TLS all the way goes no other way, and mail that says it
+needs none is not held up for it."""
+import os
+import re
+import shutil
+import tempfile
+
+import pytest
+
+from lib.certificates import certificate
+from lib.fake_server import KEYWORDS
+from lib.messages import message
+from lib.waiting import wait_for
+from lib.world import World, id_of
+
+HOST = "mx.required.test"  # the only name that the test certificate is for
+REQUIRETLS = [*KEYWORDS, "REQUIRETLS", "DSN"]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """One that trusts the certificate of HOST."""
+    folder = tempfile.mkdtemp(prefix="parcelpost-requiretls-")
+    try:
+        good = certificate(folder, HOST)
+        os.mkdir(os.path.join(folder, "other"))
+        with World(environment={"SSL_CERT_FILE": good[0]}) as made:
+            made.good, made.unknown = good, certificate(os.path.join(folder, "other"), "mail.example.test")
+            yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def exchanger(world, name, **behaviour):
+    """The exchanger of a domain, under the name that the good certificate is for."""
+    one = world.exchanger(**behaviour)
+    world.server.write_zone({name: [{"MX": [10, HOST]}], HOST: [{"A": one.host}]})
+    return one
+
+
+def submit(world, source, recipient, data, parameters="REQUIRETLS"):
+    with world.server.talk("submission", source) as client:
+        client.ehlo()
+        assert "REQUIRETLS" in client.starttls().lines
+        assert client.login() == 235
+        return id_of(client.mail("coco@example.test", recipient, data, parameters))
+
+
+def only_row(world, mail_id, *states):
+    [row] = world.parcels(mail_id, *states).values()
+    return row
+
+
+def test_it_goes_on_within_verified_tls_to_who_offers_it(world, source, marker):
+    sink = exchanger(world, "offers.test", certificate=world.good, ehlo=REQUIRETLS)
+    only_row(world, submit(world, source, "friend@offers.test", message(marker)), "delivered")
+    assert "REQUIRETLS" in sink.messages[0].parameters.split() and sink.messages[0].tls and not sink.faults
+
+
+def test_mail_that_does_not_ask_goes_without(world, source, marker):
+    sink = exchanger(world, "unasked.test", certificate=world.good, ehlo=REQUIRETLS)
+    only_row(world, submit(world, source, "friend@unasked.test", message(marker), ""), "delivered")
+    assert "REQUIRETLS" not in sink.messages[0].parameters
+
+
+@pytest.mark.parametrize("behaviour, words", [
+    ({"ehlo": KEYWORDS, "certificate": "good"}, "does not offer it"),
+    ({"ehlo": REQUIRETLS, "certificate": "unknown"}, "certificate is not verified"),
+    ({"ehlo": REQUIRETLS}, "has no TLS"),
+], ids=["not offered", "not verified", "in plain text"])
+def test_it_is_returned_with_5_7_30_to_who_is_not_fit_for_it(world, source, marker, behaviour, words):
+    if "certificate" in behaviour:
+        behaviour = {**behaviour, "certificate": getattr(world, behaviour["certificate"])}
+    name = re.sub(r"\W", "", words) + ".test"
+    sink = exchanger(world, name, **behaviour)
+    row = only_row(world, submit(world, source, f"friend@{name}", message(marker, body="a secret\r\n"), "REQUIRETLS RET=FULL"), "failed")
+    assert row["delivery_msg"].startswith("550 5.7.30 ") and words in row["delivery_msg"] and not sink.messages
+    notice = world.server.wait_mail("coco@example.test", marker)
+    assert b"\nStatus: 5.7.30" in notice and b"a secret" not in notice, "RET=FULL counts as HDRS"
+
+
+def test_another_exchanger_may_be_fit(world, source, marker):
+    plain = world.exchanger()
+    good = world.exchanger(certificate=world.good, ehlo=REQUIRETLS)
+    world.server.write_zone({"two.test": [{"MX": [10, "plain.two.test"]}, {"MX": [20, HOST]}], "plain.two.test": [{"A": plain.host}],
+                             HOST: [{"A": good.host}]})
+    only_row(world, submit(world, source, "friend@two.test", message(marker)), "delivered")
+    assert not plain.messages and good.messages
+
+
+def test_our_own_mailboxes_are_the_end_of_the_way(world, source, marker):
+    only_row(world, submit(world, source, "mike@example.test", message(marker)), "delivered")
+
+
+@pytest.mark.parametrize("ehlo", [REQUIRETLS, KEYWORDS], ids=["offered", "not offered"])
+def test_a_notice_asks_for_tls_too_and_is_not_lost_for_it(world, source, marker, ehlo):
+    """RFC 8689 5. The mail leaves for a domain of its sender's, where nobody takes it, and the notice comes back."""
+    sink = exchanger(world, "back.test", certificate=world.good, ehlo=ehlo, on={"RCPT": {"gone@back.test": "550 5.1.1 nobody", "*": None}})
+    world.server.command("alias", "add", "away@example.test", "gone@back.test")
+    with world.server.talk(source=source) as client:
+        client.ehlo()
+        client.starttls()
+        mail_id = id_of(client.mail("stranger@back.test", "away@example.test", message(marker, sender="stranger@back.test"), "REQUIRETLS"))
+    only_row(world, mail_id, "failed")
+    wait_for(lambda: sink.messages, "the notice", explain=world.server.log_tail)
+    world.server.command("alias", "remove", "away@example.test")
+    notice = sink.messages[0]
+    assert notice.sender == "" and notice.tls and ("REQUIRETLS" in notice.parameters.split()) == (ehlo is REQUIRETLS)
+
+
+def test_tls_required_no_goes_without_the_tls_that_was_there_before(world, source, marker):
+    tls = exchanger(world, "optional.test", certificate=world.good, on={"EOD": "250 2.0.0 taken|CLOSE"})
+    only_row(world, submit(world, source, "friend@optional.test", message(marker), ""), "delivered")
+    assert tls.messages[0].tls
+    plain = exchanger(world, "optional.test", on={"EOD": "250 2.0.0 taken|CLOSE"})
+    only_row(world, submit(world, source, "friend@optional.test", message(marker, fields="TLS-Required: No\r\n"), ""), "delivered")
+    assert len(plain.messages) == 1 and not plain.messages[0].tls
+    waits = submit(world, source, "friend@optional.test", message(marker), "")
+    assert "4.7.5" in only_row(world, waits, "deferred")["delivery_msg"]
+    both = submit(world, source, "friend@optional.test", message(marker, fields="TLS-Required: No\r\n"))
+    only_row(world, both, "deferred", "failed")
+    assert len(plain.messages) == 1, "REQUIRETLS says more than the header"
+
+
+def test_an_operator_may_ignore_tls_required_no(source, marker):
+    folder = tempfile.mkdtemp(prefix="parcelpost-requiretls-")
+    try:
+        good = certificate(folder, HOST)
+        with World(environment={"SSL_CERT_FILE": good[0]}, settings={"tls_required_header": False}) as world:
+            exchanger(world, "optional.test", certificate=good, on={"EOD": "250 2.0.0 taken|CLOSE"})
+            only_row(world, submit(world, source, "friend@optional.test", message(marker), ""), "delivered")
+            plain = exchanger(world, "optional.test")
+            mail_id = submit(world, source, "friend@optional.test", message(marker, fields="TLS-Required: No\r\n"), "")
+            assert "4.7.5" in only_row(world, mail_id, "deferred")["delivery_msg"] and not plain.messages
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
