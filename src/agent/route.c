@@ -14,8 +14,10 @@ static void take_name(char name[ROUTE_NAME_SIZE], struct text value) {
     while (value.length > 0 && value.data[value.length - 1] == '.') {
         value.length--;
     }
-    text_copy(name, ROUTE_NAME_SIZE, value);
-    text_lower(name);
+    if (!address_domain_ascii(value, name)) { /* a configured host may have U-labels */
+        text_copy(name, ROUTE_NAME_SIZE, value);
+        text_lower(name);
+    }
 }
 
 static void add_address(struct route_host *host, struct text ip, unsigned port) {

@@ -317,6 +317,18 @@ static void complete_route(struct reading *reading, size_t index) {
         route->rate = config->destination_rate;
 }
 
+/* A block's label, in the form that addresses have (A-labels). One that is no domain stays, and is complained of. */
+static void normalise_label(char **label) {
+    char ascii[ADDRESS_DOMAIN_MAXIMUM + 2] = ".";
+    bool below = (*label)[0] == '.';
+
+    text_lower(*label);
+    if (text_has_eight_bit(text_of(*label)) && address_domain_ascii(text_of(*label + below), ascii + 1)) {
+        free(*label);
+        *label = memory_string(text_of(below ? ascii : ascii + 1));
+    }
+}
+
 static void check_routes(struct reading *reading) {
     struct config *config = reading->config;
     char label[LABEL_SIZE];
@@ -325,7 +337,7 @@ static void check_routes(struct reading *reading) {
         struct config_route *route = &config->routes[i];
         unsigned line = reading_line(reading, "route", i, NULL);
         reading_label(label, sizeof label, config_block_find("route"), route->domain, NULL);
-        text_lower(route->domain);
+        normalise_label(&route->domain);
         const char *name = route->domain[0] == '.' ? route->domain + 1 : route->domain;
         if (strcmp(route->domain, "*") != 0 && !address_domain_is_valid(text_of(name), false))
             reading_add_error(reading, line, label, "a domain, .DOMAIN for those below it, or *", "is no domain");
@@ -399,7 +411,7 @@ static void check_dkim(struct reading *reading) {
         struct config_dkim *dkim = &config->dkims[i];
         unsigned line = reading_line(reading, "dkim", i, NULL);
         reading_label(label, sizeof label, config_block_find("dkim"), dkim->domain, NULL);
-        text_lower(dkim->domain);
+        normalise_label(&dkim->domain);
         if (!address_domain_is_valid(text_of(dkim->domain), false))
             reading_add_error(reading, line, label, "a domain", "is no domain");
         if (is_empty(dkim->selector) || is_empty(dkim->private_key_file))

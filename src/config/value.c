@@ -35,9 +35,12 @@ static bool take_text(const struct config_key *key, struct text text, void *fiel
 }
 
 static bool take_domain(const struct config_key *key, struct text text, void *field) {
-    if (text.length > 0 && !address_domain_is_valid(text, false))
-        return false;
-    return take_text(key, text, field);
+    char ascii[ADDRESS_DOMAIN_MAXIMUM + 1];
+
+    if (!text_has_eight_bit(text))
+        return (text.length == 0 || address_domain_is_valid(text, false)) && take_text(key, text, field);
+    return address_domain_is_valid(text, true) && address_domain_ascii(text, ascii) &&
+           take_text(key, text_of(ascii), field);
 }
 
 /* The directory of the first reading: a daemon may have left it since. */
@@ -77,7 +80,7 @@ static bool is_host_and_port(struct text text) {
     uint64_t port;
 
     return text_number(text_from(text, colon + 1), 65535, &port) && port > 0 &&
-           address_domain_is_valid(text_first(text, colon), false);
+           address_domain_is_valid(text_first(text, colon), true);
 }
 
 static bool looks_like_ip(struct text text) {
@@ -280,8 +283,14 @@ static bool add_path(const struct config_key *key, struct text text, void *field
 
 static bool add_domain(const struct config_key *key, struct text text, void *field) {
     (void)key;
-    struct text name = text_equal(text_first(text, 1), TEXT(".")) ? text_from(text, 1) : text;
-    return (text_equal(text, TEXT("*")) || address_domain_is_valid(name, false)) && add_string(field, text);
+    char ascii[ADDRESS_DOMAIN_MAXIMUM + 2] = ".";
+    bool below = text_equal(text_first(text, 1), TEXT("."));
+    struct text name = below ? text_from(text, 1) : text;
+
+    if (text_equal(text, TEXT("*")) || address_domain_is_valid(name, false))
+        return add_string(field, text);
+    return address_domain_is_valid(name, true) && address_domain_ascii(name, ascii + 1) &&
+           add_string(field, text_of(below ? ascii : ascii + 1));
 }
 
 static bool add_server(const struct config_key *key, struct text text, void *field) {

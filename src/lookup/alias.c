@@ -69,10 +69,13 @@ static enum address_standing either(enum address_standing a, enum address_standi
 /* A target that is an address: followed where it is ours, else forwarded. */
 static enum address_standing add_address(struct follow *follow, struct text key, struct text target,
                                          struct text owner) {
-    char canonical[ANSWER_ADDRESS_SIZE];
+    char canonical[ANSWER_ADDRESS_SIZE], normal[2 * ADDRESS_SIZE];
     struct address parsed;
     if (address_parse(target, true, &parsed) != ADDRESS_OK) {
         return set_up_wrongly(follow, key, "leads to what is no address", target);
+    }
+    if (text_has_eight_bit(target)) { /* a row or file may have U-labels */
+        target = text_of(address_text(&parsed, normal, sizeof normal));
     }
     enum address_standing standing = follow_address(follow, target, owner, canonical);
     if (standing == STANDING_REMOTE) {

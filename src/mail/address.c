@@ -86,8 +86,9 @@ static enum address_problem set_domain(struct text domain, bool allow_utf8, stru
     if (!address_is_literal(domain) && !address_domain_is_valid(domain, allow_utf8)) {
         return ADDRESS_UNPARSABLE;
     }
-    text_copy(address->domain, sizeof address->domain, domain);
-    text_lower(address->domain);
+    if (!address_domain_ascii(domain, address->domain)) {
+        return ADDRESS_UNPARSABLE;
+    }
     if (text_starts_nocase(domain, TEXT("[IPv6:"))) {
         memcpy(address->domain, "[IPv6:", 6);
     }

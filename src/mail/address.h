@@ -10,8 +10,9 @@
 
 struct address {                               /* empty local and domain: the null reverse-path "<>" */
     char local[ADDRESS_LOCAL_MAXIMUM * 2 + 1]; /* as written; a quoted string keeps its quotes */
-    char domain[ADDRESS_DOMAIN_MAXIMUM +
-                1]; /* lower case A-label or as written; "" only for <> and <postmaster>; "[…]" for a literal */
+    /* in lower case, A-labels whatever was written (RFC 5890), so that one domain is one text wherever it is compared,
+     * routed or asked of DNS; "" only for <> and <postmaster>; "[…]" for a literal */
+    char domain[ADDRESS_DOMAIN_MAXIMUM + 1];
 };
 enum address_problem {
     ADDRESS_OK,
@@ -35,6 +36,13 @@ const char *address_text(const struct address *address, char *text, size_t size)
 bool address_equal(const struct address *a, const struct address *b);
 /* A host name RFC 5321 4.1.2 Domain: labels of letters, digits, hyphens (and UTF-8 when allowed), no empty label. */
 bool address_domain_is_valid(struct text domain, bool allow_utf8);
+/* The domain as DNS has it: U-labels (UTF-8) become A-labels, all in lower case. False when it has no such form. */
+bool address_domain_ascii(struct text domain, char ascii[ADDRESS_DOMAIN_MAXIMUM + 1]);
+/* The reverse, as people read it; false when there is nothing to turn back. */
+bool address_domain_unicode(struct text domain, char *unicode, size_t size);
+/* What an operator may write, "local@domain", "@domain", "@.domain", with its domain in the form that address_parse
+ * gives; anything else is copied. False when it does not fit. */
+bool address_normal(struct text written, char *normal, size_t size);
 /* Where the last '@' of an address stands, which its domain follows; its length when it has none. */
 size_t address_at(struct text address);
 /* What follows it; "" for none. */

@@ -4,6 +4,7 @@
 #include "mail/address.h"
 #include <arpa/inet.h>
 #include <idn2.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LABEL_MAXIMUM 63 /* RFC 1035 2.3.4 */
@@ -39,18 +40,56 @@ static bool has_valid_labels(struct text domain) {
     return true;
 }
 
+/* UTS 46 maps case and width too. */
+bool address_domain_ascii(struct text domain, char ascii[ADDRESS_DOMAIN_MAXIMUM + 1]) {
+    char string[ADDRESS_DOMAIN_MAXIMUM + 1];
+    char *mapped = NULL;
+    if (!text_copy(string, sizeof string, domain) || !text_is_utf8(domain)) {
+        return false;
+    }
+    if (!text_has_eight_bit(domain)) {
+        text_lower(string);
+        return text_copy(ascii, ADDRESS_DOMAIN_MAXIMUM + 1, text_of(string));
+    }
+    if (idn2_to_ascii_8z(string, &mapped, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK) {
+        return false;
+    }
+    bool fits = text_copy(ascii, ADDRESS_DOMAIN_MAXIMUM + 1, text_of(mapped));
+    idn2_free(mapped);
+    text_lower(ascii);
+    return fits;
+}
+
+bool address_domain_unicode(struct text domain, char *unicode, size_t size) {
+    char string[ADDRESS_DOMAIN_MAXIMUM + 1];
+    char *mapped = NULL;
+    if (!text_copy(string, sizeof string, domain) || strstr(string, "xn--") == NULL ||
+        idn2_to_unicode_8z8z(string, &mapped, IDN2_NONTRANSITIONAL) != IDN2_OK) {
+        return false;
+    }
+    bool fits = text_has_eight_bit(text_of(mapped)) && text_copy(unicode, size, text_of(mapped));
+    idn2_free(mapped);
+    return fits;
+}
+
 /* A domain with U-labels: valid when it has an A-label form that DNS can carry. That form is checked again, as mapping
  * (UTS 46) can leave nothing of a label. */
 static bool has_ascii_form(struct text domain) {
-    char string[ADDRESS_DOMAIN_MAXIMUM + 1];
-    char *ascii = NULL;
-    if (!text_copy(string, sizeof string, domain) || !text_is_utf8(domain) ||
-        idn2_to_ascii_8z(string, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK) {
-        return false;
+    char ascii[ADDRESS_DOMAIN_MAXIMUM + 1];
+    return address_domain_ascii(domain, ascii) && has_valid_labels(text_of(ascii));
+}
+
+bool address_normal(struct text written, char *normal, size_t size) {
+    char ascii[ADDRESS_DOMAIN_MAXIMUM + 1];
+    size_t start = address_at(written) + 1;
+    start += start < written.length && written.data[start] == '.';
+    struct text domain = text_from(written, start);
+    if (start > written.length || address_is_literal(domain) || !address_domain_is_valid(domain, true) ||
+        !address_domain_ascii(domain, ascii)) {
+        return text_copy(normal, size, written);
     }
-    bool valid = has_valid_labels(text_of(ascii));
-    idn2_free(ascii);
-    return valid;
+    int length = snprintf(normal, size, "%.*s%s", TEXT_ARGS(text_first(written, start)), ascii);
+    return length > 0 && (size_t)length < size;
 }
 
 bool address_domain_is_valid(struct text domain, bool allow_utf8) {

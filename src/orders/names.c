@@ -40,8 +40,8 @@ static bool is_target(struct text text) {
 static void split(const struct order *order, char address[NAME_SIZE], char target[NAME_SIZE]) {
     struct text argument = text_of(order->argument);
     size_t end = text_find(argument, ' ');
-    (void)text_copy(address, NAME_SIZE, text_first(argument, end));
-    (void)text_copy(target, NAME_SIZE, text_from(argument, end + 1));
+    (void)address_normal(text_first(argument, end), address, NAME_SIZE);
+    (void)address_normal(text_from(argument, end + 1), target, NAME_SIZE);
 }
 
 static enum exit_status refuse(struct order *order, const char *what, const char *value) {
@@ -96,12 +96,12 @@ static bool take_time(struct text line, int64_t *seconds) {
 /* detail: days, begin, end, subject, each in a line of its own, then the message. */
 enum exit_status order_vacation_set(struct order *order) {
     struct text rest = text_of(order->detail), days = TEXT_NONE, starts = TEXT_NONE, ends = TEXT_NONE, line = TEXT_NONE;
-    struct vacation_setting setting = {.address = order->argument};
-    char subject[NAME_SIZE];
+    char subject[NAME_SIZE], address[NAME_SIZE];
+    struct vacation_setting setting = {.address = address};
     uint64_t number = 0;
     bool whole = text_split(&rest, '\n', &days) && text_split(&rest, '\n', &starts) && text_split(&rest, '\n', &ends) &&
                  text_split(&rest, '\n', &line);
-    if (!is_address(text_of(order->argument))) {
+    if (!address_normal(text_of(order->argument), address, sizeof address) || !is_address(text_of(address))) {
         return refuse(order, "an address", order->argument);
     }
     if (!whole || !text_number(days, DAYS_MAXIMUM, &number) || number == 0 || !take_time(starts, &setting.starts_at) ||
@@ -124,7 +124,9 @@ enum exit_status order_vacation_set(struct order *order) {
 }
 
 enum exit_status order_vacation_off(struct order *order) {
-    if (!vacations_remove(spool_database(order->spool), order->argument, &order->affected)) {
+    char address[NAME_SIZE];
+    if (!address_normal(text_of(order->argument), address, sizeof address) ||
+        !vacations_remove(spool_database(order->spool), address, &order->affected)) {
         return order_failed(order);
     }
     if (order->affected == 0) {

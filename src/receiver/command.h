@@ -61,6 +61,9 @@ bool command_mail_parameters(const struct session *session, struct text rest, co
                              struct reply *reply);
 bool command_rcpt_parameters(const struct session *session, struct text rest, struct recipient *recipient,
                              struct reply *reply);
+/* The string of VRFY or EXPN: one that is not ASCII comes with SMTPUTF8 behind it (RFC 6531 3.7.4.2). False: answered.
+ */
+bool command_string_is_understood(struct session *session, struct text argument);
 /* Parses "FROM:<path> parameters" or "TO:…". what: "sender" or "recipient"; enhanced: for its errors. */
 bool command_take_path(struct text argument, const char *keyword, bool utf8, struct address *address, struct text *rest,
                        struct reply *reply);

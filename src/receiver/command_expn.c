@@ -2,8 +2,8 @@
  * EXPN: there are no lists to expand for strangers. Called by the dispatcher, confined; cannot fail. */
 #include "receiver/command.h"
 
-/* expn = "EXPN" SP String CRLF */
+/* expn = "EXPN" SP String [ SP "SMTPUTF8" ] CRLF */
 void command_expn(struct session *session, struct text argument) {
-    (void)argument;
-    session_reply(session, 502, "5.5.1", "Administrative prohibition");
+    if (command_string_is_understood(session, argument))
+        session_reply(session, 502, "5.5.1", "Administrative prohibition");
 }

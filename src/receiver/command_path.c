@@ -56,7 +56,10 @@ bool command_take_path(struct text argument, const char *keyword, bool utf8, str
     }
     if (problem == ADDRESS_OK)
         return true;
-    set_problem(problem, words, path, address->local, reply);
+    if (!utf8 && text_has_eight_bit(path) && text_is_utf8(path)) /* RFC 6531 3.5 */
+        reply_set(reply, 553, "5.6.7", "the %s is not ASCII, and SMTPUTF8 was not asked for", words->what);
+    else
+        set_problem(problem, words, path, address->local, reply);
     return false;
 }
 
@@ -87,5 +90,15 @@ bool command_take_parameters(const struct session *session, struct text rest, co
     if (result == COMMAND_PARAMETER_END)
         return true;
     reply_set(reply, 501, "5.5.4", "malformed parameters behind the path");
+    return false;
+}
+
+bool command_string_is_understood(struct session *session, struct text argument) {
+    bool announced = extension_is_on(session->config, EXTENSION_SMTPUTF8) && text_is_utf8(argument) &&
+                     text_ends_nocase(argument, TEXT(" SMTPUTF8"));
+
+    if (announced || !text_has_eight_bit(argument))
+        return true;
+    session_reply(session, 553, "5.6.7", "a name that is not ASCII needs SMTPUTF8 behind it");
     return false;
 }

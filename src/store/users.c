@@ -4,6 +4,7 @@
  * are returned; the reason is in database_error. */
 #include "store/users.h"
 #include "base/clock.h"
+#include "mail/address.h"
 #include "store/statements.h"
 #include <string.h>
 #include <time.h>
@@ -16,7 +17,7 @@ static bool has_nul(struct text text) {
 
 /* Copies an address with its domain in lower case, the local part too when asked for; false when it is none. */
 static bool address_key(struct text address, bool lower_local, char key[KEY_SIZE]) {
-    if (has_nul(address) || !text_copy(key, KEY_SIZE, address)) {
+    if (has_nul(address) || !address_normal(address, key, KEY_SIZE)) {
         return false;
     }
     char *at = strrchr(key, '@');
@@ -64,7 +65,11 @@ enum users_found users_local_domain(struct database *main, struct text domain) {
     if (domain.length == 0 || has_nul(domain) || !text_copy(key, sizeof key, domain)) {
         return USERS_NO;
     }
-    return find_text(main, STATEMENT_USERS_LOCAL_DOMAIN, key, one, sizeof one);
+    enum users_found found = find_text(main, STATEMENT_USERS_LOCAL_DOMAIN, key, one, sizeof one);
+    if (found != USERS_NO || !address_domain_unicode(domain, key, sizeof key)) {
+        return found;
+    }
+    return find_text(main, STATEMENT_USERS_LOCAL_DOMAIN, key, one, sizeof one); /* somebody wrote it as people do */
 }
 
 enum users_found users_find(struct database *users, struct text address, char *canonical, size_t size) {

@@ -62,10 +62,11 @@ static const struct {
     {"a domain in UTF-8 with SMTPUTF8",
      "<a@b\xc3\xbc"
      "cher.example>",
-     true, ADDRESS_OK,
-     "a@b\xc3\xbc"
-     "cher.example",
-     ""},
+     true, ADDRESS_OK, "a@xn--bcher-kva.example", ""},
+    {"one in any case, and beside an A-label",
+     "<a@B\xc3\x9c"
+     "cher.XN--BCHER-KVA.Example>",
+     true, ADDRESS_OK, "a@xn--bcher-kva.xn--bcher-kva.example", ""},
     {"a domain in UTF-8 without",
      "<a@b\xc3\xbc"
      "cher.example>",
@@ -167,6 +168,42 @@ static void domains_are_checked_by_label(void **state) {
     }
 }
 
+static void what_operators_write_gets_a_labels(void **state) {
+    static const struct {
+        const char *written, *normal;
+    } rows[] = {
+        {"j\xc3\xbcrgen@B\xc3\x9c"
+         "cher.example",
+         "j\xc3\xbcrgen@xn--bcher-kva.example"},
+        {"@b\xc3\xbc"
+         "cher.example",
+         "@xn--bcher-kva.example"},
+        {"@.b\xc3\xbc"
+         "cher.example",
+         "@.xn--bcher-kva.example"},
+        {"Coco@Example.Test", "Coco@example.test"},
+        {"@*", "@*"},
+        {"=", "="},
+        {"", ""},
+        {"|program", "|program"},
+        {"/a/b@c", "/a/b@c"},
+        {"a@[IPv6:2001:DB8::1]", "a@[IPv6:2001:DB8::1]"},
+        {"postmaster", "postmaster"},
+    };
+    char normal[2 * ADDRESS_SIZE], unicode[64];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        print_message("'%s'\n", rows[i].written);
+        assert_true(address_normal(text_of(rows[i].written), normal, sizeof normal));
+        assert_string_equal(normal, rows[i].normal);
+    }
+    assert_true(address_domain_unicode(TEXT("xn--bcher-kva.example"), unicode, sizeof unicode));
+    assert_string_equal(unicode, "b\xc3\xbc"
+                                 "cher.example");
+    assert_false(address_domain_unicode(TEXT("example.test"), unicode, sizeof unicode));
+    assert_false(address_domain_unicode(TEXT("xn--bcher-kva.example"), unicode, 8));
+}
+
 static void literals_give_their_address(void **state) {
     static const struct {
         const char *domain, *ip; /* NULL: no literal */
@@ -250,6 +287,7 @@ int main(void) {
         cmocka_unit_test(a_nul_is_in_no_address),
         cmocka_unit_test(long_domains_and_locals_are_refused_without_damage),
         cmocka_unit_test(domains_are_checked_by_label),
+        cmocka_unit_test(what_operators_write_gets_a_labels),
         cmocka_unit_test(literals_give_their_address),
         cmocka_unit_test(dangerous_local_parts_are_known),
         cmocka_unit_test(addresses_are_compared_as_the_standard_says),
