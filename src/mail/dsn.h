@@ -27,6 +27,14 @@ bool dsn_xtext_encode(struct text plain, char *xtext, size_t size);
 bool dsn_envid_is_valid(struct text value);
 /* RFC 3461 4.2, "type;xtext" with a printable address within DSN_ORCPT_MAXIMUM. */
 bool dsn_orcpt_is_valid(struct text value);
-/* "rfc822;" and the address as xtext; "" when that cannot be written. Returns orcpt. */
+/* RFC 6533 3: an address that is not ASCII in ASCII, each such character, '\\', '+' and '=' as "\\x{HEX}"; and back,
+ * where UTF-8 may also stand as it is. False when it is malformed or does not fit. */
+bool dsn_utf8_encode(struct text plain, char *encoded, size_t size);
+bool dsn_utf8_decode(struct text encoded, char *plain, size_t size);
+/* The address of a valid ORCPT value; its type is what stands before the ';'. False when that cannot be read. */
+bool dsn_orcpt_address(struct text value, char *plain, size_t size);
+/* A valid value in ASCII, as any server with DSN takes it; "" when that does not fit. Returns orcpt. */
+const char *dsn_orcpt_ascii(struct text value, char orcpt[DSN_ORCPT_MAXIMUM + 1]);
+/* "rfc822;" and the address as xtext, or "utf-8;" (RFC 6533); "" when that cannot be written. Returns orcpt. */
 const char *dsn_orcpt_of(const char *address, char orcpt[DSN_ORCPT_MAXIMUM + 1]);
 #endif

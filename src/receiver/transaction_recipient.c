@@ -36,12 +36,13 @@ static size_t find_target(const struct envelope *envelope, size_t count, struct 
 }
 
 static void add(struct envelope *envelope, const struct recipient *recipient, const struct address_target *target) {
+    char orcpt[DSN_ORCPT_MAXIMUM + 1];
     struct envelope_recipient *added =
         envelope_add(envelope, text_of(recipient->text), target->target, (enum envelope_delivery)target->delivery);
 
     envelope_set(&added->sender, target->sender);
     envelope_set(&added->notify, text_of(dsn_notify_text(recipient->notify)));
-    envelope_set(&added->orcpt, recipient->orcpt);
+    envelope_set(&added->orcpt, text_of(dsn_orcpt_ascii(recipient->orcpt, orcpt)));
 }
 
 static size_t count_targets(struct text list) {

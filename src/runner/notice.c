@@ -13,6 +13,34 @@ const char *notice_shown(char *room, size_t size, struct text value) {
     return text_printable(room, size, value);
 }
 
+const char *notice_shown_utf8(char *room, size_t size, const char *address) {
+    for (const char *byte = address; *byte != '\0'; byte++) {
+        if ((unsigned char)*byte < ' ' || *byte == 0x7f) {
+            return text_printable(room, size, text_of(address));
+        }
+    }
+    return text_is_utf8(text_of(address)) && text_copy(room, size, text_of(address))
+               ? room
+               : text_printable(room, size, text_of(address));
+}
+
+static const char *addressee_of(const struct notice *notice) {
+    return notice->copy ? notice->postmaster : notice->addressee;
+}
+
+bool notice_is_international(const struct notice *notice) {
+    return text_has_eight_bit(text_of(addressee_of(notice)));
+}
+
+bool notice_has_utf8(const struct notice *notice) {
+    bool any = notice_is_international(notice) || text_has_eight_bit(text_of(notice->addressee));
+    for (size_t i = 0; i < notice->count && !any; i++) {
+        any = text_has_eight_bit(text_of(notice->recipients[i].to_url)) ||
+              text_has_eight_bit(text_of(notice->recipients[i].target));
+    }
+    return any;
+}
+
 static bool is_plain_message_id(const char *id) {
     struct text text = text_of(id);
     return text.length > 2 && text.length < 250 && id[0] == '<' && text_is_printable(text) && strchr(id, ' ') == NULL;
@@ -21,7 +49,6 @@ static bool is_plain_message_id(const char *id) {
 /* auto-replied: it answers one message (RFC 3834 5). */
 static bool put_header(const struct notice *notice, struct buffer *out, bool eight_bit) {
     char date[CLOCK_MAIL_SIZE], to[NOTICE_ADDRESS_ROOM];
-    const char *addressee = notice->copy ? notice->postmaster : notice->addressee;
     clock_mail_date((time_t)notice->now, date);
     bool fits = buffer_format(out,
                               "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n"
@@ -29,21 +56,22 @@ static bool put_header(const struct notice *notice, struct buffer *out, bool eig
                               "Subject: %s\r\n"
                               "Date: %s\r\n"
                               "Message-ID: <%s@%s>\r\n",
-                              notice->server_name, notice_shown(to, sizeof to, text_of(addressee)),
+                              notice->server_name, notice_shown_utf8(to, sizeof to, addressee_of(notice)),
                               notice_subject(notice), date, notice->id, notice->server_name);
     if (is_plain_message_id(notice->message_id)) {
         fits =
             fits && buffer_format(out, "In-Reply-To: %s\r\nReferences: %s\r\n", notice->message_id, notice->message_id);
     }
-    return fits && buffer_format(out,
-                                 "Auto-Submitted: auto-replied\r\n"
-                                 "MIME-Version: 1.0\r\n"
-                                 "Content-Type: multipart/report; report-type=delivery-status;\r\n"
-                                 "\tboundary=\"=_%s\"\r\n"
-                                 "Content-Transfer-Encoding: %s\r\n"
-                                 "\r\n"
-                                 "This is a report in MIME format.\r\n",
-                                 notice->id, eight_bit ? "8bit" : "7bit");
+    return fits &&
+           buffer_format(out,
+                         "Auto-Submitted: auto-replied\r\n"
+                         "MIME-Version: 1.0\r\n"
+                         "Content-Type: multipart/report; report-type=%sdelivery-status;\r\n"
+                         "\tboundary=\"=_%s\"\r\n"
+                         "Content-Transfer-Encoding: %s\r\n"
+                         "\r\n"
+                         "This is a report in MIME format.\r\n",
+                         notice_is_international(notice) ? "global-" : "", notice->id, eight_bit ? "8bit" : "7bit");
 }
 
 bool notice_put_part(const struct notice *notice, struct buffer *out, const char *description, const char *type) {
@@ -68,8 +96,11 @@ static bool put_original(const struct notice *notice, struct buffer *out, bool e
     size_t room = used < out->maximum ? out->maximum - used : 0;
     bool whole = notice->whole && notice->original.length <= room;
     struct text quoted = whole ? notice->original : quoted_headers(notice->original, room);
-    return notice_put_part(notice, out, whole ? "The message" : "The message's headers",
-                           whole ? "message/rfc822" : "text/rfc822-headers") &&
+    bool global = text_has_eight_bit(text_first(quoted, header_section_length(quoted))) && text_is_utf8(quoted);
+    const char *type = global  ? (whole ? "message/global" : "message/global-headers") /* RFC 6533 4 */
+                       : whole ? "message/rfc822"
+                               : "text/rfc822-headers";
+    return notice_put_part(notice, out, whole ? "The message" : "The message's headers", type) &&
            buffer_format(out, "Content-Transfer-Encoding: %s\r\n\r\n", eight_bit ? "8bit" : "7bit") &&
            buffer_append_text(out, quoted) && buffer_format(out, "\r\n--=_%s--\r\n", notice->id);
 }
@@ -106,7 +137,8 @@ static bool put_envelope(const struct notice *notice, struct buffer *cargo, bool
     envelope.auto_generated = 1;
     envelope.requiretls = notice->requiretls;
     envelope.body = eight_bit ? BODY_8BITMIME : BODY_7BIT;
-    notice_add_recipients(&envelope, notice->copy ? notice->postmaster : notice->addressee, notice->targets);
+    envelope.utf8 = notice_is_international(notice);
+    notice_add_recipients(&envelope, addressee_of(notice), notice->targets);
     bool fits = envelope_format(&envelope, cargo);
     envelope_free(&envelope);
     return fits;
@@ -114,7 +146,7 @@ static bool put_envelope(const struct notice *notice, struct buffer *cargo, bool
 
 bool notice_build(const struct notice *notice, struct buffer *cargo, struct notice_lengths *lengths) {
     char date[CLOCK_MAIL_SIZE];
-    bool eight_bit = text_has_eight_bit(notice->original);
+    bool eight_bit = text_has_eight_bit(notice->original) || notice_has_utf8(notice);
     size_t start = cargo->length, least = notice_least(notice->recipients, notice->count);
     size_t spare = cargo->maximum > least ? cargo->maximum - least : 0;
     if (!put_header(notice, cargo, eight_bit) || !notice_put_words(notice, cargo, spare / 4) ||

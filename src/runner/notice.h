@@ -38,7 +38,7 @@ struct notice { /* borrowed */
     const char *envid, *message_id;
     const char *future_release; /* RFC 4865; NULL or "" when it was not asked for */
     const char *host;           /* the server that was talked to, "" for none */
-    int64_t arrived_at, attempted_at /* 0: nothing was tried just now */, expires_at, now;
+    int64_t arrived_at, tried_since, attempted_at /* 0: nothing was tried just now */, expires_at, now;
     bool requiretls;      /* it goes on as what it is about does (RFC 8689 5) */
     struct text original; /* what is returned: the header section, or the whole message; "" when it cannot be read */
     bool whole;

@@ -11,6 +11,12 @@
 
 /* An address or other words for a header or the report: printable ASCII, bounded. */
 const char *notice_shown(char *room, size_t size, struct text value);
+/* An address in UTF-8, where it is that and harmless; else as notice_shown. */
+const char *notice_shown_utf8(char *room, size_t size, const char *address);
+/* RFC 6533: an address of somebody's is not ASCII: the words of the notice are UTF-8. And: the addressee's own is not,
+ * so that the whole notice is for SMTPUTF8. */
+bool notice_has_utf8(const struct notice *notice);
+bool notice_is_international(const struct notice *notice);
 /* The boundary, Content-Description and Content-Type of the next part. */
 bool notice_put_part(const struct notice *notice, struct buffer *out, const char *description, const char *type);
 const char *notice_subject(const struct notice *notice);

@@ -55,13 +55,29 @@ static bool put_remote(const struct notice *notice, struct buffer *out) {
     return buffer_format(out, "Remote-MTA: dns; %s\r\n", notice_shown(host, sizeof host, name));
 }
 
+/* RFC 6533 3: one that is not ASCII has a type of its own, and is ASCII all the same where the notice has to be. */
+static bool put_address(const struct notice *notice, struct buffer *out, const char *field, const char *address) {
+    char shown[NOTICE_ADDRESS_ROOM];
+    bool utf8 = text_has_eight_bit(text_of(address));
+    if (!utf8 || !dsn_utf8_encode(text_of(address), shown, sizeof shown)) {
+        return buffer_format(out, "%s: rfc822; %s\r\n", field, notice_shown(shown, sizeof shown, text_of(address)));
+    }
+    if (notice_is_international(notice)) {
+        (void)notice_shown_utf8(shown, sizeof shown, address);
+    }
+    return buffer_format(out, "%s: utf-8; %s\r\n", field, shown);
+}
+
 /* RFC 3464 2.3.1: what the client said in ORCPT, and only that. */
-static bool put_original(const struct notice_recipient *recipient, struct buffer *out) {
-    char plain[DSN_ORCPT_MAXIMUM + 1];
+static bool put_original(const struct notice *notice, const struct notice_recipient *recipient, struct buffer *out) {
+    char plain[DSN_ORCPT_MAXIMUM + 5];
     struct text orcpt = text_of(recipient->orcpt);
     size_t type = text_find(orcpt, ';');
-    if (!dsn_orcpt_is_valid(orcpt) || !dsn_xtext_decode(text_from(orcpt, type + 1), plain, sizeof plain)) {
+    if (!dsn_orcpt_is_valid(orcpt) || !dsn_orcpt_address(orcpt, plain, sizeof plain)) {
         return true;
+    }
+    if (text_has_eight_bit(text_of(plain)) || text_starts_nocase(orcpt, TEXT("utf-8;"))) {
+        return put_address(notice, out, "Original-Recipient", plain);
     }
     return buffer_format(out, "Original-Recipient: %.*s; %s\r\n", (int)type, orcpt.data, plain);
 }
@@ -91,13 +107,13 @@ static bool put_attempt(const struct notice *notice, const struct notice_recipie
 /* RFC 3464 2.3; brief: only what is mandatory there. */
 static bool put_recipient(const struct notice *notice, const struct notice_recipient *recipient, bool brief,
                           struct buffer *out) {
-    char to[NOTICE_ADDRESS_ROOM], status[12];
+    char status[12];
     bool inner = recipient->target[0] == '|' || notice->kind == NOTICE_EXPANDED;
     const char *final = inner ? recipient->to_url : recipient->target;
     notice_status(notice->kind, recipient, status);
-    bool fits = buffer_append_string(out, "\r\n") && (brief || put_original(recipient, out)) &&
-                buffer_format(out, "Final-Recipient: rfc822; %s\r\nAction: %s\r\nStatus: %s\r\n",
-                              notice_shown(to, sizeof to, text_of(final)), actions[notice->kind].action, status);
+    bool fits = buffer_append_string(out, "\r\n") && (brief || put_original(notice, recipient, out)) &&
+                put_address(notice, out, "Final-Recipient", final) &&
+                buffer_format(out, "Action: %s\r\nStatus: %s\r\n", actions[notice->kind].action, status);
     return fits && (brief || notice->kind == NOTICE_EXPANDED || put_attempt(notice, recipient, out));
 }
 
@@ -124,8 +140,11 @@ size_t notice_least(const struct notice_recipient *recipients, size_t count) {
 bool notice_put_status(const struct notice *notice, struct buffer *out) {
     char date[CLOCK_MAIL_SIZE], envid[DSN_ENVID_MAXIMUM + 1];
     clock_mail_date((time_t)notice->arrived_at, date);
-    bool fits =
-        notice_put_part(notice, out, "Delivery report", "message/delivery-status") && buffer_append_string(out, "\r\n");
+    bool fits = notice_put_part(notice, out, "Delivery report",
+                                notice_is_international(notice)
+                                    ? "message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit"
+                                    : "message/delivery-status") &&
+                buffer_append_string(out, "\r\n");
     if (notice->envid[0] != '\0' && dsn_xtext_decode(text_of(notice->envid), envid, sizeof envid)) {
         fits = fits && buffer_format(out, "Original-Envelope-Id: %s\r\n", envid);
     }

@@ -48,8 +48,11 @@ static const struct {
     {"4.3", "The mail servers of this domain could not be found out (DNS)."},
     {"4.4", "There is no way to the recipient's mail server."},
     {"4.6", "The message runs in circles."},
+    {"6.3", "The recipient's server does not take messages of this kind (8-bit or binary)."},
+    {"6.7", "The recipient's server does not take addresses or headers beyond ASCII."},
     {"6", "The recipient's server cannot handle what the message holds."},
     {"7.4", "A secured connection to the recipient's mail server was not to be had."},
+    {"7.30", "You asked for TLS all the way, and the recipient's server does not offer that."},
     {"7", "The recipient's server refuses this message: its rules or its judgement of the sender forbid it."},
 };
 
@@ -101,20 +104,20 @@ static bool put_line(struct buffer *out, const char *words) {
 
 static bool put_recipient(const struct notice *notice, const struct notice_recipient *recipient, struct buffer *out) {
     char to[NOTICE_ADDRESS_ROOM], reply[NOTICE_REPLY_ROOM], since[40];
-    bool fits = buffer_format(out, "\r\n<%s>", notice_shown(to, sizeof to, text_of(recipient->to_url)));
+    bool fits = buffer_format(out, "\r\n<%s>", notice_shown_utf8(to, sizeof to, recipient->to_url));
     if (strcmp(recipient->to_url, recipient->target) != 0 && recipient->target[0] != '|' &&
         notice->kind != NOTICE_EXPANDED) {
-        fits = fits &&
-               buffer_format(out, ", which stands for <%s>", notice_shown(to, sizeof to, text_of(recipient->target)));
+        fits =
+            fits && buffer_format(out, ", which stands for <%s>", notice_shown_utf8(to, sizeof to, recipient->target));
     }
     fits = fits && buffer_append_string(out, "\r\n");
     if (recipient->expired) {
         fits = fits && buffer_format(out, "    It was tried for %s, without success.\r\n",
-                                     duration(notice->now - notice->arrived_at, since));
+                                     duration(notice->now - notice->tried_since, since));
     }
     if (notice->kind == NOTICE_DELAYED) {
         fits = fits && buffer_format(out, "    It has been tried for %s so far.\r\n",
-                                     duration(notice->now - notice->arrived_at, since));
+                                     duration(notice->now - notice->tried_since, since));
     }
     fits = fits && put_line(out, meaning(notice, recipient));
     if (notice->kind == NOTICE_EXPANDED || recipient->reply.length == 0) {
@@ -135,24 +138,25 @@ static bool put_closing(const struct notice *notice, struct buffer *out) {
                              "If it has not succeeded by then, you will be told.\r\n",
                              date);
     }
-    return fits &&
-           buffer_format(out,
-                         "\r\n"
-                         "The next part tells the same to programs, the last one holds %s.\r\n"
-                         "Questions: <%s>, please with the id %s.\r\n",
-                         notice->whole ? "your message" : "the headers of your\r\nmessage",
-                         notice_shown(postmaster, sizeof postmaster, text_of(notice->postmaster)), notice->mail_id);
+    return fits && buffer_format(out,
+                                 "\r\n"
+                                 "The next part tells the same to programs, the last one holds %s.\r\n"
+                                 "Questions: <%s>, please with the id %s.\r\n",
+                                 notice->whole ? "your message" : "the headers of your\r\nmessage",
+                                 notice_shown_utf8(postmaster, sizeof postmaster, notice->postmaster), notice->mail_id);
 }
 
 bool notice_put_words(const struct notice *notice, struct buffer *out, size_t room) {
     char date[CLOCK_MAIL_SIZE], title[NOTICE_REPLY_ROOM], from[NOTICE_ADDRESS_ROOM];
     clock_mail_date((time_t)notice->arrived_at, date);
-    bool fits = notice_put_part(notice, out, "Notification", "text/plain; charset=us-ascii") &&
+    bool fits = notice_put_part(notice, out, "Notification",
+                                notice_has_utf8(notice) ? "text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit"
+                                                        : "text/plain; charset=us-ascii") &&
                 buffer_format(out, "\r\nThis is the mail system of %s (%s).\r\n\r\n",
                               notice_shown(title, sizeof title, text_of(notice->server_title)), notice->server_name);
     if (notice->copy) {
         fits = fits && buffer_format(out, "A copy of what <%s> is told; only the headers are returned here.\r\n\r\n",
-                                     notice_shown(from, sizeof from, text_of(notice->addressee)));
+                                     notice_shown_utf8(from, sizeof from, notice->addressee));
     }
     fits = fits && buffer_format(out, "Your message of %s %s", date, kinds[notice->kind].opening);
     size_t told = 0, start = out->length;

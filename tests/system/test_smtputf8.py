@@ -54,3 +54,32 @@ def test_8_bit_in_a_header_without_smtputf8_goes_on_as_it_came(world, source, ma
     mail_id = submit(world, source, f"friend@{world.domain([10, sink])}", message(marker, subject="Grüße"), "BODY=8BITMIME")
     world.parcels(mail_id, "delivered")
     assert "Grüße".encode() in sink.messages[0].data
+
+
+def test_a_notice_about_and_for_addresses_beyond_ascii(world, source, marker):
+    """RFC 6533: the sender's own address is not ASCII, so the notice is for SMTPUTF8 too."""
+    world.server.add_user("zoë@example.test")
+    sink = world.exchanger(ehlo=[*UTF8, "DSN"], on={"RCPT": "550 5.1.1 nobody"})
+    domain = world.domain([10, sink])
+    with world.server.talk("internal", source) as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<zoë@example.test> SMTPUTF8")
+        client.expect(250, f"RCPT TO:<jürgen@{domain}> ORCPT=utf-8;jürgen@{domain}")
+        mail_id = id_of(client.data(message(marker, subject="Grüße", sender="zoë@example.test")))
+    world.parcels(mail_id, "failed")
+    notice = world.server.wait_mail("zoë@example.test", marker)
+    assert b"message/global-delivery-status" in notice and b"message/global-headers" in notice
+    assert f"Original-Recipient: utf-8; jürgen@{domain}".encode() in notice and f"Final-Recipient: utf-8; jürgen@{domain}".encode() in notice
+    assert "Subject: Grüße".encode() in notice and "To: <zoë@example.test>".encode() in notice
+
+
+def test_orcpt_beyond_ascii_goes_on_in_ascii(world, source, marker):
+    sink = world.exchanger(ehlo=[*KEYWORDS, "DSN"])
+    domain = world.domain([10, sink])
+    with world.server.talk("internal", source) as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<coco@example.test> SMTPUTF8")
+        client.expect(250, f"RCPT TO:<friend@{domain}> ORCPT=utf-8;jürgen@example.test")
+        mail_id = id_of(client.data(message(marker)))
+    world.parcels(mail_id, "delivered")
+    assert sink.messages[0].recipient_parameters[f"friend@{domain}"] == r"ORCPT=utf-8;j\x{FC}rgen@example.test"

@@ -105,6 +105,17 @@ static void orcpt_is_a_type_and_an_address(void **state) {
         {"rfc822;coco+2Bnews@example.test", true},
         {"X-Pager;call+20me", true},
         {"utf-8;j\\x{FC}rgen@example.test", true},
+        {"UTF-8;j\xc3\xbcrgen@example.test", true},
+        {"utf-8;a\\x{2B}b@example.test", true},
+        {"utf-8;a+b@example.test", false},
+        {"utf-8;a\\b@example.test", false},
+        {"utf-8;a\\x{fc}@example.test", false},
+        {"utf-8;a\\x{F}@example.test", false},
+        {"utf-8;a\\x{110000}@example.test", false},
+        {"utf-8;a\\x{D800}@example.test", false},
+        {"utf-8;a\\x{00}@example.test", false},
+        {"utf-8;a\xfc@example.test", false},
+        {"utf-8;a\\x{FC", false},
         {"rfc822;", false},
         {";coco@example.test", false},
         {"coco@example.test", false},
@@ -125,12 +136,20 @@ static void orcpt_is_a_type_and_an_address(void **state) {
     assert_false(dsn_orcpt_is_valid((struct text){longest, DSN_ORCPT_MAXIMUM + 1}));
 }
 
-static void an_orcpt_can_be_made_of_any_ascii_address(void **state) {
-    char orcpt[DSN_ORCPT_MAXIMUM + 1], longest[DSN_ORCPT_MAXIMUM];
+static void an_orcpt_can_be_made_of_any_address(void **state) {
+    char orcpt[DSN_ORCPT_MAXIMUM + 1], longest[DSN_ORCPT_MAXIMUM], plain[DSN_ORCPT_MAXIMUM];
     (void)state;
     assert_string_equal(dsn_orcpt_of("co+co@example.test", orcpt), "rfc822;co+2Bco@example.test");
     assert_true(dsn_orcpt_is_valid(text_of(orcpt)));
-    assert_string_equal(dsn_orcpt_of("j\xc3\xbcrgen@example.test", orcpt), "");
+    assert_string_equal(dsn_orcpt_of("j\xc3\xbcr+\xf0\x9f\x93\xa6@example.test", orcpt),
+                        "utf-8;j\\x{FC}r\\x{2B}\\x{1F4E6}@example.test");
+    assert_true(dsn_orcpt_is_valid(text_of(orcpt)));
+    assert_true(dsn_orcpt_address(text_of(orcpt), plain, sizeof plain));
+    assert_string_equal(plain, "j\xc3\xbcr+\xf0\x9f\x93\xa6@example.test");
+    assert_string_equal(dsn_orcpt_of("a\x01@example.test", orcpt), "");
+    assert_string_equal(dsn_orcpt_ascii(TEXT("utf-8;j\xc3\xbcrgen@x.test"), orcpt), "utf-8;j\\x{FC}rgen@x.test");
+    assert_string_equal(dsn_orcpt_ascii(TEXT("rfc822;a+2Bb@x.test"), orcpt), "rfc822;a+2Bb@x.test");
+    assert_string_equal(dsn_orcpt_ascii(TEXT_NONE, orcpt), "");
     memset(longest, 'a', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
     assert_string_equal(dsn_orcpt_of(longest, orcpt), "");
@@ -153,7 +172,7 @@ int main(void) {
         cmocka_unit_test(what_is_encoded_is_decoded_to_the_same),
         cmocka_unit_test(notify_is_read_and_written),
         cmocka_unit_test(orcpt_is_a_type_and_an_address),
-        cmocka_unit_test(an_orcpt_can_be_made_of_any_ascii_address),
+        cmocka_unit_test(an_orcpt_can_be_made_of_any_address),
         cmocka_unit_test(an_envid_has_at_most_a_hundred_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

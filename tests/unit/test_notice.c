@@ -35,6 +35,7 @@ static struct notice sample(void) {
         .message_id = "<1@example.test>",
         .host = "mx.far.test",
         .arrived_at = 1000000000,
+        .tried_since = 1000000000,
         .attempted_at = 1000000300,
         .expires_at = 1000432000,
         .now = 1000000600,
@@ -87,6 +88,57 @@ static void a_notice_is_a_multipart_report(void **state) {
     }
     assert_memory_equal(cargo.data + lengths.message, "Received: by mail.example.test", 30);
     buffer_free(&cargo);
+}
+
+static const struct notice_recipient abroad[] = {
+    {"j\xc3\xbcrgen@far.test", "j\xc3\xbcrgen@far.test", "utf-8;j\\x{FC}rgen@far.test", TEXT_OF("550 5.6.7 no"), true,
+     false},
+};
+
+/* RFC 6533: what is not ASCII stands in words and, with a type of its own, in the machine's part; in ASCII for an
+ * addressee whose servers may know no SMTPUTF8, else as it is. */
+static void addresses_beyond_ascii_are_told_as_the_addressee_can_read_them(void **state) {
+    static const struct {
+        const char *addressee;
+        const char *expected[5];
+        uint32_t utf8;
+    } rows[] = {
+        {"me@example.test",
+         {"report-type=delivery-status;", "Content-Type: text/plain; charset=utf-8\r\n",
+          "\r\n<j\xc3\xbcrgen@far.test>\r\n", "message/delivery-status\r\n",
+          "\r\nOriginal-Recipient: utf-8; j\\x{FC}rgen@far.test\r\nFinal-Recipient: utf-8; "
+          "j\\x{FC}rgen@far.test\r\n"},
+         0},
+        {"zo\xc3\xab@example.test",
+         {"report-type=global-delivery-status;", "To: <zo\xc3\xab@example.test>\r\n",
+          "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n",
+          "Final-Recipient: utf-8; j\xc3\xbcrgen@far.test\r\n", "Content-Type: message/global-headers\r\n"},
+         1},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct notice notice = sample();
+        struct notice_lengths lengths;
+        struct envelope envelope;
+        struct buffer cargo;
+        notice.addressee = rows[i].addressee;
+        notice.targets = TEXT("local:me@example.test");
+        notice.recipients = abroad;
+        notice.count = 1;
+        notice.original = TEXT("Subject: Gr\xc3\xbc\xc3\x9f"
+                               "e\r\n");
+        buffer_init(&cargo, MAXIMUM);
+        assert_true(notice_build(&notice, &cargo, &lengths));
+        for (size_t k = 0; k < COUNT_OF(rows[i].expected); k++) {
+            print_message("%s: %.60s\n", rows[i].addressee, rows[i].expected[k]);
+            assert_true(holds(&cargo, lengths.message, rows[i].expected[k]));
+        }
+        assert_true(envelope_parse(text_from(buffer_text(&cargo), lengths.message + lengths.headers), &envelope));
+        assert_int_equal(envelope.utf8, rows[i].utf8);
+        assert_int_equal(envelope.body, BODY_8BITMIME);
+        envelope_free(&envelope);
+        buffer_free(&cargo);
+    }
 }
 
 static void its_envelope_can_never_cause_another(void **state) {
@@ -248,7 +300,10 @@ static void frequent_causes_have_a_plain_sentence(void **state) {
         {"5.7.1", "refuses this message"},
         {"5.7.26", "refuses this message"},
         {"4.7.4", "secured connection"},
-        {"5.6.3", "cannot handle"},
+        {"5.6.3", "messages of this kind"},
+        {"5.6.7", "beyond ASCII"},
+        {"5.6.0", "cannot handle"},
+        {"5.7.30", "TLS all the way"},
         {"5.1.99", "wrong with this address"},
         {"5.0.0", ""},
     };
@@ -384,6 +439,7 @@ static void the_remote_server_is_named_as_rfc_3464_wants(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_notice_is_a_multipart_report),
+        cmocka_unit_test(addresses_beyond_ascii_are_told_as_the_addressee_can_read_them),
         cmocka_unit_test(its_envelope_can_never_cause_another),
         cmocka_unit_test(eight_bit_headers_are_said_to_be_so),
         cmocka_unit_test(a_notice_always_fits_into_one_message),
