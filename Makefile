@@ -59,7 +59,7 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
-unit-tests: $(UNIT_TESTS)
+unit-tests: $(UNIT_TESTS) $(if $(SANITIZE),,$(BUILD)/crash/matrix)
 .PRECIOUS: $(BUILD)/%.o
 
 # Fuzz targets: clang's libFuzzer. tests/fuzz/run builds them with SANITIZE=1 and what INSTRUMENT says.
@@ -69,6 +69,12 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(ARCHIVE)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka -lpthread
 fuzz-targets: $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz-objects: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fuzz/fuzz_*.c))
+
+# The crash matrix: tests/crash/matrix/run.
+$(BUILD)/crash/matrix: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/crash/matrix/*.c)) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
 
 # Shared objects that tests preload into a server.
 SHIMS = $(patsubst tests/shim/%.c,$(BUILD)/shim/%.so,$(wildcard tests/shim/*.c))
@@ -106,9 +112,11 @@ valgrind: deps-lint
 lint: deps-lint
 	@/usr/bin/python3 tests/lint/run
 
-# kill -9 at random moments, 50 times over 2,000 messages (check does it 5 times over 200).
+# The ledger's code ended at each of its system calls, in nine ways; then kill -9 at random moments, 50 times over 2,000
+# messages (check does every 29th call, and 5 times over 200).
 crash: deps-test
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/crash/matrix
+	@/usr/bin/python3 tests/crash/matrix/run --table tests/crash/MATRIX.md
 	@/usr/bin/python3 tests/crash/run --rounds 50 --messages 2000
 
 # 2,000 messages over 50 connections to Dovecot and Postfix (check does it with 60).
