@@ -49,6 +49,8 @@ static const struct config_key listen_keys[] = {
      .help = "Where such proxies are; a connection from elsewhere is closed."},
     {IN(config_listen, policies), .type = KEY_TEXTS, .standard = "", .derived = "all of them with the role mx, else none",
      .help = "The policy blocks whose servers are asked about clients here, in the order of the blocks."},
+    {IN(config_listen, milters), .type = KEY_TEXTS, .standard = "", .derived = "the key milters outside of blocks",
+     .help = "The milter blocks whose programs sessions here talk to, in this order."},
     {IN(config_listen, tls), .type = KEY_ENUM, .standard = "", .words = listen_tls_words,
      .derived = "implicit on submissions_port, else optional",
      .help = "implicit: a connection begins with the TLS handshake; optional: STARTTLS is offered; required: nothing else is done before it; "
@@ -119,6 +121,19 @@ static const struct config_key policy_keys[] = {
     {IN(config_policy, when_down), .type = KEY_ENUM, .standard = "tempfail", .words = when_down_words,
      .help = "What happens when it cannot be asked or answers nonsense: accept goes on as if it had no objection, tempfail is a 451."},
 };
+static const struct config_key milter_keys[] = {
+    {IN(config_milter, endpoint), .type = KEY_OUTSIDE, .standard = "",
+     .help = "Where it listens: host:port or the path of a Unix socket."},
+    {IN(config_milter, connect_timeout), .type = KEY_SECONDS, .standard = "10s", .minimum = 1, .maximum = 60,
+     .help = "How long the connection may take, and then its answer to what we offer."},
+    {IN(config_milter, command_timeout), .type = KEY_SECONDS, .standard = "30s", .minimum = 1, .maximum = 280,
+     .help = "How long its answer to anything but the end of a message may take."},
+    {IN(config_milter, content_timeout), .type = KEY_SECONDS, .standard = "5m", .minimum = 1, .maximum = 3600,
+     .help = "How long its answer to the end of a message may take; it can ask for more time, up to twice as much."},
+    {IN(config_milter, when_down), .type = KEY_ENUM, .standard = "tempfail", .words = when_down_words,
+     .help = "What happens when it cannot be reached, breaks off or answers nonsense: accept goes on without it, tempfail is a 451 "
+             "(421 in place of the greeting). A message that it has begun to change is a 451 in any case."},
+};
 static const struct config_key dnsbl_keys[] = {
     {IN(config_dnsbl, zone), .type = KEY_DOMAIN, .standard = "", .derived = "the block's name",
      .help = "The list's zone; two blocks of one zone can weigh its answers differently."},
@@ -153,6 +168,8 @@ const struct config_block config_blocks[] = {
     {BLOCK(policy, config_policy, policies, policy_count, name), .title_name = "NAME",
      .help = "A server that speaks Postfix's policy delegation protocol, such as postgrey, and is asked about clients; see "
              "parcelpost-rules(5)."},
+    {BLOCK(milter, config_milter, milters, milter_count, name), .title_name = "NAME",
+     .help = "A program that speaks the milter protocol, such as rspamd or OpenDKIM, and may answer, change, hold and discard."},
     {BLOCK(dnsbl, config_dnsbl, dnsbls, dnsbl_count, name), .title_name = "ZONE",
      .help = "A DNS list of clients or domains (RFC 5782), asked on the mx port. Whose weights come to dnsbl_threshold is refused."},
 };

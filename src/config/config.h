@@ -41,6 +41,8 @@ enum outside_kind {
     OUTSIDE_KINDS
 };
 
+#define CONFIG_MILTERS_MAXIMUM 16 /* that one session talks to */
+
 struct config_strings {
     char **items;
     size_t count;
@@ -59,6 +61,8 @@ struct config_listen { /* listen "ADDRESS" { role = … } */
     struct config_networks proxy_networks;
     struct config_strings policies; /* names of policy blocks; on mx by default all of them */
     uint32_t policy_bits;           /* of 1 << their index */
+    struct config_strings milters;  /* names of milter blocks; where it is not written, the key outside */
+    unsigned char milter_order[CONFIG_MILTERS_MAXIMUM]; /* their indices; milters.count of them */
     enum listen_tls tls;
     enum listen_auth auth;
     struct config_networks networks;         /* who may use it; empty: everybody */
@@ -97,6 +101,11 @@ struct config_policy {            /* policy "NAME" { endpoint = … } */
     struct config_strings stages; /* names of enum rule_stage */
     uint32_t stage_bits;          /* of 1 << them */
     long timeout;                 /* seconds, for one answer */
+    enum when_down when_down;
+};
+struct config_milter { /* milter "NAME" { endpoint = … } */
+    char *name, *endpoint;
+    long connect_timeout, command_timeout, content_timeout; /* seconds */
     enum when_down when_down;
 };
 enum dnsbl_subject { DNSBL_CLIENT, DNSBL_EHLO, DNSBL_SENDER };
@@ -213,6 +222,9 @@ struct config {
     size_t route_count;
     struct config_policy *policies;
     size_t policy_count;
+    struct config_milter *milters;
+    size_t milter_count;
+    struct config_strings milter_names; /* the key milters: whom listen blocks have that name none */
     struct config_transport *transports;
     size_t transport_count;
     struct config_strings source_addresses; /* v4 and v6 in any order; empty: the kernel's choice */
@@ -245,6 +257,7 @@ char *config_route_password(const struct config_route *route, struct buffer *err
 struct config_outside {
     const char *endpoint;
     const char *sort, *name; /* for the log: policy "greylist" */
+    long seconds;            /* that connecting may take */
 };
 struct config_outside config_outside_find(const struct config *config, enum outside_kind kind, uint32_t index);
 /* Whether there is any, and any that is a program: without, no connector is started, or it is confined. */

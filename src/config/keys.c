@@ -210,6 +210,8 @@ const struct config_key config_keys[] = {
      .help = "Where the operator's own rules are, one file of SELECT statements a stage; see parcelpost-rules(5)."},
     {ROW(rules_timeout_ms, KEY_NUMBER, "1000"), BETWEEN(1, 60000),
      .help = "Milliseconds that the rules of one stage may take; after that the client is put off with 451."},
+    {.name = "milters", .type = KEY_TEXTS, AT(milter_names), .standard = "", .derived = "all milter blocks as they are written",
+     .help = "The milter blocks whose programs sessions talk to, in this order, where a listen block names none."},
 
     {ROW(prohibited_seconds, KEY_SECONDS, "3600"), BETWEEN(1, 31536000), .heading = "Contacts and lockout",
      .help = "A lockout ends after this long without an attempt."},

@@ -6,10 +6,12 @@
 #include "config/reading.h"
 #include "config/value.h"
 #include "mail/sql_rule.h"
+#include <limits.h>
 #include <string.h>
 
 #define LABEL_SIZE 512
 #define POLICIES_MAXIMUM 32 /* bits of policy_bits */
+#define CONNECT_SECONDS 8   /* where the block does not say */
 
 /* ---- who is asked for what ---- */
 
@@ -18,19 +20,32 @@ static size_t count_policies(const struct config *config) {
 }
 
 static struct config_outside find_policy(const struct config *config, uint32_t index) {
-    return (struct config_outside){config->policies[index].endpoint, "policy", config->policies[index].name};
+    const struct config_policy *policy = &config->policies[index];
+
+    return (struct config_outside){policy->endpoint, "policy", policy->name, CONNECT_SECONDS};
+}
+
+static size_t count_milters(const struct config *config) {
+    return config->milter_count;
+}
+
+static struct config_outside find_milter(const struct config *config, uint32_t index) {
+    const struct config_milter *milter = &config->milters[index];
+
+    return (struct config_outside){milter->endpoint, "milter", milter->name, milter->connect_timeout};
 }
 
 static const struct {
     size_t (*count)(const struct config *config);
     struct config_outside (*find)(const struct config *config, uint32_t index);
 } kinds[OUTSIDE_KINDS] = {
+    [OUTSIDE_MILTER] = {count_milters, find_milter},
     [OUTSIDE_POLICY] = {count_policies, find_policy},
 };
 
 struct config_outside config_outside_find(const struct config *config, enum outside_kind kind, uint32_t index) {
     if (kind >= OUTSIDE_KINDS || kinds[kind].count == NULL || index >= kinds[kind].count(config))
-        return (struct config_outside){"", "", ""};
+        return (struct config_outside){"", "", "", 0};
     return kinds[kind].find(config, index);
 }
 
@@ -99,9 +114,71 @@ static void complete_listen_policies(struct reading *reading, size_t index) {
         }
 }
 
+static void check_milter(struct reading *reading, size_t index) {
+    const struct config_milter *milter = &reading->config->milters[index];
+    char label[LABEL_SIZE];
+
+    reading_label(label, sizeof label, config_block_find("milter"), milter->name, NULL);
+    if (milter->endpoint == NULL || milter->endpoint[0] == '\0' || milter->endpoint[0] == '|')
+        reading_add_error(reading, reading_line(reading, "milter", index, NULL), label,
+                          "endpoint = \"HOST:PORT\" or a path", "has no endpoint");
+}
+
+/* The order in which sessions talk to them. */
+static void order_milters(struct reading *reading, const struct config_strings *names, unsigned line, const char *label,
+                          unsigned char *order) {
+    const struct config *config = reading->config;
+
+    if (names->count > CONFIG_MILTERS_MAXIMUM)
+        reading_add_error(reading, line, label, "16 names", "has too many");
+    for (size_t i = 0; i < names->count && i < CONFIG_MILTERS_MAXIMUM; i++) {
+        size_t at = 0;
+        while (at < config->milter_count && strcmp(config->milters[at].name, names->items[i]) != 0)
+            at++;
+        if (at == config->milter_count || at > UCHAR_MAX)
+            reading_add_error(reading, line, label, "names of milter blocks", "there is no milter \"%s\"",
+                              names->items[i]);
+        else
+            order[i] = (unsigned char)at;
+    }
+}
+
+static void copy_strings(struct config_strings *to, const struct config_strings *from) {
+    to->items = from->count > 0 ? memory_resize(to->items, from->count, sizeof(char *)) : to->items;
+    for (size_t i = 0; i < from->count; i++)
+        to->items[i] = memory_string(text_of(from->items[i]));
+    to->count = from->count;
+}
+
+static void use_all_milters(struct config *config) {
+    struct config_strings *names = &config->milter_names;
+
+    names->items = memory_resize(names->items, config->milter_count, sizeof(char *));
+    for (size_t i = 0; i < config->milter_count; i++)
+        names->items[i] = memory_string(text_of(config->milters[i].name));
+    names->count = config->milter_count;
+}
+
+static void complete_listen_milters(struct reading *reading, size_t index) {
+    struct config_listen *listen = &reading->config->listens[index];
+    unsigned line = reading_line(reading, "listen", index, "milters");
+    char label[LABEL_SIZE];
+
+    if (line == 0)
+        copy_strings(&listen->milters, &reading->config->milter_names);
+    reading_label(label, sizeof label, config_block_find("listen"), listen->address, "milters");
+    order_milters(reading, &listen->milters, line, label, listen->milter_order);
+}
+
 void check_outside(struct reading *reading) {
+    for (size_t i = 0; i < reading->config->milter_count; i++)
+        check_milter(reading, i);
+    if (reading_line(reading, NULL, 0, "milters") == 0 && reading->config->milter_count > 0)
+        use_all_milters(reading->config);
     for (size_t i = 0; i < reading->config->policy_count; i++)
         check_policy(reading, i);
     for (size_t i = 0; i < reading->config->listen_count; i++)
         complete_listen_policies(reading, i);
+    for (size_t i = 0; i < reading->config->listen_count; i++)
+        complete_listen_milters(reading, i);
 }

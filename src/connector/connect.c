@@ -15,8 +15,7 @@
 #include <unistd.h>
 
 #define ADDRESSES_MAXIMUM 8
-#define NAME_MS 5000    /* for the name; both together are less than askers wait (ipc/ask.c) */
-#define CONNECT_MS 8000 /* for all addresses */
+#define NAME_MS 5000 /* for the name; with what connecting may take less than askers wait (ipc/ask.c) */
 
 struct connecting {
     struct attempt *attempt;
@@ -90,7 +89,8 @@ static void try_next(struct connecting *connecting) {
         int problem = connecting->fd >= 0 ? start_connecting(connecting->fd, address) : errno;
         if (problem == EINPROGRESS) {
             connecting->watch = loop_watch(loop, connecting->fd, EPOLLOUT, connected, connecting);
-            connecting->timer = loop_after(loop, CONNECT_MS / (int64_t)connecting->count, too_late, connecting);
+            connecting->timer = loop_after(
+                loop, 1000 * connecting->attempt->outside.seconds / (int64_t)connecting->count, too_late, connecting);
             return;
         }
         if (problem == 0) {

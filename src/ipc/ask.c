@@ -14,7 +14,7 @@
 #define LOOKUP_LIMIT 60000
 #define SIGN_LIMIT 60000
 #define COMMIT_LIMIT 300000
-#define CONNECT_LIMIT 15000 /* the connector itself gives up before */
+#define CONNECT_LIMIT 70000 /* the connector itself gives up before: connect_timeout is at most 60 seconds */
 
 static bool ask(int service, uint32_t kind, const void *question, int fd, uint32_t answer_kind, void *answer,
                 int64_t limit) {

@@ -5,6 +5,7 @@
 #include "receiver/change.h"
 #include "receiver/command.h"
 #include "receiver/facts.h"
+#include "receiver/milter.h"
 #include <stdlib.h>
 
 /* RFC 3461 4.1 */
@@ -115,6 +116,7 @@ void command_rcpt(struct session *session, struct text argument) {
     }
     if (rule != NULL) {
         session->counts.refused++;
+        milter_tell_refused(session, &recipient, &reply);
         transaction_refuse(session, &recipient, &reply);
         session_send(session, &reply, rule->name, rule->mercy);
         return;

@@ -5,6 +5,7 @@
 #include "receiver/rule.h"
 #include "base/log.h"
 #include "receiver/facts.h"
+#include "receiver/milter.h"
 #include "receiver/policy.h"
 #include "receiver/session.h"
 #include "receiver/sql_rule.h"
@@ -136,6 +137,7 @@ const struct rule *rule_evaluate(struct session *session, enum rule_stage stage,
 static joiner_function *const joiners[] = {
     sql_rule_evaluate,
     policy_evaluate,
+    milter_evaluate,
 };
 
 static const struct rule *ask_joiners(struct session *session, enum rule_stage stage, struct reply *reply,

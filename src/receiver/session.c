@@ -10,6 +10,7 @@
 #include "receiver/facts.h"
 #include "receiver/handshake.h"
 #include "receiver/hub.h"
+#include "receiver/milter.h"
 #include "receiver/policy.h"
 #include "receiver/proxy.h"
 #include "receiver/stranger.h"
@@ -73,6 +74,7 @@ void session_end_transaction(struct session *session) {
     if (!session_in_transaction(session))
         return;
     session->stream.stop_fd = session->start->hub;
+    milter_abort(session);
     transaction_free(&session->transaction);
     change_forget(session);
     session_set_state(session, SESSION_READY);
@@ -358,6 +360,7 @@ static void session_free(struct session *session) {
         ask_about_the_end(session);
     if (session->client.proxied)
         tell_contact_close(session->start->ledger);
+    milter_close(session);
     stream_close(&session->stream);
     transaction_free(&session->transaction);
     change_forget(session);

@@ -98,6 +98,7 @@ struct session {
     enum spf_result policy;      /* what SPF says of the sender in hand, */
     bool policy_known;           /* when it was asked */
     struct transaction transaction;
+    struct milters *milters; /* NULL: this listener has none */
     struct changes *changes; /* to the transaction, by those who join in; NULL: none */
 };
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "mail/header.h"
 #include "receiver/change.h"
+#include "receiver/milter.h"
 #include "receiver/received.h"
 #include "receiver/session.h"
 #include "receiver/verdict.h"
@@ -196,6 +197,7 @@ static void answer(struct session *session, enum commit_outcome outcome) {
 
 /* By a rule that looks at the whole message and its verdicts. With LMTP: for everybody. */
 static bool is_refused(struct session *session) {
+    joiner_function *ask = rule_evaluate;
     struct reply reply;
 
     if (session->client.role == ROLE_LMTP) {
@@ -204,13 +206,32 @@ static bool is_refused(struct session *session) {
         bool none = any && session->transaction.envelope.recipient_count == 0;
         if (none)
             transaction_answer(session, &reply, "", VIOLATION_PLAIN);
-        return none;
+        if (none)
+            return true;
+        ask = milter_evaluate; /* that are asked once */
     }
-    const struct rule *rule = rule_evaluate(session, RULE_MESSAGE, &reply);
+    const struct rule *rule = ask(session, RULE_MESSAGE, &reply);
 
     if (rule != NULL)
-        session_send(session, &reply, rule->name, rule->mercy);
+        transaction_answer(session, &reply, rule->name, rule->mercy);
     return rule != NULL;
+}
+
+/* Date and Message-ID, so that milters see them and sign them. Later they are not missing any more. */
+static void complete_for_milters(struct session *session) {
+    struct header_field field;
+    struct buffer missing;
+
+    if (session->milters == NULL || !session_may_relay(session))
+        return;
+    transaction_complete_envelope(session);
+    buffer_init(&missing, HEADERS_MAXIMUM);
+    (void)received_add_missing(&missing, message_header(&session->transaction.message), &session->transaction.envelope,
+                               session->config->server_name);
+    struct text rest = buffer_text(&missing);
+    while (header_next(&rest, &field))
+        (void)change_add_header(session, field.name, field.value);
+    buffer_free(&missing);
 }
 
 /* Somebody who joined in has it so, or left it no recipient: the client's part is done, and the rows say why. */
@@ -233,7 +254,7 @@ static bool is_discarded(struct session *session) {
     }
     log_info("discarded from=<%s> to=%zu: %s", transaction->from_text, transaction->envelope.recipient_count,
              reason[0] != '\0' ? reason : "no recipient is left");
-    reply_set(&reply, 250, "2.0.0", "OK id=%s", session->mail_id);
+    say_accepted(session, &reply);
     transaction_answer(session, &reply, "", VIOLATION_PLAIN);
     return true;
 }
@@ -247,6 +268,7 @@ void transaction_store(struct session *session) {
     add_verdict(session, &added);
     transaction->changeable = true;
     change_settle(session);
+    complete_for_milters(session);
     if (!is_refused(session) && !is_discarded(session)) {
         envelope_set(&transaction->envelope.hold, text_of(change_hold_reason(session)));
         if (change_is_put_off(session) || !add_headers(session, &added))

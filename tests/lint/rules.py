@@ -13,7 +13,7 @@ LAYERS = {
     "control": 6,
     "ipc": 5, "orders": 5,
     "store": 4, "config": 4, "dkim": 4,
-    "tls": 3, "dns": 3, "smtp": 3, "spf": 3,
+    "tls": 3, "dns": 3, "smtp": 3, "milter": 3, "spf": 3,
     "mail": 2,
     "base": 1,
 }
