@@ -124,6 +124,11 @@ volume: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@PARCELPOST_VOLUME=2000 /usr/bin/python3 -B -m pytest -q -s -p no:cacheprovider tests/system/test_volume.py
 
+# A message of 1 GiB through SMTP, CHUNKING and a milter, with the receiver's memory measured (check does it with 64 MiB).
+huge: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@PARCELPOST_HUGE=1024 /usr/bin/python3 -B -m pytest -q -s -p no:cacheprovider tests/system/test_milter_memory.py
+
 # Every parser of untrusted bytes, and the whole session, with bytes that nobody would think of: FUZZ_SECONDS each (60);
 # FUZZ="session dns": only these.
 fuzz: deps-lint
@@ -175,5 +180,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint fuzz fuzz-targets fuzz-objects crash volume mutants bench bench-defences bench-queue install clean
+.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-defences bench-queue install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

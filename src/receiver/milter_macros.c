@@ -113,8 +113,8 @@ static const struct macro_row {
 
 /* What Sendmail and Postfix send to a milter that does not choose. */
 static const char *const standard[MILTER_MACRO_STAGES] = {
-    [MILTER_MACROS_CONNECT] = "j _ {daemon_name} {daemon_addr} {daemon_port} {if_name} {if_addr} v {client_addr}"
-                              " {client_name} {client_ptr} {client_port} {client_resolve}",
+    [MILTER_MACROS_CONNECT] = ("j _ {daemon_name} {daemon_addr} {daemon_port} {if_name} {if_addr} v {client_addr}"
+                               " {client_name} {client_ptr} {client_port} {client_resolve}"),
     [MILTER_MACROS_HELO] = "{tls_version} {cipher}",
     [MILTER_MACROS_MAIL] = "i {auth_type} {auth_authen} {auth_author} {mail_mailer} {mail_host} {mail_addr}",
     [MILTER_MACROS_RCPT] = "i {rcpt_mailer} {rcpt_host} {rcpt_addr}",

@@ -9,6 +9,7 @@ a command byte alone; what is not named is continued. An answer may be HANG (sil
 is closed), a raw(...) run of bytes, or a function of the command's data that gives one of these. Commands that a milter
 never answers (MACRO, ABORT, QUIT, QUIT_NC) and those that `quiet` steps cover get none.
 """
+import hashlib
 import os
 import socket
 import struct
@@ -83,9 +84,11 @@ def _is_probe(session):
 
 
 class Milter:
-    def __init__(self, name="m", path=None, steps=0, actions=ACTIONS, version=6, macros=b"", **answers):
+    def __init__(self, name="m", path=None, steps=0, actions=ACTIONS, version=6, macros=b"", keep=True, **answers):
         self.name, self.path, self.steps, self.actions = name, path, steps, actions
         self.version, self.macros, self.answers = version, macros, answers
+        self.keep = keep  # or of the body nothing but its length and its hash
+        self.body_length, self.body_hash = 0, hashlib.sha256()
         self.sessions = []  # of each connection: a list of (command, data)
         self.reads = []  # how many commands came with each read of a connection: what was pipelined
         self.lock = threading.Condition()
@@ -203,6 +206,10 @@ class Milter:
             connection.close()
 
     def _take(self, connection, session, name, data):
+        if name == "BODY" and not self.keep:
+            self.body_length += len(data)
+            self.body_hash.update(data)
+            data = b""
         with self.lock:
             session.append((name, data))
             self.lock.notify_all()
