@@ -47,13 +47,9 @@ MACRO(tls_version, "%s", session->tls ? session->tls_facts.version : "")
 MACRO(cipher, "%s", session->tls ? session->tls_facts.cipher : "")
 MACRO(mail_id, "%s", session->mail_id)
 MACRO(account, "%s", session->account)
+MACRO(auth_type, "%s", session->account[0] != '\0' && session->mechanism != NULL ? session->mechanism : "")
 MACRO(mail_host, "%s", sender_of(session)->domain)
 MACRO(mail_mailer, "%s", session->facts.sender_standing == STANDING_MEMBER ? "local" : "smtp")
-
-/* Nothing behind depends on which one it was. */
-static void auth_type(const struct session *session, char value[VALUE_SIZE]) {
-    (void)text_copy(value, VALUE_SIZE, session->account[0] != '\0' ? TEXT("PLAIN") : TEXT_NONE);
-}
 
 static void mail_address(const struct session *session, char value[VALUE_SIZE]) {
     (void)address_text(sender_of(session), value, VALUE_SIZE);

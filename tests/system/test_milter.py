@@ -92,7 +92,7 @@ def test_macros_are_those_of_sendmail_and_postfix(play, marker):
     assert macros["{daemon_name}"] == "internal" and macros["_"] == "unknown [127.7.7.8]"
     assert one.macros_of("H")["{tls_version}"] == "TLSv1.3"
     macros = one.macros_of("M")
-    assert macros["{auth_authen}"] == "coco@example.test" and macros["{mail_addr}"] == "coco@example.test" and macros["{auth_type}"]
+    assert macros["{auth_authen}"] == "coco@example.test" and macros["{mail_addr}"] == "coco@example.test" and macros["{auth_type}"] == "PLAIN"
     macros = one.macros_of("R")
     assert macros["{rcpt_addr}"] == MIKE and macros["{rcpt_mailer}"] == "local" and macros["{rcpt_host}"] == "example.test"
     mail_id = server.wait_rows("select mail_id from mails where message_id like ?", f"%{marker}%")[0]["mail_id"]
