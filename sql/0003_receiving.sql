@@ -1,4 +1,7 @@
--- Greylisting.
+-- What is known of strangers; greylisting; where accounts were logged in to.
+ALTER TABLE mails ADD COLUMN reverse TEXT NOT NULL DEFAULT '';
+ALTER TABLE mails ADD COLUMN listed_in TEXT NOT NULL DEFAULT '';
+ALTER TABLE mails ADD COLUMN dnsbl_score INTEGER;
 
 -- Strangers' first tries (RFC 6647): taken when they come again.
 CREATE TABLE greylist (

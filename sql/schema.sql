@@ -52,7 +52,10 @@ CREATE TABLE mails (
     verdicts TEXT NOT NULL,     -- DKIM, SPF, DMARC as in Authentication-Results
     message_id TEXT NOT NULL,
     auto_generated INTEGER NOT NULL DEFAULT 0,
-    hold_until TEXT             -- when it is released (FUTURERELEASE), and its time begins; NULL: at once
+    hold_until TEXT,            -- when it is released (FUTURERELEASE), and its time begins; NULL: at once
+    reverse TEXT NOT NULL DEFAULT '', -- confirmed, unconfirmed, unverified, missing, unanswered; '': not looked up
+    listed_in TEXT NOT NULL DEFAULT '', -- DNS block lists that name the client
+    dnsbl_score INTEGER         -- the sum of the weights of DNS lists; NULL: none was asked
 ) WITHOUT ROWID;
 CREATE INDEX mails_age ON mails(received_at);
 CREATE INDEX mails_here ON mails(place) WHERE place <> 'gone';

@@ -50,6 +50,10 @@ static void show_arrival(const struct report_row *row) {
     if (story_raw(row, "verdicts")[0] != '\0') {
         printf("  Signatures and origin: %s\n", story_value(row, "verdicts"));
     }
+    if (story_raw(row, "listed_in")[0] != '\0') {
+        printf("  DNS lists that name its client: %s; a score of %s in all.\n", story_value(row, "listed_in"),
+               story_raw(row, "dnsbl_score"));
+    }
     if (strcmp(story_raw(row, "auto_generated"), "1") == 0) {
         printf("  It is automatic: its sender gets no notices about it.\n");
     }

@@ -55,6 +55,9 @@ struct envelope { /* strings are owned, never NULL: "" when unknown */
     char *solicit;           /* RFC 3865: the solicitation keywords of MAIL, "" */
     char *future_release;    /* RFC 4865: what was asked, "for;3600" or "until;2026-…Z", "" */
     char *verdicts;          /* "dkim=pass header.d=x; spf=…", the Authentication-Results body, "" */
+    char *reverse;           /* what the reverse look-up gave, as the fact :reverse; "" */
+    char *listed_in;         /* the DNS block lists that name the client, "" */
+    char *dnsbl_score;       /* the sum of the weights of DNS lists, "" where none was asked */
     uint32_t auto_generated; /* 1: Auto-Submitted, or a notice: not told of delays */
     uint32_t utf8;           /* 1: SMTPUTF8 was asked for, and the header has more than ASCII (RFC 6531 3.4) */
     uint32_t requiretls;     /* 1: it goes on within verified TLS only, to who says REQUIRETLS (RFC 8689) */

@@ -85,7 +85,8 @@ static void finish(struct session *session, struct login_attempt *attempt) {
     if (is_login_refused(session))
         return;
     session->login_tried = false;
-    (void)ask_contact_login(session->start->ledger, session->contact_id, session->account, &state);
+    if (ask_contact_login(session->start->ledger, session->contact_id, session->account, &state))
+        session->violations = state.violations;
     session_reply(session, 235, "2.7.0", "Authentication succeeded");
 }
 

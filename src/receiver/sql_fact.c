@@ -8,6 +8,7 @@
 #include "receiver/sender_policy.h"
 #include "receiver/session.h"
 #include "receiver/sql_rule.h"
+#include "receiver/stranger.h"
 #include <time.h>
 
 struct text sql_fact_number(struct buffer *scratch, uint64_t value) {
@@ -23,6 +24,7 @@ NUMBER_FACT(port, session->client.local_port)
 STRING_FACT(role, config_role_name(session->client.role))
 STRING_FACT(server_name, session->config->server_name)
 STRING_FACT(listed_in, session->facts.client_lists.allowed ? "" : session->facts.client_lists.listed_in)
+STRING_FACT(reverse, stranger_reverse_name(session->facts.reverse))
 NUMBER_FACT(trusted, session->client.trusted)
 NUMBER_FACT(known_good, session->facts.known_good)
 STRING_FACT(ehlo, session->facts.ehlo)
@@ -55,18 +57,6 @@ static struct text dnsbl_score(const struct session *session, struct buffer *scr
 
     (void)buffer_format(scratch, "%lld", (long long)(facts->client_lists.score + facts->domain_lists.score));
     return buffer_text(scratch);
-}
-
-static struct text reverse(const struct session *session, struct buffer *scratch) {
-    static const char *const words[] = {[REVERSE_NOT_ASKED] = "",
-                                        [REVERSE_CONFIRMED] = "confirmed",
-                                        [REVERSE_UNCONFIRMED] = "unconfirmed",
-                                        [REVERSE_UNVERIFIED] = "unverified",
-                                        [REVERSE_MISSING] = "missing",
-                                        [REVERSE_TEMPFAIL] = "unanswered"};
-
-    (void)scratch;
-    return text_of(words[session->facts.reverse]);
 }
 
 static struct text argument(const struct session *session, struct buffer *scratch) {

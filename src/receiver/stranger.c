@@ -4,11 +4,35 @@
 #include "receiver/stranger.h"
 #include "receiver/facts.h"
 #include "receiver/session.h"
+#include <stdio.h>
 
 void stranger_is_known(struct session *session, const struct contact_state *state) {
     session->facts.allowed = state->allowed != 0;
     session->facts.known_good = state->allowed != 0 || state->known_good != 0;
     session->violations = state->violations;
+}
+
+const char *stranger_reverse_name(enum reverse_standing reverse) {
+    static const char *const words[] = {[REVERSE_NOT_ASKED] = "",
+                                        [REVERSE_CONFIRMED] = "confirmed",
+                                        [REVERSE_UNCONFIRMED] = "unconfirmed",
+                                        [REVERSE_UNVERIFIED] = "unverified",
+                                        [REVERSE_MISSING] = "missing",
+                                        [REVERSE_TEMPFAIL] = "unanswered"};
+
+    return words[reverse];
+}
+
+void stranger_record(const struct session *session, struct envelope *envelope) {
+    const struct rule_facts *facts = &session->facts;
+    char score[24];
+
+    envelope_set(&envelope->reverse, text_of(stranger_reverse_name(facts->reverse)));
+    envelope_set(&envelope->listed_in, text_of(facts->client_lists.listed_in));
+    if (session->client.role != ROLE_MX || session->config->dnsbl_count == 0)
+        return;
+    (void)snprintf(score, sizeof score, "%lld", (long long)(facts->client_lists.score + facts->domain_lists.score));
+    envelope_set(&envelope->dnsbl_score, text_of(score));
 }
 
 void stranger_slow_down(struct session *session) {

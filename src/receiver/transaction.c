@@ -10,6 +10,7 @@
 #include "receiver/facts.h"
 #include "receiver/received.h"
 #include "receiver/session.h"
+#include "receiver/stranger.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -146,6 +147,7 @@ void transaction_complete_envelope(struct session *session) {
     envelope->contact_id = session->contact_id;
     envelope_set(&envelope->remote_ip, text_of(session->client.peer_ip));
     envelope_set(&envelope->remote_name, text_of(session->remote_name));
+    stranger_record(session, envelope);
     envelope_set(&envelope->local_ip, text_of(session->client.local_ip));
     envelope->local_port = session->client.local_port;
     envelope_set(&envelope->role, text_of(config_role_name(session->client.role)));

@@ -179,6 +179,7 @@ static void answer(struct session *session, enum commit_outcome outcome) {
 
     if (outcome == COMMIT_OK) {
         session->counts.mails++;
+        session->violations = 0; /* as the ledger has it: an accepted message clears */
         log_info("accepted from=<%s> to=%zu size=%llu contact=%s %s", transaction->from_text,
                  transaction->envelope.recipient_count, (unsigned long long)transaction->message.length,
                  session->client.contact, transaction->envelope.protocol);

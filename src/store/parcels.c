@@ -89,7 +89,8 @@ bool mails_add(struct database *database, const struct envelope *envelope, int64
               bind_string(envelope->ehlo), bind_string(envelope->from_url), bind_string(envelope->protocol),
               bind_string(envelope->tls), bind_string(envelope->account), bind_string(envelope->verdicts),
               bind_string(envelope->message_id), bind_integer(envelope->auto_generated),
-              bind_time(envelope->hold_until)));
+              bind_time(envelope->hold_until), bind_string(envelope->reverse), bind_string(envelope->listed_in),
+              bind_string(envelope->dnsbl_score)));
 }
 
 /* ---- parcels ---- */

@@ -71,8 +71,8 @@ static const char *const statements[STATEMENTS] = {
                                  " AND counted = 1 LIMIT 1",
     [STATEMENT_MAIL_ADD] = "INSERT INTO mails (mail_id, contact_id, place, received_at, size, role, local_port,"
                            " remote_ip, remote_name, ehlo, from_url, protocol, tls, account, verdicts, message_id,"
-                           " auto_generated, hold_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
-                           " ?13, ?14, ?15, ?16, ?17, ?18)",
+                           " auto_generated, hold_until, reverse, listed_in, dnsbl_score) VALUES (?1, ?2, ?3, ?4, ?5,"
+                           " ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, nullif(?21, ''))",
     [STATEMENT_MAIL_PLACE] = "SELECT place FROM mails WHERE mail_id = ?1",
     [STATEMENT_MAIL_SET_PLACE] = "UPDATE mails SET place = ?2 WHERE mail_id = ?1",
     [STATEMENT_MAILS_IN_JOURNAL] = "SELECT mail_id, place FROM mails INDEXED BY mails_here"
@@ -344,6 +344,7 @@ static const char *const statements[STATEMENTS] = {
         " instr(substr(m.verdicts, instr(m.verdicts, 'spf=') + 4), ' ') - 1) END AS spf,"
         " m.protocol <> 'SMTP' AS extended, m.ehlo LIKE '[%' AS ehlo_is_literal, p.created_at AS time,"
         " (strftime('%w', p.created_at) + 6) % 7 + 1 AS weekday,"
+        " m.reverse, m.listed_in, m.dnsbl_score,"
         " (SELECT count(DISTINCT q.to_url) FROM parcels q WHERE q.mail_id = p.mail_id AND q.recipient >= 0)"
         " AS rcpt_count, CASE WHEN p.recipient < 0 THEN p.delivery_msg END AS refusal,"
         " (SELECT v.rule FROM violations v WHERE v.contact_id = p.contact_id AND v.mail_id = p.mail_id"

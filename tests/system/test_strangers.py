@@ -1,5 +1,6 @@
 """Defences against strangers at the beginning of a session: the greeting that waits, DNS lists with weights, names that
 must lead back, slow replies, a pace for lines and data. The DNS servers are real ones."""
+import os
 import select
 
 import pytest
@@ -122,8 +123,23 @@ def test_rules_see_score_lists_and_reverse_name(make_outside, tmp_path):
             assert client.offer(sender="a@spammer.example").text == "550 5.7.1 score 3 in  confirmed 0"
 
 
+def test_what_dns_says_of_a_client_is_recorded_with_its_mail_and_can_be_replayed(make_outside, tmp_path, marker):
+    with Unbound(str(tmp_path / "dns"), ZONE) as names:
+        server = make_outside(dns=names.endpoint, settings={"dnsbl_threshold": 100}, extra=LISTS)
+        for ip in ("192.0.2.2", "10.0.9.1"):
+            with server.outsider(ip) as client:
+                client.ehlo()
+                client.mail("someone@example.net", ["coco@example.test"], message(marker))
+        rows = server.wait_rows("select remote_ip, reverse, listed_in, dnsbl_score from mails order by received_at, mail_id")
+        assert {tuple(row) for row in rows} == {("192.0.2.2", "missing", "bad.test graded.test", 3), ("10.0.9.1", "confirmed", "", 0)}
+        mail, = server.sql("select mail_id from mails where dnsbl_score = 3")
+        assert "DNS lists that name its client: bad.test graded.test; a score of 3 in all." in server.command("why", mail["mail_id"])
+        write_rule(server, "mail_from.sql", "SELECT '550 5.7.1 too bad' WHERE :dnsbl_score >= 3 AND :reverse = 'missing';")
+        replayed = server.command("rules", "replay")
+        assert mail["mail_id"] in replayed and replayed.count("550 5.7.1 too bad") == 1
+
+
 def write_rule(server, name, text):
-    import os
     os.makedirs(server.path("rules"), exist_ok=True)
     with open(server.path("rules", name), "w", encoding="utf-8") as stream:
         stream.write(text + "\n")

@@ -87,10 +87,11 @@ static void an_envelope_reads_back_as_it_was_written(void **state) {
 }
 
 static void every_string_has_its_own_key(void **state) {
-    char **strings[] = {&envelope.remote_ip, &envelope.remote_name, &envelope.local_ip,      &envelope.role,
-                        &envelope.protocol,  &envelope.ehlo,        &envelope.from_url,      &envelope.account,
-                        &envelope.tls,       &envelope.message_id,  &envelope.ret,           &envelope.envid,
-                        &envelope.verdicts,  &envelope.solicit,     &envelope.future_release};
+    char **strings[] = {
+        &envelope.remote_ip, &envelope.remote_name, &envelope.local_ip,   &envelope.role,    &envelope.protocol,
+        &envelope.ehlo,      &envelope.from_url,    &envelope.account,    &envelope.tls,     &envelope.message_id,
+        &envelope.ret,       &envelope.envid,       &envelope.verdicts,   &envelope.solicit, &envelope.future_release,
+        &envelope.reverse,   &envelope.listed_in,   &envelope.dnsbl_score};
     struct envelope back;
     (void)state;
     for (size_t i = 0; i < COUNT_OF(strings); i++) {
@@ -123,6 +124,7 @@ static void an_envelope_without_the_newer_fields_is_read(void **state) {
     assert_true(back.hold_until == 0);
     assert_true(envelope_begins_at(&back) == back.received_at);
     assert_string_equal(back.solicit, "");
+    assert_string_equal(back.dnsbl_score, "");
     back.hold_until = back.received_at + 1;
     assert_true(envelope_begins_at(&back) == back.hold_until);
     envelope_free(&back);
