@@ -273,20 +273,21 @@ def test_who_violated_waits_for_replies_and_nobody_else_does(make_outside):
 # Pace.
 
 def drip(client, pieces):
-    """Sends one piece at a time, each once the server has surely waited for it: until the server has had enough."""
+    """Sends one piece at a time, each once the server has surely waited for it; true when the server had enough before the end."""
     for piece in pieces:
         if select.select([client.socket], [], [], 0.05)[0]:
-            return
+            return True
         try:
             client.send(piece)
         except OSError:
-            return
+            return True
+    return False
 
 
 def test_a_command_line_that_comes_in_drops_ends_with_421(make_outside):
     server = make_outside(settings={"receiver_timeout": 1})
     with server.outsider("10.4.0.1") as client:
-        drip(client, [b"N"] + [b" "] * 400)
+        assert drip(client, [b"N"] + [b" "] * 400)
         assert client.reply().text.startswith("421 4.4.2 mail.example.test closing connection due to inactivity--")
         client.expect_close()
 
@@ -299,7 +300,7 @@ def test_data_that_comes_too_slowly_ends_with_421_and_is_not_stored(make_outside
         client.send(command.encode() + b"\r\n")
         if end:
             assert client.reply() == end
-        drip(client, [b"x"] * 400)
+        assert drip(client, [b"x"] * 400)
         assert client.reply().text.startswith("421 4.4.2 mail.example.test closing connection due to inactivity--")
         client.expect_close()
     row, = server.wait_rows("select reply from violations where rule = 'timeout'")

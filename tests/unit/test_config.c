@@ -128,7 +128,8 @@ static void every_kind_of_value_is_understood(void **state) {
                                       "listen \"/run/s\" { role = sendmail mode = 0600 }\n"
                                       "dkim \"Example.test\" { selector = s1 private_key_file = /k }\n"
                                       "route \"*\" { host = \"smart.example:25\" lmtp = yes }\n"
-                                      "dnsbl \"bl.example\" { allow = yes }\n");
+                                      "dnsbl \"bl.example\" { allow = yes }\n"
+                                      "dnsbl \"good\" { zone = wl.example weight = -3 }\n");
 
     (void)state;
     assert_string_equal(config->server_name, "mail.example.test");
@@ -152,6 +153,9 @@ static void every_kind_of_value_is_understood(void **state) {
     assert_string_equal(config->dkims[0].domain, "example.test");
     assert_string_equal(config->dkims[0].selector, "s1");
     assert_true(config->routes[0].lmtp && config->dnsbls[0].allow);
+    assert_string_equal(config->dnsbls[0].zone, "bl.example");
+    assert_string_equal(config->dnsbls[1].zone, "wl.example");
+    assert_int_equal(config->dnsbls[1].weight, -3);
     config_free(config);
 }
 
@@ -247,6 +251,18 @@ static const struct wrong_row wrong_rows[] = {
     {"a number above its bound", "contact_prefix_v6 = 129",
      "FILE:1: contact_prefix_v6: \"129\" is wrong; accepted: a number from 16 to 128"},
     {"a negative number", "agent_limit = -1", "FILE:1: agent_limit: \"-1\" is wrong"},
+    {"a negative number below its bound", "dnsbl \"x.example\" { weight = -1000001 }",
+     "FILE:1: dnsbl \"x.example\": weight: \"-1000001\" is wrong; accepted: a number from -1000000 to 1000000"},
+    {"a number with two signs", "dnsbl \"x.example\" { weight = --1 }",
+     "FILE:1: dnsbl \"x.example\": weight: \"--1\" is"},
+    {"an answer that no list gives", "dnsbl \"x.example\" { answers = {\"127.0.0.[4..2]\"} }",
+     "FILE:1: dnsbl \"x.example\": \"127.0.0.[4..2]\" is no address that a list answers; accepted: addresses such as"},
+    {"an allow list of senders", "dnsbl \"x.example\" { allow = yes subject = sender }",
+     "FILE:1: dnsbl \"x.example\": only clients are allowed by a list"},
+    {"names that are required and not looked up", "reverse_lookup = no\nreverse_required = name",
+     "FILE:2: reverse_required: names are not looked up"},
+    {"greylisting that nobody can pass", "greylist_delay = 3h\ngreylist_window = 2h",
+     "FILE:1: greylist_delay: is too long"},
     {"a number that overflows", "queue_maximum_size = 99999999999999999999", "FILE:1: queue_maximum_size: "},
     {"a number that overflows by its unit", "queue_maximum_size = 9999999999999G", "FILE:1: queue_maximum_size: "},
     {"a unit alone", "message_maximum = M", "FILE:1: message_maximum: \"M\" is wrong"},

@@ -195,6 +195,42 @@ static void reverse_names_are_made_for_both_families(void **state) {
     assert_true(network_reverse_name(TEXT("192.0.2.7"), NULL, name, 23));
 }
 
+static void networks_have_names(void **state) {
+    static const struct {
+        const char *ip, *name;
+    } rows[] = {{"192.0.2.77", "192.0.2.0/24"},
+                {"2001:db8:1:2:3::4", "2001:db8:1::/48"},
+                {"::ffff:192.0.2.77", "192.0.2.0/24"}};
+    char name[NETWORK_IP_SIZE];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct network_address address = address_of(rows[i].ip);
+        network_name(&address, name);
+        assert_string_equal(name, rows[i].name);
+    }
+}
+
+static void a_pattern_is_an_address_or_choices_of_numbers(void **state) {
+    static const struct {
+        const char *pattern, *ip;
+        bool valid, matches;
+    } rows[] = {
+        {"127.0.0.2", "127.0.0.2", true, true},        {"127.0.0.2", "127.0.0.3", true, false},
+        {"127.0.0.[2..4;9]", "127.0.0.9", true, true}, {"127.0.[0;1].[1..255]", "127.0.1.200", true, true},
+        {"[127].0.0.[4..4]", "127.0.0.4", true, true}, {"127.0.0.2", "127.0.0.2.1", true, false},
+        {"127.0.0.2", "listed", true, false},          {"127.0.0.[4..2]", "127.0.0.3", false, false},
+        {"127.0.0.[2..4", "127.0.0.3", false, false},  {"127.0.0.[]", "127.0.0.3", false, false},
+        {"127.0.0.[2;]", "127.0.0.2", false, false},   {"127.0.0.256", "127.0.0.2", false, false},
+        {"127.0.0.", "127.0.0.2", false, false},       {"127.0.2", "127.0.0.2", false, false},
+        {"127.0.0.2.", "127.0.0.2", false, false},     {"", "127.0.0.2", false, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(network_pattern_is_valid(text_of(rows[i].pattern)), rows[i].valid);
+        assert_int_equal(network_pattern_matches(text_of(rows[i].pattern), text_of(rows[i].ip)), rows[i].matches);
+    }
+}
+
 static void loopback_is_known_in_every_form(void **state) {
     struct network_address address = address_of("127.9.9.9");
     (void)state;
@@ -218,6 +254,8 @@ int main(void) {
         cmocka_unit_test(contacts_count_per_ipv4_address_and_ipv6_prefix),
         cmocka_unit_test(mapped_addresses_from_the_kernel_are_shown_as_ipv4),
         cmocka_unit_test(reverse_names_are_made_for_both_families),
+        cmocka_unit_test(networks_have_names),
+        cmocka_unit_test(a_pattern_is_an_address_or_choices_of_numbers),
         cmocka_unit_test(loopback_is_known_in_every_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
