@@ -55,7 +55,9 @@ static struct text verb(const struct session *session, struct buffer *scratch) {
 static struct text dnsbl_score(const struct session *session, struct buffer *scratch) {
     const struct rule_facts *facts = &session->facts;
 
-    (void)buffer_format(scratch, "%lld", (long long)(facts->client_lists.score + facts->domain_lists.score));
+    int64_t score = facts->client_lists.score + facts->domain_lists.score;
+
+    (void)buffer_format(scratch, "%lld", (long long)score);
     return buffer_text(scratch);
 }
 

@@ -25,14 +25,15 @@ const char *stranger_reverse_name(enum reverse_standing reverse) {
 
 void stranger_record(const struct session *session, struct envelope *envelope) {
     const struct rule_facts *facts = &session->facts;
-    char score[24];
+    int64_t score = facts->client_lists.score + facts->domain_lists.score;
+    char shown[24];
 
     envelope_set(&envelope->reverse, text_of(stranger_reverse_name(facts->reverse)));
     envelope_set(&envelope->listed_in, text_of(facts->client_lists.listed_in));
     if (session->client.role != ROLE_MX || session->config->dnsbl_count == 0)
         return;
-    (void)snprintf(score, sizeof score, "%lld", (long long)(facts->client_lists.score + facts->domain_lists.score));
-    envelope_set(&envelope->dnsbl_score, text_of(score));
+    (void)snprintf(shown, sizeof shown, "%lld", (long long)score);
+    envelope_set(&envelope->dnsbl_score, text_of(shown));
 }
 
 void stranger_slow_down(struct session *session) {
