@@ -51,6 +51,7 @@ static void on_tick(void *context) {
     receivers_tick(supervisor);
     services_watch(supervisor);
     if (supervisor->tls != NULL && tls_server_rotate(supervisor->tls, clock_now_ms())) {
+        log_debug("a new key for session tickets");
         receivers_replace(supervisor); /* those that wait know the former keys alone */
     }
     if (log_file_rotate(supervisor->config, supervisor->log_period, time(NULL))) {

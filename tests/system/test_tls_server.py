@@ -290,6 +290,15 @@ def test_ticket_keys_are_changed_and_the_one_before_is_taken_for_as_long(make_in
         client.quit()
 
 
+def test_receivers_that_wait_are_replaced_when_a_key_is_made(make_instance):
+    """On an idle server they would go on giving out tickets that nobody else takes any more."""
+    server = make_instance(settings={"tls_session_lifetime": 5, "log_level": "debug"})
+    before = {pid for pid, _, _ in server.processes("receiver")}
+    server.wait_log("a new key for session tickets")
+    wait_for(lambda: not before & {pid for pid, _, _ in server.processes("receiver")}, "the end of those that waited")
+    wait_for(lambda: server.processes("receiver"), "others")
+
+
 def test_without_a_lifetime_there_are_no_tickets(make_instance):
     server = make_instance(settings={"tls_session_lifetime": 0})
     for version in VERSIONS:
