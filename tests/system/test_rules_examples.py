@@ -42,9 +42,10 @@ def fill_history(server):
     """What the rules that count find: a contact with much mail and many guesses, busy logins, a list, an account of old."""
     server.edit("insert into contacts (id, remote_ip, created_at, updated_at) values (9000, '192.0.2.20', datetime('now'), datetime('now'))")
     for account in ("busy@example.test", "news@example.test"):
-        server.edit("with recursive n(i) as (select 1 union all select i + 1 from n where i < 20) insert into mails select ?1 || i, 9000,"
-                    " 'gone', datetime('now'), 1, 'mx', 25, '192.0.2.20', '', '', 'a@example.net', 'ESMTP', '', ?1, '',"
-                    " '<again@example.net>', 0 from n", account)
+        server.edit("with recursive n(i) as (select 1 union all select i + 1 from n where i < 20) insert into mails (mail_id, contact_id,"
+                    " place, received_at, size, role, local_port, remote_ip, remote_name, ehlo, from_url, protocol, tls, account, verdicts,"
+                    " message_id) select ?1 || i, 9000, 'gone', datetime('now'), 1, 'mx', 25, '192.0.2.20', '', '', 'a@example.net', 'ESMTP',"
+                    " '', ?1, '', '<again@example.net>' from n", account)
         server.edit("with recursive n(i) as (select 1 union all select i + 1 from n where i < 500) insert into parcels (contact_id, mail_id,"
                     " recipient, from_url, to_url, target, domain, delivery, state, created_at, updated_at) select 9000, ?1 || '1', i, '',"
                     " '', '', '', 'local', 'delivered', datetime('now'), datetime('now') from n", account)
