@@ -159,26 +159,35 @@ static void use_all_milters(struct config *config) {
     names->count = config->milter_count;
 }
 
-static void complete_listen_milters(struct reading *reading, size_t index) {
-    struct config_listen *listen = &reading->config->listens[index];
-    unsigned line = reading_line(reading, "listen", index, "milters");
+/* The key outside of blocks, and whose names and order listeners have that say nothing. */
+static void check_milters(struct reading *reading) {
+    struct config *config = reading->config;
+    unsigned char order[CONFIG_MILTERS_MAXIMUM] = {0};
+    unsigned line = reading_line(reading, NULL, 0, "milters");
     char label[LABEL_SIZE];
 
-    if (line == 0)
-        copy_strings(&listen->milters, &reading->config->milter_names);
-    reading_label(label, sizeof label, config_block_find("listen"), listen->address, "milters");
-    order_milters(reading, &listen->milters, line, label, listen->milter_order);
+    for (size_t i = 0; i < config->milter_count; i++)
+        check_milter(reading, i);
+    if (line == 0 && config->milter_count > 0)
+        use_all_milters(config);
+    order_milters(reading, &config->milter_names, line, "milters", order);
+    for (size_t i = 0; i < config->listen_count; i++) {
+        struct config_listen *listen = &config->listens[i];
+        line = reading_line(reading, "listen", i, "milters");
+        if (line == 0) {
+            copy_strings(&listen->milters, &config->milter_names);
+            memcpy(listen->milter_order, order, sizeof order);
+            continue;
+        }
+        reading_label(label, sizeof label, config_block_find("listen"), listen->address, "milters");
+        order_milters(reading, &listen->milters, line, label, listen->milter_order);
+    }
 }
 
 void check_outside(struct reading *reading) {
-    for (size_t i = 0; i < reading->config->milter_count; i++)
-        check_milter(reading, i);
-    if (reading_line(reading, NULL, 0, "milters") == 0 && reading->config->milter_count > 0)
-        use_all_milters(reading->config);
     for (size_t i = 0; i < reading->config->policy_count; i++)
         check_policy(reading, i);
     for (size_t i = 0; i < reading->config->listen_count; i++)
         complete_listen_policies(reading, i);
-    for (size_t i = 0; i < reading->config->listen_count; i++)
-        complete_listen_milters(reading, i);
+    check_milters(reading);
 }

@@ -243,6 +243,8 @@ static bool take_key(cfg_t *cfg, const struct config_key *key, void *field, cons
     *line = line_of(option);
     if (*line == 0)
         *line = line_beginning_with(key->name);
+    if (*line == 0)
+        *line = (unsigned)cfg->line; /* an empty list behind its block's beginning was written too */
     if (value_is_list(key->type))
         value_release(key, field);
     for (unsigned i = 0; i < cfg_opt_size(option); i++)

@@ -18,7 +18,7 @@ MIKE = "mike@example.test"
 @pytest.fixture(scope="module")
 def scene():
     """One server: on mx milters "one" and "two" (a Unix socket), on a port of its own "picky", which wants less."""
-    port, = ports.take(1)
+    port, xclient = ports.take(2)
     instance = Instance(lmtp=True)
     os.makedirs(instance.directory, exist_ok=True)
     with Milter("one") as one, Milter("two", path=instance.path("two.milter")) as two, \
@@ -26,13 +26,14 @@ def scene():
                    | m.RCPT_REJ | m.HDR_LEADSPC | m.NOUNKNOWN,
                    macros=b"\0\0\0\2{mail_addr} {client_addr}\0\0\0\0\5\0") as picky:
         instance.extra = one.block(command_timeout="2s") + two.block() + picky.block() + 'milters = {"one", "two"}\n' \
-            + f'listen "127.0.0.1:{port}" {{ role = mx\n milters = {{"picky"}} }}\n'
-        instance.picky_port = port
+            + f'listen "127.0.0.1:{port}" {{ role = mx\n milters = {{"picky"}} }}\n' \
+            + f'listen "127.0.0.1:{xclient}" {{ role = mx\n xclient_networks = {{"127.0.0.0/8"}}\n milters = {{"one"}} }}\n'
+        instance.picky_port, instance.xclient_port = port, xclient
         instance.start()
         yield instance, one, two, picky
         instance.stop()
         instance.remove()
-    ports.give_back([port])
+    ports.give_back([port, xclient])
 
 
 @pytest.fixture
@@ -116,6 +117,19 @@ def test_it_is_told_what_it_wants_and_nobody_waits_for_answers_that_it_does_not_
     assert b"error" in next(data for data in picky.commands("MACRO") if data[:1] == b"R")
     assert b"Subject\0 a test\0" in picky.commands("HEADER")
     assert max(picky.reads) >= 10, "the commands of a message came one by one"
+
+
+def test_a_client_that_xclient_names_is_a_session_of_its_own_on_the_same_connection(play, marker):
+    server, one, _ = play()
+    with SmtpTalker(server.xclient_port, source=fresh_source()) as client:
+        client.ehlo("filter.example.net")
+        client.expect(220, "XCLIENT ADDR=192.0.2.9 NAME=[UNAVAILABLE]")
+        client.ehlo()
+        assert client.mail("a@client.example.net", MIKE, message(marker)) == 250
+        client.quit()
+    one.wait("QUIT")
+    assert one.names()[:7] == ["OPTNEG", "CONNECT", "HELO", "QUIT_NC", "OPTNEG", "CONNECT", "HELO"]
+    assert one.commands("CONNECT")[1].endswith(b"192.0.2.9\0") and len(one.sessions) == 1
 
 
 def test_a_transaction_that_ends_without_a_message_is_aborted(play):

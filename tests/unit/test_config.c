@@ -191,6 +191,33 @@ static void modes_of_ports_follow_from_their_role(void **state) {
     config_free(config);
 }
 
+static void listeners_have_milters_of_their_own_or_those_outside(void **state) {
+    static const struct {
+        const char *text;
+        size_t count;
+        unsigned char order[2];
+    } rows[] = {
+        {"listen \"25\" { }", 2, {0, 1}}, /* as they are written */
+        {"milters = {b, a} listen \"25\" { }", 2, {1, 0}},
+        {"milters = {} listen \"25\" { }", 0, {0, 0}},
+        {"milters = {a} listen \"25\" { milters = {b} }", 1, {1, 0}},
+        {"listen \"25\" { milters = {} }", 0, {0, 0}},
+    };
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        (void)snprintf(text, sizeof text,
+                       "milter \"a\" { endpoint = \"127.0.0.1:1\" }\nmilter \"b\" { endpoint = \"/b\" }\n%s",
+                       rows[i].text);
+        struct config *config = read_good(text);
+        const struct config_listen *listen = &config->listens[0];
+        if (listen->milters.count != rows[i].count || memcmp(listen->milter_order, rows[i].order, rows[i].count) != 0)
+            fail_msg("%s", rows[i].text);
+        config_free(config);
+    }
+}
+
 static void a_list_in_the_file_replaces_the_default_even_when_empty(void **state) {
     struct config *config = read_good("trusted_networks = {}");
 
@@ -315,6 +342,13 @@ static const struct wrong_row wrong_rows[] = {
     {"a transport without target", "transport \"box\" { kind = maildir }", "FILE:1: transport \"box\": has no target"},
     {"an LMTP transport to no server", "transport \"box\" { kind = lmtp target = nowhere }",
      "FILE:1: transport \"box\": \"nowhere\" is no server"},
+    {"a milter without endpoint", "milter \"a\" { }",
+     "FILE:1: milter \"a\": has no endpoint; accepted: endpoint = \"HOST:PORT\" or a path"},
+    {"a milter that is a program", "milter \"a\" { endpoint = \"|x\" }", "FILE:1: milter \"a\": has no endpoint"},
+    {"milters that there are not", "milters = {\"a\"}",
+     "FILE:1: milters: there is no milter \"a\"; accepted: names of"},
+    {"a listener with a milter that there is not", "listen \"25\" { milters = {\"a\"} }",
+     "FILE:1: listen \"25\": milters: there is no milter \"a\""},
     {"a retry of no seconds", "retry_schedule = {60, 0}",
      "FILE:1: retry_schedule: \"0\" is wrong; accepted: positive numbers"},
     {"rules that may take longer than their process", "rules_timeout_ms = 20000",
@@ -449,6 +483,7 @@ int main(void) {
         cmocka_unit_test(after_a_bad_file_a_good_one_is_read),
         cmocka_unit_test(a_file_that_is_not_there_is_one_line),
         cmocka_unit_test(a_nul_byte_is_refused),
+        cmocka_unit_test(listeners_have_milters_of_their_own_or_those_outside),
         cmocka_unit_test(the_command_line_comes_last),
     };
     buffer_init(&errors, 1 << 20);
