@@ -24,7 +24,8 @@ static void add(struct answer *answer, const struct addrinfo *found) {
     struct network_address address = {.length = found->ai_addrlen};
     memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
     for (size_t i = 0; i < answer->count; i++) {
-        if (memcmp(&answer->addresses[i], &address, sizeof(address)) == 0) {
+        if (answer->addresses[i].length == address.length &&
+            memcmp(&answer->addresses[i].storage, &address.storage, address.length) == 0) {
             return;
         }
     }
