@@ -26,4 +26,7 @@ void check_logins(struct reading *reading) {
             config->auth_mechanisms_bits |= UINT32_C(1) << mechanism;
     }
     buffer_free(&names);
+    if (config->auth_backend == AUTH_DOVECOT && (config->dovecot_auth == NULL || config->dovecot_auth[0] == '\0'))
+        reading_add_error(reading, reading_line(reading, NULL, 0, "auth_backend"), "auth_backend",
+                          "with dovecot_auth = \"PATH\" or \"HOST:PORT\"", "dovecot_auth is not set");
 }

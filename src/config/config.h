@@ -27,6 +27,7 @@ enum listen_tls {
 };
 enum listen_auth { LISTEN_AUTH_OPTIONAL, LISTEN_AUTH_FORBIDDEN, LISTEN_AUTH_REQUIRED };
 enum log_life { LOG_LIFE_NONE, LOG_LIFE_DAILY, LOG_LIFE_WEEKLY, LOG_LIFE_MONTHLY };
+enum auth_backend { AUTH_TABLES, AUTH_DOVECOT };
 enum runner_mode { RUNNER_RESIDENT, RUNNER_CRON };
 enum reverse_required { REVERSE_NOT_REQUIRED, REVERSE_NAME, REVERSE_CONFIRMED_NAME };
 enum dangerous_recipients { DANGEROUS_REFUSED, DANGEROUS_ALLOWED };
@@ -37,7 +38,7 @@ enum outside_kind {
     OUTSIDE_MILTER,  /* milters[index] */
     OUTSIDE_POLICY,  /* policies[index] */
     OUTSIDE_LOGIN,   /* Dovecot's auth socket; index 0 */
-    OUTSIDE_PROGRAM, /* the operator's command for OAUTHBEARER; index 0 */
+    OUTSIDE_PROGRAM, /* oauth_check; index 0 */
     OUTSIDE_KINDS
 };
 
@@ -186,6 +187,9 @@ struct config {
     bool tls_required_header;
     long future_release_maximum;  /* seconds; 0: FUTURERELEASE is not offered */
     uint32_t extensions_off_bits; /* of 1 << enum extension */
+    enum auth_backend auth_backend;
+    char *dovecot_auth, *oauth_check;
+    long auth_timeout;
     struct config_strings auth_mechanisms;
     uint32_t auth_mechanisms_bits; /* of 1 << enum auth_mechanism */
     long scram_iterations, auth_failure_delay_ms;

@@ -24,6 +24,7 @@ static const struct key_word runner_modes[] = {{"resident", RUNNER_RESIDENT}, {"
 static const struct key_word tls_presets[] = {
     {"modern", TLS_PRESET_MODERN}, {"intermediate", TLS_PRESET_INTERMEDIATE}, {"old", TLS_PRESET_OLD}, {NULL, 0}};
 static const struct key_word client_certificates[] = {{"no", 0}, {"ask", 1}, {NULL, 0}};
+static const struct key_word auth_backends[] = {{"tables", AUTH_TABLES}, {"dovecot", AUTH_DOVECOT}, {NULL, 0}};
 static const struct key_word dangers[] = {{"refuse", DANGEROUS_REFUSED}, {"allow", DANGEROUS_ALLOWED}, {NULL, 0}};
 static const struct key_word bare_line_ends[] = {
     {"refuse", BARE_LINE_ENDS_REFUSED}, {"normalise", BARE_LINE_ENDS_NORMALISED}, {NULL, 0}};
@@ -190,7 +191,15 @@ const struct config_key config_keys[] = {
     {ROW(dmarc_verify, KEY_SWITCH, "no"),
      .help = "Evaluate DMARC of every message and say so in Authentication-Results; rules that name :dmarc do in any case."},
 
-    {ROW(auth_mechanisms, KEY_TEXTS, "SCRAM-SHA-256-PLUS,SCRAM-SHA-256,PLAIN,LOGIN"), .heading = "Logins",
+    {ROW(auth_backend, KEY_ENUM, "tables"), .words = auth_backends, .heading = "Logins",
+     .help = "What checks logins: our users_database, or Dovecot with whatever it asks, such as PAM or LDAP."},
+    {ROW(dovecot_auth, KEY_HOST, ""),
+     .help = "Where Dovecot answers about logins, for auth_backend = dovecot: the path of its auth client socket, or host:port."},
+    {ROW(oauth_check, KEY_OUTSIDE, ""),
+     .help = "What tells whose a token of OAUTHBEARER or XOAUTH2 is: \"|COMMAND\", a path or host:port; empty for Dovecot, or nobody."},
+    {ROW(auth_timeout, KEY_SECONDS, "60"), BETWEEN(1, 600),
+     .help = "How long Dovecot or oauth_check may take for each of its answers; after that the client reads 454."},
+    {ROW(auth_mechanisms, KEY_TEXTS, "SCRAM-SHA-256-PLUS,SCRAM-SHA-256,PLAIN,LOGIN,OAUTHBEARER,XOAUTH2"),
      .help = "The mechanisms of AUTH that are offered, always within TLS only, as far as what checks logins can do them."},
     {ROW(auth_failure_delay_ms, KEY_NUMBER, "1000"), BETWEEN(0, 30000),
      .help = "Milliseconds before a login is refused, twice as many for each violation of the contact, 30 seconds at most; 0 for none."},

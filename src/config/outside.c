@@ -35,12 +35,32 @@ static struct config_outside find_milter(const struct config *config, uint32_t i
     return (struct config_outside){milter->endpoint, "milter", milter->name, milter->connect_timeout};
 }
 
+static size_t count_logins(const struct config *config) {
+    return config->auth_backend == AUTH_DOVECOT ? 1 : 0;
+}
+
+static struct config_outside find_login(const struct config *config, uint32_t index) {
+    (void)index;
+    return (struct config_outside){config->dovecot_auth, "dovecot_auth", "", config->auth_timeout};
+}
+
+static size_t count_tokens(const struct config *config) {
+    return config->oauth_check[0] != '\0' ? 1 : 0;
+}
+
+static struct config_outside find_token(const struct config *config, uint32_t index) {
+    (void)index;
+    return (struct config_outside){config->oauth_check, "oauth_check", "", config->auth_timeout};
+}
+
 static const struct {
     size_t (*count)(const struct config *config);
     struct config_outside (*find)(const struct config *config, uint32_t index);
 } kinds[OUTSIDE_KINDS] = {
     [OUTSIDE_MILTER] = {count_milters, find_milter},
     [OUTSIDE_POLICY] = {count_policies, find_policy},
+    [OUTSIDE_LOGIN] = {count_logins, find_login},
+    [OUTSIDE_PROGRAM] = {count_tokens, find_token},
 };
 
 struct config_outside config_outside_find(const struct config *config, enum outside_kind kind, uint32_t index) {

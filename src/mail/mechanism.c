@@ -7,6 +7,8 @@ const char *const auth_mechanism_names[AUTH_MECHANISMS] = {
     [MECHANISM_SCRAM_SHA_256] = "SCRAM-SHA-256",
     [MECHANISM_PLAIN] = "PLAIN",
     [MECHANISM_LOGIN] = "LOGIN",
+    [MECHANISM_OAUTHBEARER] = "OAUTHBEARER",
+    [MECHANISM_XOAUTH2] = "XOAUTH2",
 };
 
 enum auth_mechanism auth_mechanism_find(struct text name) {

@@ -11,6 +11,8 @@ enum auth_mechanism {
     MECHANISM_SCRAM_SHA_256,
     MECHANISM_PLAIN, /* RFC 4616 */
     MECHANISM_LOGIN,
+    MECHANISM_OAUTHBEARER, /* RFC 7628 */
+    MECHANISM_XOAUTH2,     /* what came before it */
     AUTH_MECHANISMS
 };
 extern const char *const auth_mechanism_names[AUTH_MECHANISMS];

@@ -35,11 +35,12 @@ static void ask_ledger(struct session *session, struct login_attempt *attempt) {
 }
 
 /* Guessing gets slower with each violation; only this process waits, with nothing asked of anybody. */
-static void refuse(struct session *session) {
+static void refuse(struct session *session, struct login_attempt *attempt) {
     unsigned doublings = session->violations < 5 ? session->violations : 5;
 
     session_delay(session, (uint64_t)session->config->auth_failure_delay_ms << doublings);
-    session_reply(session, 535, "5.7.8", "Authentication failed");
+    if (mechanism_refuse(session, attempt) == EXCHANGE_DONE)
+        session_reply(session, 535, "5.7.8", "Authentication failed");
 }
 
 static void log_attempt(const struct login_attempt *attempt) {
@@ -74,7 +75,7 @@ static void finish(struct session *session, struct login_attempt *attempt) {
     ask_ledger(session, attempt);
     log_attempt(attempt);
     if (attempt->outcome == LOGIN_REFUSED) {
-        refuse(session);
+        refuse(session, attempt);
         return;
     }
     if (attempt->outcome == LOGIN_TEMPFAIL) {
@@ -94,9 +95,10 @@ static void authenticate(struct session *session, enum auth_mechanism mechanism,
     struct login_attempt *attempt = memory_new(1, sizeof *attempt);
 
     session->mechanism = auth_mechanism_names[mechanism];
+    attempt->mechanism = mechanism;
     attempt->initial = initial;
     attempt->message = memory_new(1, MECHANISM_MESSAGE_SIZE);
-    if (mechanism_rows[mechanism].lead(session, attempt) == EXCHANGE_DONE)
+    if (mechanism_lead(session, attempt) == EXCHANGE_DONE)
         finish(session, attempt);
     explicit_bzero(attempt->message, MECHANISM_MESSAGE_SIZE);
     free(attempt->message);
@@ -117,6 +119,7 @@ static void refuse_mechanism(struct session *session) {
 void command_auth(struct session *session, struct text argument) {
     struct text name, initial;
 
+    mechanism_find_out(session);
     command_line_split(argument, &name, &initial);
     enum auth_mechanism mechanism = auth_mechanism_find(name);
     if (name.length == 0)

@@ -4,6 +4,7 @@
 #include "receiver/command.h"
 #include "receiver/extension.h"
 #include "receiver/facts.h"
+#include "receiver/mechanism.h"
 #include <stdlib.h>
 
 bool command_is_domain_text(struct text domain) {
@@ -30,6 +31,8 @@ static void greet(struct session *session) {
         (void)buffer_format(&text, "%s %.400s", session->config->server_name, session->ehlo_text);
     else
         (void)buffer_format(&text, "%s Hello %s at %s", session->config->server_name, shown, session->client.peer_ip);
+    if (session->extended && command_is_offered(session, command_find(TEXT("AUTH"))))
+        mechanism_find_out(session);
     if (session->extended)
         extension_list(session, &text);
     session_reply(session, 250, "", "%s", buffer_string(&text));

@@ -11,6 +11,7 @@
 #define MECHANISM_MESSAGE_SIZE (MECHANISM_LINE_MAXIMUM / 4 * 3 + 1)
 
 struct login_attempt {
+    enum auth_mechanism mechanism;
     enum login_outcome outcome;
     const char *why;                /* for the log, behind the outcome; NULL: nothing to say */
     struct text initial;            /* base64, as it stood behind the mechanism; "": none */
@@ -26,9 +27,17 @@ enum exchange {
 struct mechanism_row {
     const char *shown; /* in the dialogue, instead of what was sent */
     enum exchange (*lead)(struct session *session, struct login_attempt *attempt);
+    enum exchange (*refuse)(struct session *session, struct login_attempt *attempt); /* before the 535; or NULL */
+    bool token; /* what oauth_check is asked about */
 };
 extern const struct mechanism_row mechanism_rows[AUTH_MECHANISMS];
 
+/* Asks what checks logins what it can do, once a session. */
+void mechanism_find_out(struct session *session);
+/* Leads the exchange, here or with Dovecot. */
+enum exchange mechanism_lead(struct session *session, struct login_attempt *attempt);
+/* What is said before the 535. */
+enum exchange mechanism_refuse(struct session *session, struct login_attempt *attempt);
 /* Can this client use it now. */
 bool mechanism_is_offered(const struct session *session, enum auth_mechanism mechanism);
 /* Appends a blank and the name of each that is offered. */
@@ -40,6 +49,8 @@ enum exchange mechanism_begin(struct session *session, struct login_attempt *att
 /* Sends a challenge and takes the answer, over which *message is borrowed until the next. */
 enum exchange mechanism_ask(struct session *session, struct login_attempt *attempt, struct text challenge,
                             struct text *message);
+/* The login's account is this name's, as lookup knows it; one that it does not know is taken as it is. */
+void mechanism_take_account(struct session *session, struct login_attempt *attempt, struct text name);
 /* 501 5.5.2: what the client sent is none of this mechanism's messages. */
 enum exchange mechanism_is_malformed(struct session *session, const char *what);
 
@@ -47,4 +58,7 @@ enum exchange mechanism_plain(struct session *session, struct login_attempt *att
 enum exchange mechanism_login(struct session *session, struct login_attempt *attempt);
 enum exchange mechanism_scram(struct session *session, struct login_attempt *attempt);
 enum exchange mechanism_scram_plus(struct session *session, struct login_attempt *attempt);
+enum exchange mechanism_oauthbearer(struct session *session, struct login_attempt *attempt);
+enum exchange mechanism_xoauth2(struct session *session, struct login_attempt *attempt);
+enum exchange mechanism_bearer_refuse(struct session *session, struct login_attempt *attempt);
 #endif

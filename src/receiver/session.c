@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "receiver/change.h"
 #include "receiver/command.h"
+#include "receiver/dovecot.h"
 #include "receiver/facts.h"
 #include "receiver/handshake.h"
 #include "receiver/hub.h"
@@ -365,6 +366,7 @@ static void session_free(struct session *session) {
     transaction_free(&session->transaction);
     change_forget(session);
     policy_free(session);
+    dovecot_free(session);
     facts_free(session);
     free(session->banner);
     free(session->ehlo_text);

@@ -89,9 +89,12 @@ struct session {
     unsigned facts_known; /* enum rule_fact bits */
     struct rule sql_rule; /* of the operator's that spoke last */
     char sql_rule_name[SQL_RULE_NAME_SIZE];
-    char *banner, *ehlo_text;    /* what rules put into the greeting, and into the reply to EHLO; or NULL */
-    char *told_helo;             /* by XCLIENT; holds in place of each EHLO; or NULL */
-    char *other_recipient;       /* what they put in place of the one in hand, or NULL */
+    char *banner, *ehlo_text; /* what rules put into the greeting, and into the reply to EHLO; or NULL */
+    char *told_helo;          /* by XCLIENT; holds in place of each EHLO; or NULL */
+    char *other_recipient;    /* what they put in place of the one in hand, or NULL */
+    struct dovecot *dovecot;  /* dovecot.c's; NULL until it is asked */
+    bool mechanisms_known;
+    uint32_t mechanisms;         /* of AUTH that this client may use, bits of 1 << enum auth_mechanism */
     struct policies *policies;   /* policy.c's; NULL until one is asked */
     struct questions *questions; /* DNS questions under way since the connection; NULL when answered */
     char mail_id[MAIL_ID_SIZE];  /* of the transaction in hand, or of the next */

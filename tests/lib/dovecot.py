@@ -25,7 +25,9 @@ default_client_limit = 200
 default_process_limit = 50
 ssl = no
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = {mechanisms}
+auth_failure_delay = 0
+{extra}
 lmtp_rcpt_check_quota = no
 recipient_delimiter = +
 passdb {{
@@ -48,6 +50,9 @@ service imap-login {{
 }}
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service lmtp {{
   inet_listener lmtp {{
@@ -86,10 +91,11 @@ def people():
 
 
 class Dovecot:
-    """Dovecot(folder).start(): .lmtp_port .imap_port .socket .auth_socket (for Postfix); mails(user) reads them back by IMAP. quota={user: bytes}"""
+    """Dovecot(folder).start(): .lmtp_port .imap_port .socket .auth_socket (for Postfix and for us); mails(user) reads them back by IMAP. quota={user: bytes}"""
 
-    def __init__(self, folder, users=("coco@example.test", "mike@example.test"), password="my-password", quota=None):
+    def __init__(self, folder, users=("coco@example.test", "mike@example.test"), password="my-password", quota=None, mechanisms="plain login", extra=""):
         self.folder, self.users, self.password, self.quota = folder, list(users), password, quota or {}
+        self.mechanisms, self.extra = mechanisms, extra
         self.lmtp_port, self.imap_port = ports.take(2)
         self.socket, self.auth_socket = os.path.join(folder, "lmtp.sock"), os.path.join(folder, "auth.sock")
         self.background = None
@@ -107,7 +113,7 @@ class Dovecot:
         path = os.path.join(self.folder, "dovecot.conf")
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(CONFIGURATION.format(
-                folder=self.folder, imap_port=self.imap_port, lmtp_port=self.lmtp_port, **who) + (QUOTA if self.quota else ""))
+                folder=self.folder, mechanisms=self.mechanisms, extra=self.extra, imap_port=self.imap_port, lmtp_port=self.lmtp_port, **who) + (QUOTA if self.quota else ""))
         return path
 
     def quota_rule(self, user):

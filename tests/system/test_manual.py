@@ -27,7 +27,7 @@ from lib.world import World
 PAGES = sorted(glob.glob(os.path.join(ROOT, "man", "*.[1-9]")))
 DEMANDED = ("parcelpost.8", "parcelpost-queue.8", "sendmail.8", "parcelpost-spool.5", "parcelpostd.8", "parcelpost.conf.5")
 EXAMPLE_ID, CONTACT = "1vMcGX-3kTz9Q-a7", "192.0.2.7"
-KINDS = ("shell", "server", "crontab", "conf", "conf-whole", "rule")
+KINDS = ("shell", "server", "crontab", "conf", "conf-whole", "rule", "dovecot")
 
 
 class Example:
@@ -211,6 +211,15 @@ def run_rule(place, example):
     check_configuration(place, example, text + f'\nrules_directory = "{folder}"\n')
 
 
+def run_dovecot(place, example):
+    """Dovecot reads it."""
+    path = place.server.path("etc", "dovecot.conf")
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write("\n".join(["ssl = no", *example.lines, ""]))
+    done = subprocess.run(["doveconf", "-n", "-c", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, f"{example}: {done.stdout.decode()}"
+
+
 def run_server(place, example):
     command = example.lines[0][2:]
     with Instance() as other:
@@ -230,7 +239,7 @@ def run_server(place, example):
         assert server.wait(30) == 0
 
 
-RUN = {"shell": run_shell, "server": run_server, "crontab": run_crontab, "conf": run_conf, "conf-whole": run_conf_whole, "rule": run_rule}
+RUN = {"shell": run_shell, "server": run_server, "crontab": run_crontab, "conf": run_conf, "conf-whole": run_conf_whole, "rule": run_rule, "dovecot": run_dovecot}
 
 
 @pytest.mark.xdist_group("manual")
