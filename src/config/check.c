@@ -77,6 +77,7 @@ static void complete_secret(struct config *config) {
     (void)buffer_append(&path, config->users_database, parent);
     (void)buffer_append_string(&path, "srs.secret");
     set_default(&config->srs_secret_file, buffer_string(&path));
+    set_default(&config->login_database, config->users_database);
     buffer_free(&path);
 }
 

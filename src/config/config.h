@@ -188,7 +188,7 @@ struct config {
     long future_release_maximum;  /* seconds; 0: FUTURERELEASE is not offered */
     uint32_t extensions_off_bits; /* of 1 << enum extension */
     enum auth_backend auth_backend;
-    char *dovecot_auth, *oauth_check;
+    char *dovecot_auth, *oauth_check, *login_database, *login_query;
     long auth_timeout;
     struct config_strings auth_mechanisms;
     uint32_t auth_mechanisms_bits; /* of 1 << enum auth_mechanism */

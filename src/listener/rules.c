@@ -5,6 +5,7 @@
 #include "listener/rules.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "store/login_query.h"
 #include "store/sql_rules.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,15 @@ static bool has_any(const struct sql_rules *rules) {
     return false;
 }
 
+static bool check_login_query(const struct config *config, struct buffer *error) {
+    if (config->login_query[0] == '\0') {
+        return true;
+    }
+    struct login_query *query = login_query_open(config->login_database, config->login_query, error);
+    login_query_close(query);
+    return query != NULL;
+}
+
 /* Writes what each file asks, or what is wrong. */
 static _Noreturn void run_check(const struct config *config, const struct privilege_user *user, struct sql_rules *rules,
                                 int result) {
@@ -30,7 +40,7 @@ static _Noreturn void run_check(const struct config *config, const struct privil
     privilege_close_other_descriptors(keep, sizeof(keep) / sizeof(keep[0]));
     privilege_drop(user, NULL);
     buffer_init(&error, 4096);
-    bool good = sql_rules_check(rules, config->database, &error);
+    bool good = sql_rules_check(rules, config->database, &error) && check_login_query(config, &error);
     for (size_t i = 0; i < RULE_FILES; i++) {
         named[i] = rules->files[i].named;
     }
@@ -81,7 +91,7 @@ enum exit_status rules_load(const struct config *config, const struct system_use
     if (!sql_rules_read(config->rules_directory, rules, error)) {
         return EXIT_STATUS_CONFIG;
     }
-    if (has_any(rules) && !check(config, &users->lookup, rules, error)) {
+    if ((has_any(rules) || config->login_query[0] != '\0') && !check(config, &users->lookup, rules, error)) {
         sql_rules_free(rules);
         return EXIT_STATUS_CONFIG;
     }

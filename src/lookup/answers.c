@@ -17,6 +17,8 @@ void lookup_take_settings(struct lookup *lookup, const struct config *config) {
     lookup->transports = config->transports;
     lookup->transport_count = config->transport_count;
     lookup->first_domain = config->local_domains.count > 0 ? config->local_domains.items[0] : "";
+    lookup->logins = (struct login_source){
+        .database = config->login_database, .sql = config->login_query, .milliseconds = config->rules_timeout_ms};
     lookup->scram_iterations = (uint32_t)config->scram_iterations;
     lookup->expansion_maximum = (size_t)config->expansion_maximum;
     srs_secret_read(&lookup->srs, config->srs_domain, config->srs_secret_file);

@@ -4,6 +4,7 @@
 #define LOOKUP_ANSWERS_H
 #include "config/config.h"
 #include "ipc/messages.h"
+#include "lookup/login_source.h"
 #include "lookup/sources.h"
 #include "lookup/srs.h"
 #include "store/users.h"
@@ -20,6 +21,7 @@ struct lookup {
     size_t expansion_maximum;  /* 0: no limit */
     struct srs srs;
     struct source main, users;
+    struct login_source logins;
     struct rules *rules; /* the operator's, of which client_lookup.sql is asked; or NULL */
 };
 /* What the configuration says; the databases are opened when they are first asked. config stays the caller's. */

@@ -74,23 +74,44 @@ static void make_canonical(const struct lookup *lookup, struct login *login, cha
     text_lower(canonical);
 }
 
+static void find_secret(struct lookup *lookup, struct login *login) {
+    bool open = source_refresh(&lookup->users) == SOURCE_OPEN;
+    if (!open || users_secret(lookup->users.database, login->secret) != USERS_YES) {
+        login->secret[0] = '\0';
+    }
+}
+
 /* The user who stands in for a name is the same each time, so that what the name costs does not change. */
 static void find_other(struct lookup *lookup, struct login *login) {
     char mark[3], canonical[CANONICAL_SIZE];
     struct scram_verifier chosen;
     make_canonical(lookup, login, canonical);
-    if (users_secret(lookup->users.database, login->secret) != USERS_YES) {
-        login->secret[0] = '\0';
-    }
+    find_secret(lookup, login);
     scram_make_false(text_of(login->secret), text_of(canonical), 1, &chosen);
     (void)snprintf(mark, sizeof mark, "%c%c", 'a' + chosen.server_key[0] % 26, 'a' + chosen.server_key[1] % 26);
     (void)users_some_proofs(lookup->users.database, mark, &login->other);
+}
+
+/* Nobody's check costs what the last one of somebody did. */
+static void find_elsewhere(struct lookup *lookup, struct login *login) {
+    login->found =
+        login_source_find(&lookup->logins, text_of(login->name), login->account, sizeof login->account, &login->own);
+    login->other = lookup->logins.seen;
+    if (login->found != USERS_YES) {
+        login->account[0] = '\0';
+        login->own = (struct users_proofs){.hash = ""};
+    }
 }
 
 static void find_login(struct lookup *lookup, struct text user, struct login *login) {
     *login = (struct login){.found = USERS_NO};
     if (!saslprep(user, login->name)) {
         (void)text_copy(login->name, sizeof login->name, user);
+    }
+    if (login_source_is_used(&lookup->logins)) {
+        find_secret(lookup, login);
+        find_elsewhere(lookup, login);
+        return;
     }
     login->found = find_account(lookup, text_of(login->name), login->account);
     if (login->found == USERS_ERROR || lookup->users.database == NULL) {
@@ -139,7 +160,8 @@ static enum login_outcome check_password(struct lookup *lookup, const struct log
     }
     log_error("%s: the hash of %s is of an unknown method; accepted: $5$, $6$, $y$, $2b$; try: parcelpost user "
               "passwd %s",
-              lookup->users.path, login->account, login->account);
+              login_source_is_used(&lookup->logins) ? lookup->logins.database : lookup->users.path, login->account,
+              login->account);
     return LOGIN_TEMPFAIL;
 }
 

@@ -1,5 +1,7 @@
 """Logging in: every mechanism with real clients, what the client cannot learn, and what a login may send."""
 import base64
+import contextlib
+import os
 import sqlite3
 import subprocess
 import time
@@ -290,3 +292,71 @@ def test_a_login_sends_so_many_messages_and_recipients_an_hour_over_all_sessions
     with opened(server) as client:
         assert client.login("mike@example.test") == 235
         client.expect(250, "MAIL FROM:<mike@example.test>")
+
+
+# Users in a database of another program.
+
+OTHER = "create table people (name text primary key, mail text, secret text, scram text, active integer)"
+QUERY = "SELECT mail, secret, scram FROM people WHERE (name = :user OR mail = :user) AND active"
+
+
+@pytest.fixture(name="elsewhere")
+def elsewhere_fixture(make_instance):
+    """The hashes and verifiers of users.db, under other names and without coco's password in users.db itself."""
+    server = make_instance(start=False, settings={"max_failed_msgs_per_period": 1000, "scram_iterations": 5000})
+    server.prepare()
+    path = server.path("people.db")
+    with contextlib.closing(sqlite3.connect(server.path("state", "users.db"))) as users, contextlib.closing(sqlite3.connect(path)) as people:
+        people.execute(OTHER)
+        for name, active in (("coco", 1), ("mike", 0)):
+            row = users.execute("select address, hash, scram from users where address = ?", (f"{name}@example.test",)).fetchone()
+            people.execute("insert into people values (?, ?, ?, ?, ?)", (f"{name}-chanel", *row, active))
+        people.commit()
+    server.command("user", "passwd", "coco@example.test", "--stdin", input="not-this-one\n")
+    os.chmod(path, 0o644)
+    server.settings.update(login_database=path, login_query=QUERY)
+    server.write_configuration()
+    server.give_away()
+    return server
+
+
+def test_a_database_of_another_program_says_who_may_log_in(elsewhere):
+    elsewhere.launch()
+    with opened(elsewhere) as client:
+        for user, password in (("coco-chanel", "not-this-one"), ("mike@example.test", "my-password"), ("nobody", "my-password"), ("' OR 1 --", "my-password")):
+            assert client.login(user, password) == REFUSED
+            assert Scram(client, user=user, password=password).login() == REFUSED
+        assert client.login("coco-chanel") == 235
+        client.expect(250, "MAIL FROM:<coco@example.test>")
+    with opened(elsewhere) as client:
+        assert Scram(client, user="coco-chanel").login() == 235
+    with contextlib.closing(sqlite3.connect(elsewhere.path("people.db"))) as people:
+        people.execute("update people set active = 1")
+        people.commit()
+    with opened(elsewhere) as client:
+        assert client.login("mike@example.test") == 235
+    os.rename(elsewhere.path("people.db"), elsewhere.path("away.db"))
+    with opened(elsewhere) as client:
+        assert client.login("coco-chanel") == "454 4.7.0 Temporary authentication failure"
+    assert "logins cannot be looked up" in elsewhere.log_text()
+    os.rename(elsewhere.path("away.db"), elsewhere.path("people.db"))
+    with opened(elsewhere) as client:
+        assert client.login("coco-chanel") == 235
+
+
+@pytest.mark.parametrize("query, problem", [
+    ("SELECT mail, secret FROM peple WHERE name = :user", "login_query: no such table: peple"),
+    ("SELECT mail FROM people WHERE name = :user", "login_query has other columns than account, hash and perhaps scram"),
+    ("SELECT mail, secret FROM people", "login_query does not ask for :user"),
+    ("SELECT mail, secret FROM people WHERE name = :name", "login_query has another parameter than :user"),
+    ("SELECT mail, secret FROM people WHERE name = :user; SELECT 1", "login_query is more than one statement"),
+    ("DELETE FROM people WHERE name = :user", "login_query: DELETE is not allowed"),
+    ("SELECT load_extension('x'), :user", "login_query: the function load_extension is not allowed"),
+])
+def test_a_query_that_is_none_is_told_at_the_start(elsewhere, query, problem):
+    elsewhere.settings["login_query"] = query
+    elsewhere.write_configuration()
+    elsewhere.spawn()
+    wait_for(lambda: not elsewhere.daemon.running(), "the end of a server with a wrong query")
+    assert problem in elsewhere.log_text()
+    elsewhere.daemon = None
