@@ -6,6 +6,7 @@ import pytest
 
 from lib.dialogue import matches
 from lib.instance import Instance
+from lib.place import ROOT
 from lib.talker import SmtpTalker, fresh_source
 
 TABLE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "session", "verbs.table")
@@ -35,21 +36,23 @@ class Role:
 
 
 def read_table():
-    roles, legend = {}, {}
+    roles, legend, elsewhere = {}, {}, {}
     role = None
     with open(TABLE, encoding="utf-8") as stream:
         for number, line in enumerate(stream, 1):
             line = line.rstrip("\n")
             if found := re.fullmatch(r"legend (\w+) +(.+)", line):
                 legend[found[1]] = found[2]
+            elif found := re.fullmatch(r"elsewhere (\w+) +(\S+)", line):
+                elsewhere[found[1]] = found[2]
             elif found := re.fullmatch(r"\[(\w+)\]", line):
                 role = roles[found[1]] = Role(found[1])
             elif line.strip() and not line.startswith("#"):
                 role.take(f"{TABLE}:{number}", line)
-    return roles, legend
+    return roles, legend, elsewhere
 
 
-ROLES, LEGEND = read_table()
+ROLES, LEGEND, ELSEWHERE = read_table()
 
 
 @pytest.fixture(scope="module", name="patient")
@@ -109,6 +112,15 @@ def test_each_verb_in_each_state_gets_the_reply_of_the_table(patient, name, stat
             except AssertionError as problem:
                 wrong.append(f"{name}, {state}: {command}: {problem}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_row_of_the_command_table_is_a_verb_of_some_port():
+    """Also those that HELP hides: they stand in the table, or it says which tests have them."""
+    with open(os.path.join(ROOT, "src", "receiver", "command.c"), encoding="utf-8") as stream:
+        verbs = set(re.findall(r'\.verb = "(\w+)"', stream.read()))
+    rows = {command.split()[0] for role in ROLES.values() for command, _, _ in role.cells}
+    assert len(verbs) > 10 and not verbs - rows - set(ELSEWHERE), f"{TABLE} has no row for {', '.join(sorted(verbs - rows - set(ELSEWHERE)))}"
+    assert all(os.path.exists(os.path.join(ROOT, path)) for path in ELSEWHERE.values()) and not set(ELSEWHERE) - verbs
 
 
 @pytest.mark.parametrize("name", ROLES)
