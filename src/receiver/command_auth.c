@@ -65,14 +65,21 @@ static bool is_login_refused(struct session *session) {
     return true;
 }
 
-static void finish(struct session *session, struct login_attempt *attempt) {
-    struct contact_state state;
-
+void mechanism_judge(struct session *session, struct login_attempt *attempt) {
+    if (attempt->judged)
+        return;
+    attempt->judged = true;
     if (attempt->outcome == LOGIN_OK && is_another(attempt)) {
         attempt->outcome = LOGIN_REFUSED;
         attempt->why = ": nobody acts for another";
     }
     ask_ledger(session, attempt);
+}
+
+static void finish(struct session *session, struct login_attempt *attempt) {
+    struct contact_state state;
+
+    mechanism_judge(session, attempt);
     log_attempt(attempt);
     if (attempt->outcome == LOGIN_REFUSED) {
         refuse(session, attempt);

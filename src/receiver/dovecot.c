@@ -155,9 +155,10 @@ static bool begin(struct session *session, const struct login_attempt *attempt, 
     bool empty = text_equal(attempt->initial, TEXT("="));
 
     buffer_init(&line, LINE_MAXIMUM);
-    bool good = buffer_format(&line, "AUTH\t%u\t%s\tservice=smtp\tsecured\tnologin\tlip=%s\trip=%s\tlport=%u\trport=%u",
-                              (unsigned)++dovecot->serial, auth_mechanism_names[attempt->mechanism], client->local_ip,
-                              client->peer_ip, client->local_port, network_port(&client->peer));
+    bool good = buffer_format(
+        &line, "AUTH\t%u\t%s\tservice=smtp\tsecured\tnologin\tfinal-resp-ok\tlip=%s\trip=%s\tlport=%u\trport=%u",
+        (unsigned)++dovecot->serial, auth_mechanism_names[attempt->mechanism], client->local_ip, client->peer_ip,
+        client->local_port, network_port(&client->peer));
     if (attempt->initial.length > 0) /* the last parameter */
         good = good && buffer_append_string(&line, "\tresp=") &&
                buffer_append_text(&line, empty ? TEXT_NONE : attempt->initial);
@@ -189,6 +190,23 @@ static enum exchange go_on(struct session *session, struct login_attempt *attemp
     return EXCHANGE_DONE;
 }
 
+/* What comes behind a proof that is right (SCRAM's signature) is said to nobody whom we do not let in. */
+static enum exchange conclude(struct session *session, struct login_attempt *attempt, struct text rest) {
+    char decoded[REPLY_TEXT_SIZE];
+    size_t length = 0;
+    struct text last = find_parameter(rest, TEXT("resp="));
+
+    if (attempt->outcome == LOGIN_OK && attempt->account[0] == '\0')
+        attempt->outcome = LOGIN_TEMPFAIL;
+    mechanism_judge(session, attempt);
+    if (attempt->outcome != LOGIN_OK || last.length == 0)
+        return EXCHANGE_DONE;
+    if (text_base64_decode(last, decoded, sizeof decoded, &length))
+        return mechanism_conclude(session, attempt, (struct text){decoded, length});
+    attempt->outcome = LOGIN_TEMPFAIL;
+    return EXCHANGE_DONE;
+}
+
 /* True when this line ends the login; *exchange says how. */
 static bool take_line(struct session *session, struct login_attempt *attempt, struct text verb, struct text rest,
                       enum exchange *exchange) {
@@ -207,8 +225,7 @@ static bool take_line(struct session *session, struct login_attempt *attempt, st
         return false;
     take_user(session, attempt, rest);
     attempt->outcome = right ? LOGIN_OK : has_parameter(rest, TEXT("temp")) ? LOGIN_TEMPFAIL : LOGIN_REFUSED;
-    if (right && attempt->account[0] == '\0')
-        attempt->outcome = LOGIN_TEMPFAIL;
+    *exchange = conclude(session, attempt, rest);
     return true;
 }
 

@@ -124,6 +124,14 @@ void mechanism_take_account(struct session *session, struct login_attempt *attem
     (void)text_copy(attempt->account, sizeof attempt->account, text_of(member ? known.canonical : address));
 }
 
+enum exchange mechanism_conclude(struct session *session, struct login_attempt *attempt, struct text message) {
+    struct text answer;
+
+    if (mechanism_ask(session, attempt, message, &answer) != EXCHANGE_DONE)
+        return EXCHANGE_REPLIED;
+    return answer.length == 0 ? EXCHANGE_DONE : mechanism_is_malformed(session, "SCRAM");
+}
+
 enum exchange mechanism_is_malformed(struct session *session, const char *what) {
     session_reply(session, 501, "5.5.2", "Malformed %s message", what);
     return EXCHANGE_REPLIED;

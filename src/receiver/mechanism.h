@@ -13,6 +13,7 @@
 struct login_attempt {
     enum auth_mechanism mechanism;
     enum login_outcome outcome;
+    bool judged;                    /* the outcome is the last word */
     const char *why;                /* for the log, behind the outcome; NULL: nothing to say */
     struct text initial;            /* base64, as it stood behind the mechanism; "": none */
     char *message;                  /* MECHANISM_MESSAGE_SIZE: what the client said last, decoded */
@@ -51,6 +52,11 @@ enum exchange mechanism_ask(struct session *session, struct login_attempt *attem
                             struct text *message);
 /* The login's account is this name's, as lookup knows it; one that it does not know is taken as it is. */
 void mechanism_take_account(struct session *session, struct login_attempt *attempt, struct text name);
+/* Whether who is right is let in: not when he acts for another, nor while the account is locked. Done once, before the
+ * client hears anything that depends on the outcome: a proof of ours is such a thing. */
+void mechanism_judge(struct session *session, struct login_attempt *attempt);
+/* The last message of who has been let in, which the client answers with nothing (RFC 4954 4). */
+enum exchange mechanism_conclude(struct session *session, struct login_attempt *attempt, struct text message);
 /* 501 5.5.2: what the client sent is none of this mechanism's messages. */
 enum exchange mechanism_is_malformed(struct session *session, const char *what);
 

@@ -96,16 +96,13 @@ static enum final_outcome take_final(const struct session *session, struct scram
                : FINAL_WRONG;
 }
 
-/* server-final-message = "v=" signature; the client answers nothing, after which comes the 235 (RFC 4954 4). */
+/* server-final-message = "v=" signature; behind it comes the 235. */
 static enum exchange say_final(struct session *session, struct login_attempt *attempt, struct text signature) {
     char encoded[128], message[160];
-    struct text answer;
 
     (void)text_base64_encode(signature, encoded, sizeof encoded);
     (void)snprintf(message, sizeof message, "v=%s", encoded);
-    if (mechanism_ask(session, attempt, text_of(message), &answer) != EXCHANGE_DONE)
-        return EXCHANGE_REPLIED;
-    return answer.length == 0 ? EXCHANGE_DONE : mechanism_is_malformed(session, "SCRAM");
+    return mechanism_conclude(session, attempt, text_of(message));
 }
 
 static enum exchange check(struct session *session, struct login_attempt *attempt, const struct scram *scram) {
@@ -117,6 +114,8 @@ static enum exchange check(struct session *session, struct login_attempt *attemp
     ask_scram_finish(session->start->lookup, &question, &verdict);
     attempt->outcome = (enum login_outcome)verdict.outcome;
     (void)text_copy(attempt->account, sizeof attempt->account, verdict.account);
+    mechanism_judge(session,
+                    attempt); /* a locked account shows no signature: it would say that the password is right */
     return attempt->outcome == LOGIN_OK ? say_final(session, attempt, verdict.signature) : EXCHANGE_DONE;
 }
 

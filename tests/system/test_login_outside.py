@@ -139,6 +139,8 @@ def test_failures_at_dovecot_lock_the_account_and_slow_down_like_our_own(dovecot
             assert client.login(password="wrong") == REFUSED
     with opened(server) as client:
         assert client.login(password=BEHIND) == REFUSED
+        one = Scram(client, password=BEHIND)
+        assert one.final(one.first()) == REFUSED  # without Dovecot's signature, which only a right proof is answered with
     assert server.sql("select sum(failures) from logins where account = 'coco@example.test'")[0][0] == 2
 
 
