@@ -104,12 +104,26 @@ static bool is_aligned(struct text domain, const char *from, bool strict) {
     return !strict && text_equal_nocase(text_of(dmarc_organisation(name)), text_of(dmarc_organisation(from)));
 }
 
+/* Up to the next semicolon outside quotes: a signature's identity (i=) may hold anything, also what looks like results.
+ */
+static bool next_result(struct text *results, struct text *result) {
+    bool quoted = false;
+    size_t end = 0;
+
+    for (; end < results->length && (quoted || results->data[end] != ';'); end++) {
+        quoted = quoted != (results->data[end] == '"');
+        end += quoted && results->data[end] == '\\' ? 1 : 0;
+    }
+    *result = text_trim(text_first(*results, end));
+    *results = text_from(*results, end + 1);
+    return result->length > 0 || results->length > 0;
+}
+
 static bool is_signed(struct text results, const char *from, bool strict) {
     static const struct text pass = {"dkim=pass header.d=", sizeof "dkim=pass header.d=" - 1};
     struct text result;
 
-    while (text_split(&results, ';', &result)) {
-        result = text_trim(result);
+    while (next_result(&results, &result)) {
         struct text domain = text_from(result, pass.length);
         if (text_starts_nocase(result, pass) && is_aligned(text_first(domain, text_find(domain, ' ')), from, strict))
             return true;
