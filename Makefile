@@ -10,14 +10,18 @@ PACKAGES = openssl sqlite3 libcares opendkim libcrypt libconfuse libseccomp libi
 
 WARNINGS = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
 	-Wpointer-arith -Wwrite-strings -Wold-style-definition -Wimplicit-fallthrough
-HARDENING = -fstack-protector-strong -fPIE
-OPTIMISE = -O2 -D_FORTIFY_SOURCE=2
+# tests/system/test_hardening.py reads from the programs that all of this is there.
+HARDENING = -fstack-protector-strong -fPIE $(HARDENING_$(MACHINE))
+HARDENING_x86_64 = -fstack-clash-protection -fcf-protection=full
+HARDENING_aarch64 = -mbranch-protection=standard
+MACHINE = $(eval MACHINE := $$(firstword $$(subst -, ,$$(shell $(CC) -dumpmachine))))$(MACHINE)
+OPTIMISE = -O2 -D_FORTIFY_SOURCE=3
 ifneq ($(SANITIZE),)
 OPTIMISE = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer $(INSTRUMENT)
 endif
 CPPFLAGS += -D_GNU_SOURCE -Isrc -I$(BUILD)/generated
 CFLAGS += -std=c17 -g $(OPTIMISE) $(WARNINGS) $(HARDENING)
-LDFLAGS += -pie -Wl,-z,relro,-z,now -rdynamic
+LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -rdynamic
 # Asked once, and only when something is compiled: `make run` starts on machines without pkg-config.
 PACKAGE_FLAGS = $(eval PACKAGE_FLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PACKAGE_FLAGS)
 LIBRARIES = $(eval LIBRARIES := $$(shell pkg-config --libs $(PACKAGES)))$(LIBRARIES)
@@ -38,7 +42,10 @@ $(EMBEDDED): $(wildcard sql/*.sql) tools/embed
 
 # V=1 shows whole commands.
 Q = $(if $(V),,@)
-$(BUILD)/%.o: %.c | $(EMBEDDED)
+# Rewritten when the flags are other than those of the last build: then everything is compiled anew.
+$(BUILD)/flags: FORCE
+	$(Q)mkdir -p $(@D) && { echo '$(CC) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS)' > $@; }
+$(BUILD)/%.o: %.c $(BUILD)/flags | $(EMBEDDED)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  cc    $<")
 	$(Q)$(CC) $(CPPFLAGS) $(PACKAGE_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -180,5 +187,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: all unit-tests shims deps deps-test deps-lint run check asan valgrind lint fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-defences bench-queue install clean
+.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-defences bench-queue install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
