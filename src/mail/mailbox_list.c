@@ -79,6 +79,16 @@ static void open_angle(struct scan *scan) {
     forget(scan); /* what came before was a name */
 }
 
+/* What a colon, or in brackets a comma, ends: in brackets a host of a route, else the name of a group. What other
+ * readers may take for an address is neither. */
+static bool is_passed_over(const struct scan *scan) {
+    struct text word = {scan->address, scan->length};
+
+    if (scan->in_angle)
+        return word.length == 0 || word.data[0] == '@';
+    return !scan->had_angle && (text_find(word, '@') == word.length || word.data[0] == '"');
+}
+
 /* True when the byte ends this address. */
 static bool take(struct scan *scan, char byte) {
     if (byte == '(') {
@@ -91,9 +101,10 @@ static bool take(struct scan *scan, char byte) {
     else if (byte == '>') {
         scan->bad = scan->bad || !scan->in_angle;
         scan->in_angle = false;
-    } else if (byte == ':' || (byte == ',' && scan->in_angle)) /* of a route, or behind the name of a group */
+    } else if (byte == ':' || (byte == ',' && scan->in_angle)) {
+        scan->bad = scan->bad || !is_passed_over(scan);
         forget(scan);
-    else if (byte == ',' || byte == ';')
+    } else if (byte == ',' || byte == ';')
         return true;
     else if (byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n')
         scan->blank = true;

@@ -54,6 +54,8 @@ void member_check_header(struct session *session) {
     session->facts.header_from_shown[0] = '\0';
     if (!session->config->header_from_check || session->account[0] == '\0')
         return;
+    if (session->transaction.message.author_hidden)
+        session->facts.header_from = LOGIN_REFUSED;
     while (session->facts.header_from == LOGIN_OK && header_next(&section, &field))
         if (text_equal_nocase(field.name, TEXT("From")))
             session->facts.header_from = check_field(session, &field, &asked);

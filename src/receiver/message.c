@@ -143,10 +143,25 @@ static void cut_forged_results(struct message *message, size_t section_length) {
     buffer_free(&kept);
 }
 
-static void end_header(struct message *message) {
-    struct text memory = buffer_text(&message->memory);
+/* A From field in such lines is one to those who read on. Whether there is one shows the empty line, or the end of the
+ * message: without them nobody knows. */
+static bool is_author_hidden(struct text lines, bool whole) {
+    struct header_field field;
 
-    cut_forged_results(message, header_section_length(memory));
+    while (lines.length > 0 && !text_starts_nocase(lines, TEXT("\r\n")))
+        if (!header_next(&lines, &field))
+            lines = text_from(lines, text_find(lines, '\n') + 1);
+        else if (text_equal_nocase(field.name, TEXT("From")))
+            return true;
+    return lines.length == 0 && !whole;
+}
+
+static void end_header(struct message *message, bool whole) {
+    struct text memory = buffer_text(&message->memory);
+    size_t section_length = header_section_length(memory);
+
+    message->author_hidden = is_author_hidden(text_from(memory, section_length), whole);
+    cut_forged_results(message, section_length);
     memory = text_from(buffer_text(&message->memory), message->header_length);
     message->body_offset = message->header_length + (text_starts_nocase(memory, TEXT("\r\n")) ? 2 : 0);
     message->header_done = true;
@@ -160,7 +175,7 @@ static void look_for_header_end(struct message *message) {
     message->scanned = memory.length;
     if (text_starts_nocase(memory, TEXT("\r\n")) ||
         memmem(memory.data + from, memory.length - from, "\r\n\r\n", 4) != NULL) {
-        end_header(message);
+        end_header(message, false);
         return;
     }
     if (memory.length <= MESSAGE_HEADER_MAXIMUM)
@@ -168,7 +183,7 @@ static void look_for_header_end(struct message *message) {
     if (header_section_length(memory) > MESSAGE_HEADER_MAXIMUM)
         message_fail(message, MESSAGE_HEADER_TOO_LARGE);
     else
-        end_header(message);
+        end_header(message, false);
 }
 
 void message_write(struct message *message, struct text piece, uint64_t expected) {
@@ -206,7 +221,7 @@ void message_finish(struct message *message) {
     if (header_section_length(buffer_text(&message->memory)) > MESSAGE_HEADER_MAXIMUM)
         message_fail(message, MESSAGE_HEADER_TOO_LARGE);
     else
-        end_header(message);
+        end_header(message, true);
 }
 
 struct text message_header(const struct message *message) {

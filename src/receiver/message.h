@@ -37,6 +37,7 @@ struct message {
     bool header_done;
     size_t scanned;       /* of memory, for the end of the header section */
     size_t header_length; /* without the empty line; valid when header_done */
+    bool author_hidden;   /* a From field stands, or may stand, behind a line that is no field */
     size_t body_offset;   /* behind the empty line, when there is one */
     bool header_moved;    /* it was changed, and the file still has the former one, */
     uint64_t stored_body; /* with the body here */

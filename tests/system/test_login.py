@@ -246,6 +246,10 @@ def test_a_refusal_comes_later_each_time_and_holds_nobody_else_up(make_instance)
     ("From: Friends: coco@example.test, chief@elsewhere.test;", "550 5.7.1 coco@example.test does not own the address chief@elsewhere.test of the From field"),
     ("From:\r\n chief@elsewhere.test", "550 5.7.1 coco@example.test does not own the address chief@elsewhere.test of the From field"),
     ("From: coco@example.test <", "550 5.7.1 the From field cannot be read, so nobody knows whether it is coco@example.test"),
+    ("From: <mike@example.test,coco@example.test>", "550 5.7.1 the From field cannot be read, so nobody knows whether it is coco@example.test"),
+    ("Subject: x\r\na line that is no field\r\nFrom: mike@example.test", "550 5.7.1 the From field cannot be read, so nobody knows whether it is coco@example.test"),
+    ("X Y: z\r\nFrom: coco@example.test", "550 5.7.1 the From field cannot be read, so nobody knows whether it is coco@example.test"),
+    ("a line that is no field", 250),
     ("From: co co@example.test", "550 5.7.1 the From field cannot be read, so nobody knows whether it is coco@example.test"),
 ])
 def test_the_from_field_belongs_to_the_login(server, field, reply):
