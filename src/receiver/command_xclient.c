@@ -12,18 +12,23 @@
 
 #define VALUE_SIZE 512
 
-/* What is not said stays as it was. */
+/* What is not said stays as it was: the attributes of one client may come in several commands. Of another client (ADDR)
+ * nothing is known but what is said with it, least of all a login that was the filter's or the former client's. */
 struct claim {
     struct network_address connected, peer, local;
-    bool named, has_name, has_helo, has_login;
+    enum reverse_standing told_name;
+    bool other, has_name, has_helo, has_login;
+    bool later; /* the value in hand cannot be known now */
     char name[ADDRESS_DOMAIN_MAXIMUM + 1], helo[ADDRESS_DOMAIN_MAXIMUM + 1], login[2 * ADDRESS_SIZE];
 };
 
 /* value: "" where it is not available. False when it is wrong. */
 typedef bool take_function(struct claim *claim, struct text value);
 
+/* A filter that tells a name, or that there is none, has looked it up. */
 static bool take_name(struct claim *claim, struct text value) {
     claim->has_name = true;
+    claim->told_name = value.length > 0 ? REVERSE_CONFIRMED : claim->later ? REVERSE_TEMPFAIL : REVERSE_MISSING;
     return (value.length == 0 || address_domain_is_valid(value, false)) &&
            text_copy(claim->name, sizeof claim->name, value);
 }
@@ -36,7 +41,7 @@ static bool take_ip(struct network_address *address, struct text value) {
 
 /* Of a client without an address the filter's own counts. */
 static bool take_address(struct claim *claim, struct text value) {
-    claim->named = false;
+    claim->other = true;
     if (value.length > 0)
         return take_ip(&claim->peer, value);
     claim->peer = claim->connected;
@@ -102,7 +107,8 @@ static bool take_attribute(struct claim *claim, struct text word) {
     if (name.length == word.length || !dsn_xtext_decode(value, plain, sizeof plain))
         return false;
     value = text_of(plain);
-    if (text_equal_nocase(value, TEXT("[UNAVAILABLE]")) || text_equal_nocase(value, TEXT("[TEMPUNAVAIL]")))
+    claim->later = text_equal_nocase(value, TEXT("[TEMPUNAVAIL]"));
+    if (text_equal_nocase(value, TEXT("[UNAVAILABLE]")) || claim->later)
         value = TEXT_NONE;
     else if (value.length == 0)
         return false;
@@ -112,25 +118,34 @@ static bool take_attribute(struct claim *claim, struct text word) {
     return false;
 }
 
+static void take_over(struct session *session, const struct claim *claim) {
+    bool other = claim->other || !session->client.spoken_for;
+
+    if (claim->has_name || other) {
+        session->client.told_name = claim->told_name;
+        (void)text_copy(session->remote_name, sizeof session->remote_name, text_of(claim->name));
+        (void)text_copy(session->claimed_name, sizeof session->claimed_name, text_of(claim->name));
+    }
+    if (claim->has_helo || other) {
+        free(session->told_helo);
+        session->told_helo = claim->helo[0] != '\0' ? memory_string(text_of(claim->helo)) : NULL;
+    }
+    if (claim->has_login || other) {
+        (void)text_copy(session->account, sizeof session->account, text_of(claim->login));
+        session->mechanism = session->account[0] != '\0' ? "XCLIENT" : "";
+        session->login_tried = false;
+    }
+}
+
 /* The filter's connection counts for its client now, as one that came through a proxy. */
 static void become(struct session *session, const struct claim *claim) {
     struct session_client *client = &session->client;
 
     if (client->proxy_ip[0] == '\0')
         (void)text_copy(client->proxy_ip, sizeof client->proxy_ip, text_of(client->peer_ip));
+    take_over(session, claim);
     client->proxied = client->spoken_for = true;
-    client->named = claim->named || claim->has_name;
     session_set_client(session, &claim->peer, &claim->local);
-    if (claim->has_name || !client->named)
-        (void)text_copy(session->remote_name, sizeof session->remote_name, text_of(claim->name));
-    if (claim->has_helo) {
-        free(session->told_helo);
-        session->told_helo = claim->helo[0] != '\0' ? memory_string(text_of(claim->helo)) : NULL;
-    }
-    if (claim->has_login) {
-        (void)text_copy(session->account, sizeof session->account, text_of(claim->login));
-        session->login_tried = false;
-    }
     session->ehlo[0] = '\0';
     session->extended = false;
     log_info("connection from %s to %s port %u by the filter %s%s%s", client->peer_ip, config_role_name(client->role),
@@ -147,7 +162,6 @@ void command_xclient(struct session *session, struct text argument) {
     claim->connected = session->client.connected;
     claim->peer = session->client.peer;
     claim->local = session->client.local;
-    claim->named = session->client.named;
     while (good && text_split(&argument, ' ', &word))
         good = word.length == 0 || take_attribute(claim, word);
     if (good) {

@@ -45,7 +45,7 @@ void facts_ask_connection(struct session *session) {
     const struct config *config = session->config;
     struct text ip = text_of(session->client.peer_ip);
     size_t lists = session->client.role == ROLE_MX ? config->dnsbl_count : 0;
-    bool reverse = config->reverse_lookup && !session->client.named;
+    bool reverse = config->reverse_lookup && session->client.told_name == REVERSE_NOT_ASKED;
     char name[256];
 
     if (session->client.is_local || (!reverse && lists == 0))

@@ -150,6 +150,7 @@ static void init_facts(struct session *session) {
         .ehlo = session->ehlo,
         .account = session->account,
         .trusted = session->client.trusted,
+        .reverse = session->client.told_name,
         .sender_free = session->client.role == ROLE_SENDMAIL &&
                        (session->client.uid == 0 || session->client.uid == session->start->user.uid ||
                         session->client.uid == getuid()),
@@ -333,6 +334,12 @@ void session_end_client(struct session *session) {
     ask_about_the_end(session);
     policy_free(session);
     facts_free(session);
+    change_forget(session);
+    free(session->banner);
+    free(session->ehlo_text);
+    session->banner = session->ehlo_text = NULL;
+    memset(&session->counts, 0, sizeof session->counts);
+    session->began = clock_now_ms();
     session->facts_known = 0;
     session->admitted = false;
     session->verb = "XCLIENT";

@@ -41,7 +41,7 @@ struct session_client {                  /* who is there; does not change */
     struct network_address connected; /* the peer, until XCLIENT names another */
     bool filter;                      /* and may say XCLIENT */
     bool spoken_for;                  /* it has */
-    bool named;                       /* and said its name, or that it has none */
+    enum reverse_standing told_name;  /* and said its name, or that it has none; REVERSE_NOT_ASKED: it has not */
     char peer_ip[NETWORK_IP_SIZE], local_ip[NETWORK_IP_SIZE], contact[NETWORK_IP_SIZE], network[NETWORK_IP_SIZE];
     unsigned local_port;
     bool is_local;                  /* it came through a Unix socket */

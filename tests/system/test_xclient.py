@@ -9,6 +9,7 @@ from lib import ports
 from lib.instance import Instance
 from lib.messages import message
 from lib.place import program
+from lib.policy_server import PolicyServer
 from lib.talker import SmtpTalker, fresh_source
 from lib.waiting import wait_for
 
@@ -19,13 +20,15 @@ listen "127.0.0.1:{mx}" {{ role = mx
  xclient_networks = {{"127.87.0.0/16"}} }}
 listen "127.0.0.1:{internal}" {{ role = internal
  xclient_networks = {{"127.87.0.0/16"}} }}
+listen "127.0.0.1:{submission}" {{ role = submission
+ xclient_networks = {{"127.87.0.0/16"}} }}
 """
 
 
 @pytest.fixture(scope="module")
 def server():
-    taken = ports.take(2)
-    at = dict(zip(("mx", "internal"), taken))
+    taken = ports.take(3)
+    at = dict(zip(("mx", "internal", "submission"), taken))
     with Instance(extra=BLOCKS.format(**at), zone={"7.9.11.10.in-addr.arpa": [{"PTR": "named.example.net"}], "named.example.net": [{"A": "10.11.9.7"}],
                         "again.example.net": [{"A": "10.0.0.1"}]},
                   settings={"trusted_networks": ["10.55.0.0/16"]}) as instance:
@@ -151,6 +154,39 @@ def test_a_login_that_the_filter_tells_is_believed(server, marker):
     assert server.wait_rows("select 1 from mails where remote_ip = ? and account = 'coco@example.test'", ip)
 
 
+@pytest.mark.parametrize("logs_in", ["the filter", "the client before"])
+def test_a_login_ends_with_who_had_it(server, logs_in):
+    """A filter may log in itself, or keep its connection for the next client: neither makes a stranger a member."""
+    with talk(server, port="submission") as client:
+        client.ehlo()
+        client.starttls()
+        if logs_in == "the filter":
+            assert client.login() == 235
+        else:
+            client.expect(220, f"XCLIENT ADDR={unique_ip()} LOGIN=coco@example.test HELO=first.example.net")
+            assert "Hello first.example.net" in client.ehlo().text
+            client.expect(250, "MAIL FROM:<coco@example.test>")
+            client.expect(250, "RSET")
+        client.expect(220, f"XCLIENT ADDR={unique_ip()}")
+        assert "Hello second.example.net" in client.ehlo("second.example.net").text
+        assert client.command("MAIL FROM:<coco@example.test>").code == 530
+        assert client.login() == 235, "it may log in itself"
+
+
+def test_attributes_of_one_client_may_come_in_several_commands(server, marker):
+    ip = unique_ip()
+    with talk(server, port="submission") as client:
+        client.ehlo()
+        client.starttls()
+        client.expect(220, f"XCLIENT ADDR={ip} NAME=their.example.net")
+        client.expect(220, "XCLIENT LOGIN=coco@example.test")
+        client.expect(220, "XCLIENT HELO=their.example.net PORT=99")
+        assert f"Hello their.example.net at {ip}" in client.ehlo().text
+        assert client.mail("coco@example.test", "mike@example.test", message(marker)) == 250
+    row = server.wait_rows("select * from mails where remote_ip = ?", ip)[0]
+    assert (row["remote_name"], row["account"]) == ("their.example.net", "coco@example.test")
+
+
 def test_trust_is_that_of_the_client_that_is_named(server):
     with talk(server, port="internal") as client:
         client.ehlo()
@@ -218,6 +254,38 @@ def test_rules_are_asked_about_each_client(make_instance):
         client.ehlo()
         assert client.command("XCLIENT ADDR=10.66.6.6").text == "554 5.7.1 not you"
         client.expect_close()
+    ports.give_back([port])
+
+
+def test_a_name_that_is_told_is_the_clients_in_every_way(make_instance):
+    """The filter has looked it up; what was known of the filter, or of the client before, is not the next one's."""
+    port, = ports.take(1)
+    with PolicyServer() as policy:
+        extra = (f'listen "127.0.0.1:{port}" {{ role = mx\n xclient_networks = {{"127.87.0.1"}}\n policies = {{"one"}} }}\n'
+                 f'policy "one" {{ endpoint = "{policy.endpoint}"\n stages = {{"mail_from"}} }}')
+        server = make_instance(start=False, extra=extra, settings={"reverse_required": "confirmed"},
+                               zone={"1.0.87.127.in-addr.arpa": [{"PTR": "filter.example.net"}], "filter.example.net": [{"A": "127.87.0.1"}]})
+        server.prepare()
+        os.makedirs(server.path("rules"), exist_ok=True)
+        with open(server.path("rules", "connect.sql"), "w", encoding="ascii") as stream:
+            stream.write("SELECT NULL, 'only for the first' AS banner WHERE :remote_ip = '10.66.6.7';\n")
+        server.launch()
+        with SmtpTalker(port, source=FILTER) as client:
+            client.ehlo()
+            client.expect(250, "MAIL FROM:<a@example.net>")
+            client.expect(250, "RSET")
+            assert policy.requests[-1]["reverse_client_name"] == "filter.example.net"
+            assert client.expect(220, "XCLIENT ADDR=10.66.6.7 NAME=their.example.net").text.endswith("only for the first")
+            client.ehlo()
+            client.expect(250, "MAIL FROM:<a@example.net>")
+            client.expect(250, "RSET")
+            assert (policy.requests[-1]["client_name"], policy.requests[-1]["reverse_client_name"]) == ("their.example.net", "their.example.net")
+            assert "Parcelpost" in client.expect(220, "XCLIENT ADDR=10.66.6.8 NAME=[UNAVAILABLE]").text
+            client.ehlo()
+            assert client.command("MAIL FROM:<a@example.net>").text.startswith("550 5.7.25 10.66.6.8 has no name")
+            client.expect(220, "XCLIENT ADDR=10.66.6.9 NAME=[TEMPUNAVAIL]")
+            client.ehlo()
+            assert client.command("MAIL FROM:<a@example.net>").text.startswith("450 4.7.25 the name of 10.66.6.9 could not")
     ports.give_back([port])
 
 
