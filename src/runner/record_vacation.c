@@ -110,6 +110,8 @@ static void answer(struct runner *runner, struct job *job, const struct away *aw
         .subject = away->row.subject,
         .message = away->row.message,
         .header = header,
+        .requiretls = envelope->requiretls != 0,
+        .tls_optional = envelope->tls_optional != 0,
         .now = (int64_t)time(NULL),
     };
     struct buffer targets;

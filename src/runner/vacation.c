@@ -106,10 +106,21 @@ static bool is_addressed(const struct vacation_question *question) {
     return false;
 }
 
+/* Into a header field, UTF-8 too. */
+static bool can_be_written(struct text address) {
+    for (size_t i = 0; i < address.length; i++) {
+        unsigned char byte = (unsigned char)address.data[i];
+        if (byte < ' ' || byte == 0x7f) {
+            return false;
+        }
+    }
+    return text_is_utf8(address);
+}
+
 enum vacation_verdict vacation_judge(const struct vacation_question *question) {
     struct text sender = text_of(question->sender);
     size_t at = text_find(sender, '@');
-    if (sender.length == 0 || at == sender.length || !text_is_printable(sender) ||
+    if (sender.length == 0 || at == sender.length || !can_be_written(sender) ||
         is_programs_name(text_first(sender, at))) {
         return VACATION_NO_SENDER;
     }
@@ -201,13 +212,14 @@ static bool put_header(const struct vacation_answer *answer, struct buffer *out,
            buffer_format(out, "Date: %s\r\nMessage-ID: <%s@%s>\r\n", date, answer->id, answer->server_name) &&
            put_references(answer, out) &&
            buffer_format(out,
-                         "Auto-Submitted: auto-replied (vacation)\r\n"
+                         "%sAuto-Submitted: auto-replied (vacation)\r\n"
                          "MIME-Version: 1.0\r\n"
                          "Content-Type: text/plain; charset=utf-8\r\n"
                          "Content-Transfer-Encoding: %s\r\n\r\n",
-                         eight_bit ? "8bit" : "7bit");
+                         answer->tls_optional ? "TLS-Required: No\r\n" : "", eight_bit ? "8bit" : "7bit");
 }
 
+/* RFC 8689 6: it may quote the message, so it asks of its way what the message did. */
 static bool put_envelope(const struct vacation_answer *answer, struct buffer *cargo, bool eight_bit) {
     struct envelope envelope;
     char message_id[SUBJECT_SIZE];
@@ -220,6 +232,9 @@ static bool put_envelope(const struct vacation_answer *answer, struct buffer *ca
     envelope_set(&envelope.message_id, text_of(message_id));
     envelope.auto_generated = 1;
     envelope.body = eight_bit ? BODY_8BITMIME : BODY_7BIT;
+    envelope.utf8 = text_has_eight_bit(text_of(answer->account)) || text_has_eight_bit(text_of(answer->correspondent));
+    envelope.requiretls = answer->requiretls;
+    envelope.tls_optional = answer->tls_optional;
     notice_add_recipients(&envelope, answer->correspondent, answer->targets);
     bool fits = envelope.recipient_count > 0 && envelope_format(&envelope, cargo);
     envelope_free(&envelope);

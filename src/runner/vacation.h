@@ -31,6 +31,7 @@ struct vacation_answer { /* borrowed */
     struct text targets;           /* where mail to him is delivered, as envelope->sender_targets has it */
     const char *subject, *message; /* UTF-8; subject "": the message's own, behind "Re:" */
     struct text header;            /* of the message that is answered */
+    bool requiretls, tls_optional; /* what that message asked of its way */
     int64_t now;
 };
 /* Appends the cargo: message, added headers, envelope. False when it does not fit into the buffer. */

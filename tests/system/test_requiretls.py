@@ -1,5 +1,6 @@
 """REQUIRETLS and TLS-Required (RFC 8689): mail that asks for TLS all the way goes no other way, and mail that says it
 needs none is not held up for it."""
+import itertools
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from lib.waiting import wait_for
 from lib.world import World, id_of
 
 HOST = "mx.required.test"  # the only name that the test certificate is for
+serial = itertools.count(1)
 REQUIRETLS = [*KEYWORDS, "REQUIRETLS", "DSN"]
 
 
@@ -95,17 +97,36 @@ def test_our_own_mailboxes_are_the_end_of_the_way(world, source, marker):
 @pytest.mark.parametrize("ehlo", [REQUIRETLS, KEYWORDS], ids=["offered", "not offered"])
 def test_a_notice_asks_for_tls_too_and_is_not_lost_for_it(world, source, marker, ehlo):
     """RFC 8689 5. The mail leaves for a domain of its sender's, where nobody takes it, and the notice comes back."""
-    sink = exchanger(world, "back.test", certificate=world.good, ehlo=ehlo, on={"RCPT": {"gone@back.test": "550 5.1.1 nobody", "*": None}})
-    world.server.command("alias", "add", "away@example.test", "gone@back.test")
+    domain = f"back{next(serial)}.test"  # whose connections nobody had before
+    sink = exchanger(world, domain, certificate=world.good, ehlo=ehlo, on={"RCPT": {f"gone@{domain}": "550 5.1.1 nobody", "*": None}})
+    world.server.command("alias", "add", "away@example.test", f"gone@{domain}")
     with world.server.talk(source=source) as client:
         client.ehlo()
         client.starttls()
-        mail_id = id_of(client.mail("stranger@back.test", "away@example.test", message(marker, sender="stranger@back.test"), "REQUIRETLS"))
+        mail_id = id_of(client.mail(f"stranger@{domain}", "away@example.test", message(marker, sender=f"stranger@{domain}"), "REQUIRETLS"))
     only_row(world, mail_id, "failed")
     wait_for(lambda: sink.messages, "the notice", explain=world.server.log_tail)
     world.server.command("alias", "remove", "away@example.test")
     notice = sink.messages[0]
     assert notice.sender == "" and notice.tls and ("REQUIRETLS" in notice.parameters.split()) == (ehlo is REQUIRETLS)
+
+
+@pytest.mark.parametrize("parameters, fields", [("REQUIRETLS", ""), ("", "TLS-Required: No\r\n"), ("", "")])
+def test_an_answer_of_somebody_away_asks_of_its_way_what_the_message_did(world, source, marker, parameters, fields):
+    """RFC 8689 6."""
+    sender = f"friend@asks{next(serial)}.test"
+    sink = exchanger(world, sender.partition("@")[2], certificate=world.good, ehlo=REQUIRETLS)
+    account = f"away{next(serial)}@example.test"
+    world.server.add_user(account)
+    world.server.command("vacation", "set", account, "Away", "Later.")
+    with world.server.talk(source=source) as client:
+        client.ehlo()
+        client.starttls()
+        data = message(marker, sender=sender, recipient=account, fields=fields)
+        client.mail(sender, account, data, parameters)
+    [answer] = wait_for(lambda: list(sink.messages), "the answer", explain=world.server.log_tail)
+    assert answer.tls and ("REQUIRETLS" in answer.parameters.split()) == (parameters != "")
+    assert (b"\r\nTLS-Required: No\r\n" in answer.data) == (fields != "")
 
 
 def test_tls_required_no_goes_without_the_tls_that_was_there_before(world, source, marker):

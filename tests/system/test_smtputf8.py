@@ -1,11 +1,15 @@
 """SMTPUTF8 (RFC 6531) from one end to the other: whoever asked for it gets it at the next server, or a notice."""
+import itertools
+
 import pytest
 
 from lib.fake_server import KEYWORDS, FakeServer
 from lib.messages import message
+from lib.waiting import wait_for
 from lib.world import World, id_of
 
 UTF8 = [*KEYWORDS, "SMTPUTF8"]
+serial = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +87,31 @@ def test_orcpt_beyond_ascii_goes_on_in_ascii(world, source, marker):
         mail_id = id_of(client.data(message(marker)))
     world.parcels(mail_id, "delivered")
     assert sink.messages[0].recipient_parameters[f"friend@{domain}"] == r"ORCPT=utf-8;j\x{FC}rgen@example.test"
+
+
+def write_to_zoe(world, source, marker, sender, **behaviour):
+    """Who is away, and answers; gives the exchanger of the correspondent's and the answer's row."""
+    sink, account = world.exchanger(**behaviour), f"zoë{next(serial)}@example.test"
+    world.server.add_user(account)
+    world.server.command("vacation", "set", account, "Away", "Later.")
+    correspondent = f"{sender}@{world.domain([10, sink])}"
+    with world.server.talk(source=source) as client:
+        client.ehlo()
+        client.mail(correspondent, account, message(marker, sender=correspondent, recipient=account), "SMTPUTF8")
+    sql = "select p.* from mails m join parcels p using (mail_id) where m.role = 'vacation' and m.account = ?"
+    [row] = wait_for(lambda: [row for row in world.server.sql(sql, account) if row["state"] in ("delivered", "failed")], "the answer",
+                     explain=world.server.log_tail)
+    return sink, account, row
+
+
+@pytest.mark.parametrize("sender", ["friend", "jürgen"])
+def test_somebody_away_answers_in_utf8_where_names_need_it(world, source, marker, sender):
+    sink, account, _ = write_to_zoe(world, source, marker, sender, ehlo=UTF8)
+    [answer] = sink.messages
+    assert "SMTPUTF8" in answer.parameters.split() and f"From: <{account}>\r\n".encode() in answer.data
+
+
+def test_an_answer_in_utf8_goes_to_no_server_that_takes_none(world, source, marker):
+    """RFC 6532 3: a header beyond ASCII is nothing that a server gets unasked. Nobody is told: it is an answer."""
+    sink, _, row = write_to_zoe(world, source, marker, "friend")
+    assert (row["state"], sink.messages) == ("failed", []) and "5.6.7" in row["delivery_msg"]
