@@ -61,12 +61,14 @@ static bool is_locked_out(struct supervisor *supervisor, const struct arrival *a
            lockout_set_attempt(supervisor->lockouts, text_of(arrival->contact), time(NULL), &rules);
 }
 
-/* Those who hand on what others made, and those who may send through us, are no strangers. */
+/* Those who hand on what others made, and those who may send through us, are no strangers. Of a filter's clients the
+ * ledger counts each one that XCLIENT names. */
 static bool is_stranger(const struct supervisor *supervisor, const struct arrival *arrival) {
     const struct config *config = supervisor->config;
     enum listen_role role = config->listens[arrival->listen].role;
     return !arrival->is_unix && arrival->contact[0] != '\0' && role != ROLE_LMTP &&
            !config_networks_hold(&config->allow_networks, &arrival->peer) &&
+           !config_networks_hold(&config->listens[arrival->listen].xclient_networks, &arrival->peer) &&
            (role != ROLE_INTERNAL || !config_networks_hold(&config->trusted_networks, &arrival->peer));
 }
 

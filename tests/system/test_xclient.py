@@ -222,6 +222,21 @@ def test_lockouts_are_those_of_the_client_that_is_named(server):
     assert server.contact(source)["violations"] == 0
 
 
+def test_connections_are_counted_for_the_client_that_is_named(make_instance):
+    """The filter has as many as its clients have; each of them has the rate of one."""
+    port, = ports.take(1)
+    make_instance(extra=f'listen "127.0.0.1:{port}" {{ role = mx\n xclient_networks = {{"127.87.0.1"}} }}', settings={"contact_connection_rate": 2})
+
+    def named(ip):
+        with SmtpTalker(port, source=FILTER) as client:
+            assert client.greeting == 220
+            client.ehlo()
+            return client.command(f"XCLIENT ADDR={ip}").text[:9]
+    assert [named(f"10.67.{number}.1") for number in range(4)] == ["220 mail."] * 4
+    assert [named("10.68.1.1") for _ in range(3)] == ["220 mail.", "220 mail.", "421 4.7.1"]
+    ports.give_back([port])
+
+
 def test_swaks_speaks_as_a_filter(server, marker):
     ip = unique_ip()
     done = subprocess.run(["swaks", "--server", f"127.0.0.1:{server.at['mx']}", "--local-interface", FILTER, "--ehlo", "localhost",
