@@ -64,15 +64,14 @@ static const struct {
 };
 
 struct config_outside config_outside_find(const struct config *config, enum outside_kind kind, uint32_t index) {
-    if (kind >= OUTSIDE_KINDS || kinds[kind].count == NULL || index >= kinds[kind].count(config))
+    if (kind >= OUTSIDE_KINDS || index >= kinds[kind].count(config))
         return (struct config_outside){"", "", "", 0};
     return kinds[kind].find(config, index);
 }
 
 bool config_has_outside(const struct config *config, bool programs_only) {
     for (int kind = 0; kind < OUTSIDE_KINDS; kind++) {
-        size_t count = kinds[kind].count != NULL ? kinds[kind].count(config) : 0;
-        for (uint32_t i = 0; i < count; i++)
+        for (uint32_t i = 0; i < kinds[kind].count(config); i++)
             if (!programs_only || kinds[kind].find(config, i).endpoint[0] == '|')
                 return true;
     }

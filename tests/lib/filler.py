@@ -79,8 +79,9 @@ def fill(server, mails, recipients, domain, state="deferred", retry=lambda numbe
                             utc(wait) if wait < 0 else wait, lifetime, 3 if tried else 0, made))
     texts = {wait: utc(wait) for wait in {row[8] for row in parcels} if not isinstance(wait, str)}
     with contextlib.closing(sqlite3.connect(server.database)) as connection, connection:
-        connection.executemany("insert into mails values (?, null, 'file', ?, ?, 'internal', 467, '127.0.0.1', '', 'filler', '" + SENDER
-                               + "', 'ESMTP', '', '', '', '', 0)", rows)
+        connection.executemany("insert into mails (mail_id, place, received_at, size, role, local_port, remote_ip, remote_name, ehlo, from_url, protocol,"
+                               " tls, account, verdicts, message_id) values (?, 'file', ?, ?, 'internal', 467, '127.0.0.1', '', 'filler', '" + SENDER
+                               + "', 'ESMTP', '', '', '', '')", rows)
         connection.executemany(
             "insert into parcels (mail_id, recipient, from_url, to_url, target, domain, delivery, state, delivery_at, delivery_msg, retry_at,"
             f" expires_at, attempts, created_at, updated_at) values (?, ?, '{SENDER}', ?, ?, ?, 'remote', ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -66,7 +66,7 @@ static int set_up(void **state) {
     f.silent = listen_tcp(f.endpoints[NOBODY_THERE], sizeof f.endpoints[0], false);
     for (size_t i = 0; i < PLACES; i++)
         f.policies[i] = (struct config_policy){.name = f.name, .endpoint = f.endpoints[i]};
-    f.config = (struct config){.policies = f.policies, .policy_count = PLACES};
+    f.config = (struct config){.policies = f.policies, .policy_count = PLACES, .oauth_check = f.name};
     *state = &f;
     return 0;
 }
