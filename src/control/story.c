@@ -25,7 +25,7 @@ const char *story_span(int64_t seconds) {
     } units[] = {{2 * 86400, 86400, "days"}, {2 * 3600, 3600, "h"}, {120, 60, "min"}, {0, 1, "s"}};
     char *words = room();
     size_t i = 0;
-    while (seconds < units[i].least && i < 3) {
+    while (i < 3 && seconds < units[i].least) {
         i++;
     }
     snprintf(words, SHOWN_SIZE, "%lld %s", (long long)(seconds / units[i].unit), units[i].name);

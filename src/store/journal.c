@@ -57,11 +57,11 @@ static bool take_file(struct journal *journal, const char *name, struct buffer *
 
 static bool take_files(struct journal *journal, struct buffer *error) {
     DIR *directory = opendir(journal->directory);
-    bool good = directory != NULL;
-    if (!good) {
+    if (directory == NULL) {
         buffer_format(error, "%s: cannot be read: %s", journal->directory, strerror(errno));
         return false;
     }
+    bool good = true;
     for (const struct dirent *entry; good && (entry = readdir(directory)) != NULL;) {
         good = entry->d_name[0] == '.' || take_file(journal, entry->d_name, error);
     }
