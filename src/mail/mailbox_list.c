@@ -137,3 +137,16 @@ bool mailbox_list_next(struct text *rest, char address[MAILBOX_SIZE], bool *bad)
     *bad = scan.bad;
     return found && !scan.bad;
 }
+
+bool mailbox_list_author(struct text *rest, struct address *author, bool *bad) {
+    char mailbox[MAILBOX_SIZE];
+
+    while (mailbox_list_next(rest, mailbox, bad)) {
+        struct text address = text_of(mailbox);
+        if (address_at(address) == address.length)
+            continue;
+        *bad = address_parse(address, true, author) != ADDRESS_OK;
+        return !*bad;
+    }
+    return false;
+}

@@ -122,7 +122,7 @@ const struct sql_fact_row sql_facts[SQL_FACTS] = {
         "The DKIM verdicts as in Authentication-Results, such as dkim=pass header.d=example.net; empty for members."},
     [SQL_FACT_DMARC] = {"dmarc", false, AT(RULE_MESSAGE),
         "Whether SPF or DKIM passed for the domain of the From field (RFC 7489): pass, fail, none, temperror or permerror; "
-        "empty for members, and without one From field."},
+        "the worst of several authors', permerror where they cannot be read; empty for members, and without a From field."},
     [SQL_FACT_DMARC_POLICY] = {"dmarc_policy", false, AT(RULE_MESSAGE),
         "What that domain wants done with mail that fails: none, quarantine or reject."},
     [SQL_FACT_ADDRESS] = {"address", false, AT(RULE_CLIENT_LOOKUP),

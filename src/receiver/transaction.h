@@ -88,7 +88,7 @@ void transaction_answer(struct session *session, const struct reply *reply, cons
 void transaction_free_owed(struct transaction *transaction);
 
 /* ---- transaction_store.c ---- */
-/* "a@b" out of "From: Name <a@b>" or "a@b": good enough to choose a key or a policy by. False: there is no such one. */
+/* The first address of the one From field: good enough to choose a key by. False: there is no such one. */
 bool transaction_author(struct text header, struct address *author);
 /* Headers, signature, commit: what follows the end of data. Sends the reply. */
 void transaction_store(struct session *session);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "mail/header.h"
+#include "mail/mailbox_list.h"
 #include "receiver/change.h"
 #include "receiver/milter.h"
 #include "receiver/received.h"
@@ -22,16 +23,14 @@ struct added {
 
 bool transaction_author(struct text header, struct address *author) {
     struct header_field field;
-    char value[1024];
+    char value[8192];
+    bool bad = false;
 
     if (header_count(header, "From") != 1 || !header_find(header, "From", &field) ||
         !header_value(&field, value, sizeof value))
         return false;
-    struct text mailbox = text_trim(text_of(value));
-    const char *open = strrchr(value, '<');
-    if (open != NULL)
-        mailbox = text_first(text_of(open + 1), text_find(text_of(open + 1), '>'));
-    return address_parse(text_trim(mailbox), true, author) == ADDRESS_OK;
+    struct text rest = text_of(value);
+    return mailbox_list_author(&rest, author, &bad);
 }
 
 /* Only what our own members send is signed, and only in the name that they may use. */

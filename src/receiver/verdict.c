@@ -5,10 +5,13 @@
 #include "base/log.h"
 #include "dkim/dkim.h"
 #include "mail/header.h"
+#include "mail/mailbox_list.h"
 #include "receiver/sender_policy.h"
 #include "receiver/session.h"
 
 #define RESULTS_MAXIMUM (24u * 1024)
+#define FROM_MAXIMUM 8192
+#define AUTHORS_MAXIMUM 5 /* domains that are asked about; each may wait for DNS */
 
 static enum dkim_dns look_up(void *context, const char *name, struct buffer *record) {
     const struct session *session = context;
@@ -64,16 +67,77 @@ static bool is_dmarc_wanted(const struct session *session) {
 }
 
 /* RFC 8601 2.7, RFC 7489 11.2 */
-static bool format_dmarc(const struct session *session, const char *domain, struct buffer *results) {
-    const struct transaction *transaction = &session->transaction;
+static bool format_dmarc(const struct transaction *transaction, const char *domain, struct buffer *results) {
+    return buffer_format(results, "%sdmarc=%s (p=%s)%s%s", results->length > 0 ? "; " : "",
+                         dmarc_result_names[transaction->dmarc], dmarc_policy_names[transaction->dmarc_policy],
+                         domain[0] != '\0' ? " header.from=" : "", domain);
+}
 
-    return buffer_format(results, "%sdmarc=%s (p=%s) header.from=%s", results->length > 0 ? "; " : "",
-                         dmarc_result_names[transaction->dmarc], dmarc_policy_names[transaction->dmarc_policy], domain);
+/* ---- DMARC of every author: whoever reads the message sees one of them, and nobody knows which ---- */
+
+struct authors {
+    struct text dkim_results;
+    unsigned count;
+    bool unreadable;
+    char domain[ADDRESS_DOMAIN_MAXIMUM + 1]; /* whose verdict is the transaction's: the worst (RFC 7489 6.6.1) */
+};
+
+static void judge_author(struct session *session, struct authors *authors, const struct address *author) {
+    static const unsigned badness[DMARC_RESULTS] = {
+        [DMARC_PASS] = 1, [DMARC_NONE] = 2, [DMARC_PERMERROR] = 3, [DMARC_TEMPERROR] = 4, [DMARC_FAIL] = 5};
+    struct transaction *transaction = &session->transaction;
+    enum dmarc_result result = transaction->dmarc;
+    enum dmarc_policy policy = transaction->dmarc_policy;
+
+    if (text_equal_nocase(text_of(author->domain), text_of(authors->domain)))
+        return;
+    authors->unreadable = authors->unreadable || ++authors->count > AUTHORS_MAXIMUM;
+    if (authors->unreadable)
+        return;
+    sender_policy_dmarc(session, author->domain, authors->dkim_results);
+    if (badness[transaction->dmarc] > badness[result] ||
+        (transaction->dmarc == result && transaction->dmarc_policy > policy)) {
+        (void)text_copy(authors->domain, sizeof authors->domain, text_of(author->domain));
+        return;
+    }
+    transaction->dmarc = result;
+    transaction->dmarc_policy = policy;
+}
+
+static void judge_field(struct session *session, struct authors *authors, const struct header_field *field) {
+    char value[FROM_MAXIMUM];
+    struct address author;
+    unsigned found = 0;
+    bool bad = !header_value(field, value, sizeof value);
+    struct text rest = text_of(value);
+
+    for (; !bad && !authors->unreadable && mailbox_list_author(&rest, &author, &bad); found++)
+        judge_author(session, authors, &author);
+    authors->unreadable = authors->unreadable || bad || found == 0;
+}
+
+static void judge_authors(struct session *session, struct text dkim_results, struct buffer *results) {
+    struct transaction *transaction = &session->transaction;
+    struct authors authors = {.dkim_results = dkim_results, .unreadable = transaction->message.author_hidden};
+    struct text section = message_original_header(&transaction->message);
+    struct header_field field;
+
+    transaction->dmarc = DMARC_NOT_ASKED;
+    transaction->dmarc_policy = DMARC_POLICY_NONE;
+    while (header_next(&section, &field))
+        if (text_equal_nocase(field.name, TEXT("From")))
+            judge_field(session, &authors, &field);
+    if (authors.unreadable && transaction->dmarc != DMARC_FAIL) {
+        transaction->dmarc = DMARC_PERMERROR;
+        transaction->dmarc_policy = DMARC_POLICY_NONE;
+        authors.domain[0] = '\0';
+    }
+    if (transaction->dmarc != DMARC_NOT_ASKED && session->config->dmarc_verify)
+        (void)format_dmarc(transaction, authors.domain, results);
 }
 
 bool verdict_format(struct session *session, struct buffer *results) {
     const struct config *config = session->config;
-    struct address author = {.local = ""};
     struct buffer dkim;
 
     buffer_init(&dkim, RESULTS_MAXIMUM);
@@ -82,11 +146,8 @@ bool verdict_format(struct session *session, struct buffer *results) {
         (void)buffer_append_text(results, buffer_text(&dkim));
     if (config->spf_verify)
         (void)format_spf(session, results);
-    if (dmarc && transaction_author(message_original_header(&session->transaction.message), &author)) {
-        sender_policy_dmarc(session, author.domain, buffer_text(&dkim));
-        if (config->dmarc_verify)
-            (void)format_dmarc(session, author.domain, results);
-    }
+    if (dmarc)
+        judge_authors(session, buffer_text(&dkim), results);
     buffer_free(&dkim);
     return results->length > 0;
 }

@@ -84,3 +84,24 @@ def test_dmarc_is_a_fact_and_written_down(make_instance, source, marker, sender,
         reply = client.mail(sender, "coco@example.test", message("other", sender=author, subject="strict"))
         assert (reply.text == f"550 5.7.26 <{author}> is not from there, says p=quarantine") == result.startswith("fail")
     assert f"dmarc={result}\n" in server.wait_mail("coco@example.test", marker).replace(b"\r\n", b"\n").decode()
+
+
+BANK = "dmarc=fail (p=quarantine) header.from=bank.example.net"
+
+
+@pytest.mark.parametrize("field, result", [
+    ("From: Bank <a@bank.example.net> (<a@plain.test>)", BANK),
+    ("From: a@bank.example.net, Other <a@plain.test>", BANK),
+    ("From: a@plain.test\r\nFrom: a@bank.example.net", BANK),
+    ("From: Bank, a good one <a@bank.example.net>", BANK),
+    ("From: a@plain.test, a@plain.test", "dmarc=none (p=none) header.from=plain.test"),
+    ("From: a@plain.test, b@", "dmarc=permerror (p=none)"),
+    ("a line that is no field\r\nFrom: a@bank.example.net", "dmarc=permerror (p=none)"),
+    ("From: " + ", ".join(f"a@d{i}.test" for i in range(6)), "dmarc=permerror (p=none)"),
+    ("Subject: of nobody", "")])
+def test_dmarc_judges_every_author_that_readers_may_see(ruled, source, marker, field, result):
+    with ruled.talk(source=source) as client:
+        client.ehlo()
+        assert client.mail("a@plain.example.net", "coco@example.test", f"{field}\r\nX-Test: {marker}\r\n\r\nHello.\r\n".encode()) == 250
+    results = ruled.wait_mail("coco@example.test", marker).replace(b"\r\n", b"\n").decode().partition("\n\n")[0]
+    assert (f"\t{result}\n" in results) if result else "dmarc=" not in results
