@@ -42,7 +42,8 @@ void client_certificate_facts(const SSL *ssl, struct tls_facts *facts) {
     if (certificate == NULL)
         return;
     certificate_fingerprint(certificate, facts->client_fingerprint);
-    if (SSL_get_verify_result(ssl) != X509_V_OK)
+    /* A resumed session says what was true when it began; its tickets may have been renewed for longer than that. */
+    if (SSL_get_verify_result(ssl) != X509_V_OK || X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0)
         return;
     certificate_name(X509_get_subject_name(certificate), facts->client, sizeof facts->client);
     certificate_name(X509_get_issuer_name(certificate), facts->client_issuer, sizeof facts->client_issuer);

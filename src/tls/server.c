@@ -3,14 +3,19 @@
  * before it forks; receivers inherit it and shake hands in their sandbox, with nothing to make but a connection's own
  * state. Wrong files come back as a sentence. */
 #include "tls/server.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "mail/address.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define CONTEXT_MAXIMUM (16u * 1024 * 1024) /* of client_ca */
 
 /* ---- contexts ---- */
 
@@ -27,14 +32,28 @@ static int choose_certificate(SSL *ssl, int *alert, void *context) {
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* The certificates themselves: a session tells what they said of the client when it began. A file that cannot be read
+ * is told of by who reads it next. */
+static bool append_authorities(struct buffer *asked, const struct tls_settings *settings) {
+    int fd =
+        settings->ask_client && settings->client_ca[0] != '\0' ? open(settings->client_ca, O_RDONLY | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return true;
+    bool good = file_read_into(fd, asked);
+    (void)close(fd);
+    return good;
+}
+
 /* What a ticket is good for: where something else is asked of clients, their sessions begin anew. */
 static bool set_session_context(SSL_CTX *context, const struct tls_settings *settings) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
     struct buffer asked;
 
-    buffer_init(&asked, 8192);
+    buffer_init(&asked, CONTEXT_MAXIMUM);
     bool good = buffer_format(&asked, "%d %d %s", (int)settings->preset, settings->ask_client, settings->client_ca) &&
+                append_authorities(&asked, settings) &&
                 EVP_Digest(asked.data, asked.length, digest, &length, EVP_sha256(), NULL) == 1 &&
                 SSL_CTX_set_session_id_context(context, digest, length) == 1;
     buffer_free(&asked);

@@ -4,6 +4,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -11,6 +12,7 @@ from lib import certificates
 from lib.instance import Instance
 from lib.messages import message
 from lib.place import program
+from lib.rules import start_with
 from lib.talker import fresh_source
 from lib.waiting import wait_for
 
@@ -358,6 +360,61 @@ def test_rules_see_whose_certificate_a_client_shows(asking):
 
 def test_an_unknown_authority_gives_the_fingerprint_alone(asking):
     assert told(asking, asking.stranger) == f"450 4.7.1 sni=mail.example.test client= by= print={fingerprint(asking.stranger)}"
+
+
+def passing(folder, seconds):
+    """(certificate, key) of somebody, valid for so long."""
+    key, request, chain, configuration = (os.path.join(folder, "passing." + end) for end in ("key", "csr", "pem", "cnf"))
+    end = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
+    with open(configuration, "w", encoding="ascii") as stream:
+        stream.write(f"[ca]\ndefault_ca = own\n[own]\nnew_certs_dir = {folder}\ndatabase = {folder}/index\nrand_serial = yes\n"
+                     "default_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n")
+    with open(os.path.join(folder, "index"), "w", encoding="ascii"):
+        pass
+    for words in (["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=passing", "-keyout", key, "-out", request],
+                  ["ca", "-batch", "-config", configuration, "-selfsign", "-in", request, "-keyfile", key, "-enddate", end, "-out", chain, "-notext"]):
+        subprocess.run(["openssl", *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return chain, key
+
+
+def asked_who(server, context, session=None):
+    """Whom the server verifies, whether it was told by a resumed session, and that session."""
+    with connect(server, context, session, role="mx") as client:
+        reply, resumed, session = client.command("MAIL FROM:<tell@example.net>").text, client.socket.session_reused, client.socket.session
+        client.quit()
+    return re.search("client=(.*) by=", reply).group(1), resumed, session
+
+
+def start_asking(make_instance, authorities):
+    return start_with(make_instance, {"mail_from": "SELECT '450 4.7.1 client=' || :tls_client || ' by=' || :tls_client_issuer"},
+                      settings={"client_certificates": "ask", "client_ca": authorities})
+
+
+def test_a_resumed_session_vouches_for_no_certificate_that_has_expired(make_instance, tmp_path):
+    os.chmod(tmp_path, 0o755)
+    mine = passing(str(tmp_path), 5)
+    ends = time.time() + 5
+    server, context = start_asking(make_instance, mine[0]), resumable(ssl.TLSVersion.TLSv1_3)
+    context.load_cert_chain(*mine)
+    name, _, session = asked_who(server, context)
+    assert name == "CN=passing"
+    wait_for(lambda: time.time() > ends + 1, "its end")
+    assert asked_who(server, context, session)[:2] == ("", True)
+
+
+def test_a_session_is_not_resumed_when_others_may_vouch_for_clients(make_instance, tmp_path):
+    os.chmod(tmp_path, 0o755)
+    mine, other = pair(str(tmp_path), "mine.example.net"), pair(str(tmp_path), "other.example.net")
+    authorities = shutil.copy(mine[0], tmp_path / "authorities.pem")
+    server, context = start_asking(make_instance, str(authorities)), resumable(ssl.TLSVersion.TLSv1_3)
+    context.load_cert_chain(*mine)
+    name, _, session = asked_who(server, context)
+    assert name == "CN=mine.example.net" and asked_who(server, context, session)[:2] == (name, True)
+    shutil.copy(other[0], authorities)
+    before = len(server.log_text())
+    server.reload()
+    server.wait_log("the configuration was read again", before)
+    assert asked_who(server, context, session)[:2] == ("", False)
 
 
 def test_a_client_without_a_certificate_is_served(asking, marker):
