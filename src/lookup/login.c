@@ -162,7 +162,8 @@ static enum login_outcome check_password(struct lookup *lookup, const struct log
               "passwd %s",
               login_source_is_used(&lookup->logins) ? lookup->logins.database : lookup->users.path, login->account,
               login->account);
-    return LOGIN_TEMPFAIL;
+    (void)check_both(password, password_usable(login->other.hash)); /* it would tell that he exists: by word and time */
+    return LOGIN_REFUSED;
 }
 
 enum login_outcome answer_login(struct lookup *lookup, struct text user, struct text password,

@@ -180,8 +180,9 @@ static const struct login_row login_rows[] = {
     {"SHA-512 hashes work", "mike@example.test", "other", LOGIN_OK, "mike@example.test"},
     {"bcrypt hashes work", "bcrypt@example.test", "blow", LOGIN_OK, "bcrypt@example.test"},
     {"yescrypt hashes work", "yescrypt@example.test", "yes", LOGIN_OK, "yescrypt@example.test"},
-    {"an old method is our fault and not the user's", "md5@example.test", "x", LOGIN_TEMPFAIL, "md5@example.test"},
-    {"so is an empty hash", "empty@example.test", "", LOGIN_TEMPFAIL, "empty@example.test"},
+    {"an old method is refused like a wrong password, which tells nobody of the user", "md5@example.test", "x",
+     LOGIN_REFUSED, "md5@example.test"},
+    {"so is an empty hash", "empty@example.test", "", LOGIN_REFUSED, "empty@example.test"},
     {"a malformed hash never opens", "cut@example.test", "", LOGIN_REFUSED, "cut@example.test"},
 };
 
