@@ -77,18 +77,32 @@ static bool rewrite(struct text section, const struct change *change, struct buf
     return fits;
 }
 
+/* The last chunk of a BDAT may end within the header: what follows it begins a line of its own. */
+static bool end_last_line(struct message *message) {
+    struct text section = message_header(message);
+    struct buffer ended;
+
+    if (section.length == 0 || section.data[section.length - 1] == '\n')
+        return true;
+    buffer_init(&ended, MESSAGE_HEADER_MAXIMUM);
+    bool fits = buffer_append_text(&ended, section) && buffer_append_string(&ended, "\r\n") &&
+                message_set_header(message, buffer_text(&ended));
+    buffer_free(&ended);
+    return fits;
+}
+
 enum change_outcome change_header_make(struct session *session, const struct change *change) {
     struct message *message = &session->transaction.message;
     bool removes = change->place == CHANGE_NTH_OF_NAME && change->second.length == 0, found = false;
     struct buffer changed;
 
     buffer_init(&changed, MESSAGE_HEADER_MAXIMUM);
-    bool fits = rewrite(message_header(message), change, &changed, &found);
+    bool fits = end_last_line(message) && rewrite(message_header(message), change, &changed, &found);
     if (!found && !removes)
         fits = fits && append_field(&changed, change->first, change->second);
     fits = fits && message_set_header(message, buffer_text(&changed));
-    if (text_has_eight_bit(change->second))
-        session->transaction.envelope.body = BODY_8BITMIME;
+    if (text_has_eight_bit(change->second) && session->transaction.envelope.body < BODY_8BITMIME)
+        session->transaction.envelope.body = BODY_8BITMIME; /* a binary body stays one */
     buffer_free(&changed);
     if (!fits)
         return refuse("it would be too large", change->first);
@@ -143,6 +157,8 @@ static enum change_outcome outcome_of(const struct message *message) {
 enum change_outcome change_begin_body(struct session *session) {
     if (!session->transaction.changeable)
         return refuse("the body has not come yet", TEXT_NONE);
+    if (!end_last_line(&session->transaction.message))
+        return CHANGE_TEMPFAIL;
     message_drop_body(&session->transaction.message);
     change_list(session)->body_end = '\n';
     return outcome_of(&session->transaction.message);

@@ -116,7 +116,7 @@ void command_rcpt(struct session *session, struct text argument) {
     }
     if (rule != NULL) {
         session->counts.refused++;
-        milter_tell_refused(session, &recipient, &reply);
+        milter_tell_refused(session, &recipient, rule, &reply);
         transaction_refuse(session, &recipient, &reply);
         session_send(session, &reply, rule->name, rule->mercy);
         return;

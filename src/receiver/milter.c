@@ -201,11 +201,20 @@ const struct rule *milter_evaluate(struct session *session, enum rule_stage stag
     return NULL;
 }
 
-void milter_tell_refused(struct session *session, const struct recipient *recipient, const struct reply *reply) {
+/* The first that has not been told of this recipient. */
+static size_t first_untold(const struct milters *milters, const struct rule *rule) {
+    for (size_t i = 0; milters != NULL && i < milters->count; i++)
+        if (rule == &milters->links[i].rule)
+            return i + 1;
+    return 0;
+}
+
+void milter_tell_refused(struct session *session, const struct recipient *recipient, const struct rule *rule,
+                         const struct reply *reply) {
     struct milters *milters = session->milters;
     struct reply ignored;
 
-    for (size_t i = 0; milters != NULL && i < milters->count; i++) {
+    for (size_t i = first_untold(milters, rule); milters != NULL && i < milters->count; i++) {
         if (!(milters->links[i].options.steps & MILTER_REJECTED_RECIPIENTS))
             continue;
         session->facts.recipient = &recipient->address;

@@ -69,6 +69,10 @@ bool milter_link_await(struct milter_link *link, struct milter_answer *answer, i
     do {
         int64_t deadline = clock_deadline(timeout_ms);
         deadline = deadline < latest ? deadline : latest;
+        if (clock_now_ms() >= latest) { /* of one that never stops talking there is always something to read */
+            milter_link_break(link, "it does not come to an end in time");
+            return false;
+        }
         if (!flush(link, deadline) || !await_packet(link, &packet, deadline))
             return false;
         if (!milter_answer_parse(&packet, answer)) {

@@ -10,6 +10,7 @@ is closed), a raw(...) run of bytes, or a function of the command's data that gi
 never answers (MACRO, ABORT, QUIT, QUIT_NC) and those that `quiet` steps cover get none.
 """
 import hashlib
+import itertools
 import os
 import socket
 import struct
@@ -76,6 +77,13 @@ def reply(text):
 
 class raw(bytes):
     """Bytes as they are, without a packet's head."""
+
+
+class forever(list):
+    """These answers again and again, as long as anybody reads them."""
+
+    def __iter__(self):
+        return itertools.cycle(tuple(super().__iter__()))
 
 
 def _is_probe(session):

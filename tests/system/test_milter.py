@@ -119,6 +119,21 @@ def test_it_is_told_what_it_wants_and_nobody_waits_for_answers_that_it_does_not_
     assert max(picky.reads) >= 10, "the commands of a message came one by one"
 
 
+def test_a_recipient_that_a_milter_refuses_is_told_to_each_of_them_once(make_instance):
+    with Milter("one", steps=m.RCPT_REJ) as one, Milter("two", steps=m.RCPT_REJ, RCPT=m.reply("550 5.1.1 not here")) as two, \
+            Milter("three", steps=m.RCPT_REJ) as three:
+        server = make_instance(extra=one.block() + two.block() + three.block())
+        with server.talk(source=fresh_source()) as client:
+            client.ehlo()
+            client.expect(250, "MAIL FROM:<a@client.example.net>")
+            client.expect(550, f"RCPT TO:<{MIKE}>")
+            client.quit()
+        for milter in (one, two, three):
+            milter.wait("QUIT")
+        assert [len(milter.commands("RCPT")) for milter in (one, two, three)] == [1, 1, 1]
+        assert [milter.macros_of("R")["{rcpt_mailer}"] for milter in (one, two, three)] == ["local", "local", "error"]
+
+
 def test_a_client_that_xclient_names_is_a_session_of_its_own_on_the_same_connection(play, marker):
     server, one, _ = play()
     with SmtpTalker(server.xclient_port, source=fresh_source()) as client:
@@ -277,6 +292,33 @@ def test_a_body_is_replaced_in_any_size_and_the_next_one_sees_it(play, marker, s
     assert two.text()[1] == body
 
 
+@pytest.mark.parametrize("answer, end", ((m.add_header("X-A", "1"), b"\nX-A: 1\n"), (m.insert_header(9, "X-A", "1"), b"\nX-A: 1\n"),
+                                         (m.replace_body("new"), b"\n\nnew\n")), ids=("added", "inserted", "body"))
+def test_what_follows_a_header_that_ends_without_a_line_end_is_a_line_of_its_own(play, marker, answer, end):
+    server, _, _ = play({"END": [answer, b"c"]})
+    with server.talk(source=fresh_source()) as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<a@client.example.net>")
+        client.expect(250, f"RCPT TO:<{MIKE}>")
+        text = f"Subject: cut\r\nX-Marker: {marker}".encode()
+        client.send(b"BDAT %d LAST\r\n" % len(text) + text)
+        assert client.reply() == 250
+    assert server.wait_mail(MIKE, marker).endswith(b"\nSubject: cut\nX-Marker: " + marker.encode() + end)
+
+
+def test_a_field_with_other_than_ascii_leaves_a_binary_body_as_it_is(play, marker):
+    server, _, _ = play({"END": [m.add_header("X-A", "\u00e9"), b"c"]})
+    with server.talk(source=fresh_source()) as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<a@client.example.net> BODY=BINARYMIME")
+        client.expect(250, f"RCPT TO:<{MIKE}>")
+        text = f"X-Marker: {marker}\r\nContent-Transfer-Encoding: binary\r\n\r\n".encode() + b"a\nb\rc\0d"
+        client.send(b"BDAT %d LAST\r\n" % len(text) + text)
+        assert client.reply() == 250
+    mail = server.wait_mail(MIKE, marker)
+    assert mail.endswith(b"\r\nX-A: \xc3\xa9\r\n\r\na\nb\rc\0d")
+
+
 def test_sender_and_recipients_are_changed(play, marker):
     server, _, two = play({"END": [m.change_sender("<other@client.example.net>", "RET=HDRS"), m.add_recipient("<coco@example.test>"),
                                    m.add_recipient("postmaster@example.test", "NOTIFY=NEVER"), m.remove_recipient(f"<{MIKE}>"), b"c"]})
@@ -337,6 +379,16 @@ def test_one_that_is_silent_puts_mail_off_in_its_time(play):
 def test_endless_answers_end(play, answers):
     server, _, _ = play({"END": answers})
     assert run(server, fresh_source())[1].startswith("451 4.7.1")
+
+
+@pytest.mark.parametrize("stage, answer", (("MAIL", b"p"), ("END", b"p"), ("END", m.replace_body(b""))), ids=("progress", "progress at the end", "body"))
+def test_one_that_never_stops_talking_is_late_too(make_instance, stage, answer):
+    talk = m.raw((len(answer).to_bytes(4, "big") + answer) * 500)
+    with Milter("one", **{stage: m.forever([talk])}) as one:
+        server = make_instance(extra=one.block(command_timeout="1s", content_timeout="1s"))
+        where, text = run(server, fresh_source())
+        assert (where, text[:9]) == (stage, "451 4.7.1")
+        server.wait_log('milter "one": it does not come to an end in time')
 
 
 def test_a_change_that_was_not_agreed_on_is_a_fault(scene):
