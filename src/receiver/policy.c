@@ -176,6 +176,7 @@ const struct rule *policy_evaluate(struct session *session, enum rule_stage stag
     struct policies *policies = policies_of(session);
     uint32_t due = due_at(session, stage);
     forget_deferrals(policies, place_of(stage));
+    policy_change_again(session, stage);
     if (stage == RULE_MAIL)
         policy_change_begin(session);
     const struct rule *rule = due != 0 ? ask_all(session, stage, due, reply) : NULL;
@@ -184,4 +185,10 @@ const struct rule *policy_evaluate(struct session *session, enum rule_stage stag
     if (rule == NULL && deferral == NULL && !policy_change_recipients(session, stage))
         rule = say_unasked(session, stage, reply);
     return rule == NULL && deferral != NULL ? say_deferral(policies, deferral, reply) : rule;
+}
+
+const struct rule *policy_settle(struct session *session, enum rule_stage stage, struct reply *reply) {
+    bool done = session->policies == NULL || policy_change_recipients(session, stage);
+
+    return done ? NULL : say_unasked(session, stage, reply);
 }

@@ -12,6 +12,8 @@
 
 /* A joiner: asks the policies of this listener that are due at the stage, in the order of their blocks. */
 joiner_function policy_evaluate;
+/* A joiner too, with LMTP at the end of a message: does what waited until each recipient was asked about. */
+joiner_function policy_settle;
 /* Ends the session's connections to them. */
 void policy_free(struct session *session);
 
@@ -29,6 +31,7 @@ struct policy_deferral {
     char rule[RULE_NAME_SIZE];
 };
 struct policy_change {
+    enum rule_stage stage; /* where it was said */
     enum policy_verdict verdict;
     char *text;
 };
@@ -58,5 +61,7 @@ bool policy_change(struct session *session, enum rule_stage stage, const struct 
 void policy_change_begin(struct session *session);
 /* When all recipients are known: does what was put off until then. False: it cannot be done. */
 bool policy_change_recipients(struct session *session, enum rule_stage stage);
+/* EHLO comes again (behind STARTTLS at the latest): what was said at the former one holds no more. */
+void policy_change_again(struct session *session, enum rule_stage stage);
 void policy_change_free(struct policies *policies);
 #endif

@@ -48,13 +48,37 @@ static bool is_change(enum policy_verdict verdict) {
            verdict == POLICY_REDIRECT;
 }
 
-static bool keep(struct policies *policies, const struct policy_action *action) {
+static bool is_kept(const struct policies *policies, const struct policy_action *action) {
+    for (size_t i = 0; i < policies->lasting_count; i++)
+        if (policies->lasting[i].verdict == action->verdict &&
+            text_equal(text_of(policies->lasting[i].text), action->text))
+            return true;
+    return false;
+}
+
+static bool keep(struct policies *policies, enum rule_stage stage, const struct policy_action *action) {
+    if (is_kept(policies, action)) /* clients may say a command as often as they like */
+        return true;
     if (policies->lasting_count == LASTING_MAXIMUM)
         return false;
     policies->lasting = memory_resize(policies->lasting, policies->lasting_count + 1, sizeof policies->lasting[0]);
     policies->lasting[policies->lasting_count++] =
-        (struct policy_change){.verdict = action->verdict, .text = memory_string(action->text)};
+        (struct policy_change){.stage = stage, .verdict = action->verdict, .text = memory_string(action->text)};
     return true;
+}
+
+void policy_change_again(struct session *session, enum rule_stage stage) {
+    struct policies *policies = session->policies;
+    size_t kept = 0;
+
+    for (size_t i = 0; stage == RULE_EHLO && i < policies->lasting_count; i++) {
+        if (policies->lasting[i].stage == stage)
+            free(policies->lasting[i].text);
+        else
+            policies->lasting[kept++] = policies->lasting[i];
+    }
+    if (stage == RULE_EHLO)
+        policies->lasting_count = kept;
 }
 
 bool policy_change(struct session *session, enum rule_stage stage, const struct policy_action *action) {
@@ -62,7 +86,7 @@ bool policy_change(struct session *session, enum rule_stage stage, const struct 
         return false;
     if (session->transaction.open || stage == RULE_MAIL)
         return make(session, action->verdict, action->text);
-    return keep(session->policies, action);
+    return keep(session->policies, stage, action);
 }
 
 void policy_change_begin(struct session *session) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define VALUE_SIZE 1024
+#define VALUE_MAXIMUM 4096 /* the argument of a command may be as long as line_maximum: no name is */
 
 /* A value that is no string of the session's is written into scratch. */
 typedef struct text attribute_function(const struct session *session, enum rule_stage stage, char scratch[VALUE_SIZE]);
@@ -166,6 +167,7 @@ static const struct {
 
 static bool append(struct buffer *request_text, const char *name, struct text value) {
     bool good = buffer_append_string(request_text, name) && buffer_append_byte(request_text, '=');
+    value = text_first(value, VALUE_MAXIMUM);
     for (size_t i = 0; i < value.length && good; i++) {
         unsigned char byte = (unsigned char)value.data[i];
         good = buffer_append_byte(request_text, byte < 0x20 || byte == 0x7f ? '?' : value.data[i]);

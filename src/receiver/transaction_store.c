@@ -7,6 +7,7 @@
 #include "mail/mailbox_list.h"
 #include "receiver/change.h"
 #include "receiver/milter.h"
+#include "receiver/policy.h"
 #include "receiver/received.h"
 #include "receiver/session.h"
 #include "receiver/verdict.h"
@@ -195,6 +196,15 @@ static void answer(struct session *session, enum commit_outcome outcome) {
     transaction_answer(session, &reply, "protocol", VIOLATION_PLAIN);
 }
 
+/* With LMTP, when each recipient was judged: changes to recipients, which waited for that, and milters, who are asked
+ * once. */
+static const struct rule *join_together(struct session *session, enum rule_stage stage, struct reply *reply) {
+    change_settle(session);
+    const struct rule *rule = policy_settle(session, stage, reply);
+
+    return rule != NULL ? rule : milter_evaluate(session, stage, reply);
+}
+
 /* By a rule that looks at the whole message and its verdicts. With LMTP: for everybody. */
 static bool is_refused(struct session *session) {
     joiner_function *ask = rule_evaluate;
@@ -204,11 +214,13 @@ static bool is_refused(struct session *session) {
         bool any = session->transaction.envelope.recipient_count > 0;
         transaction_judge_each(session);
         bool none = any && session->transaction.envelope.recipient_count == 0;
+        /* Who was not refused had his mail redirected to one who was: nobody may believe that it arrived. */
+        reply_set(&reply, 451, "4.3.5", "%s error: nobody is left to get the message", session->config->server_name);
         if (none)
             transaction_answer(session, &reply, "", VIOLATION_PLAIN);
         if (none)
             return true;
-        ask = milter_evaluate; /* that are asked once */
+        ask = join_together;
     }
     const struct rule *rule = ask(session, RULE_MESSAGE, &reply);
 

@@ -228,6 +228,15 @@ def test_what_a_client_says_cannot_add_attributes(scene):
         assert not re.search(rb"[\x00-\x09\x0b-\x1f]", raw)
 
 
+def test_a_long_argument_is_told_in_part(make_instance):
+    with PolicyServer() as policy:
+        server = make_instance(settings={"line_maximum": 65536}, extra=block(policy.endpoint, stages=["vrfy"]))
+        with server.talk(source=fresh_source()) as client:
+            client.ehlo()
+            client.expect(252, "VRFY " + "a" * 60000)
+        assert policy.requests[-1]["recipient"] == "a" * 4096
+
+
 # What its answers do.
 
 
@@ -358,6 +367,60 @@ def test_another_gets_it_instead(scene, marker, state):
     send(scene, marker)
     scene.server.wait_mail("mike@example.test", marker)
     assert column(scene, f"SELECT to_url FROM parcels JOIN mails USING (mail_id) WHERE message_id LIKE '%{marker}%'") == ["mike@example.test"]
+
+
+def test_what_is_said_at_ehlo_holds_until_the_next_one(scene, marker):
+    scene.set(EHLO="PREPEND X-Said: first")
+    with scene.client() as client:
+        scene.set(EHLO="PREPEND X-Said: second")
+        client.ehlo()
+        assert client.mail("someone@example.net", "coco@example.test", message(marker)) == 250
+    mail = scene.server.wait_mail("coco@example.test", marker)
+    assert b"X-Said: second" in mail and b"X-Said: first" not in mail
+
+
+def test_a_client_cannot_repeat_a_command_until_there_is_no_room_for_what_is_said(scene, marker):
+    scene.set(VRFY="PREPEND X-Said: nosy")
+    with scene.client() as client:
+        for _ in range(40):
+            client.expect(252, "VRFY coco")
+        assert client.mail("someone@example.net", "coco@example.test", message(marker)) == 250
+    assert scene.server.wait_mail("coco@example.test", marker).count(b"X-Said: nosy") == 1
+
+
+def lmtp(make_instance, free_port, policy, marker, *users):
+    """The replies of a message to these, on a listener for LMTP with this policy; and the server."""
+    listen = f'listen "127.0.0.1:{free_port}" {{ role = lmtp\n policies = {{test}} }}'
+    server = make_instance(extra=block(policy.endpoint, stages=["rcpt_to", "data", "message"]) + listen)
+    with SmtpTalker(free_port, source=fresh_source()) as client:
+        client.expect(250, "LHLO client.example.net")
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        for user in users:
+            client.expect(250, f"RCPT TO:<{user}@example.test>")
+        client.expect(354, "DATA")
+        client.send(message(marker) + b".\r\n")
+        return server, [client.reply() for _ in users]
+
+
+@pytest.mark.parametrize("action, gets", [("BCC", ["coco@example.test", "mike@example.test"]), ("REDIRECT", ["mike@example.test"])])
+def test_with_lmtp_another_gets_what_one_recipient_was_asked_about(make_instance, free_port, marker, action, gets):
+    with PolicyServer(lambda request: f"{action} mike@example.test" if request["protocol_state"] == "END-OF-MESSAGE" else "DUNNO") as policy:
+        server, replies = lmtp(make_instance, free_port, policy, marker, "coco")
+        assert replies[0].code == 250
+        server.wait_mail("mike@example.test", marker)
+        assert [row["to_url"] for row in server.sql("SELECT to_url FROM parcels ORDER BY to_url")] == gets
+
+
+def test_with_lmtp_nobody_reads_250_whose_mail_nobody_gets(make_instance, free_port, marker):
+    def answer(request):
+        if request["protocol_state"] == "RCPT" and request["recipient"] == "coco@example.test":
+            return "REDIRECT mike@example.test"
+        refused = request["protocol_state"] == "END-OF-MESSAGE" and request["recipient"] == "mike@example.test"
+        return "REJECT not for him" if refused else "DUNNO"
+    with PolicyServer(answer) as policy:
+        _, replies = lmtp(make_instance, free_port, policy, marker, "coco", "mike")
+        assert replies[0].text.startswith("451 4.3.5 <coco@example.test> mail.example.test error: nobody is left")
+        assert replies[1].text == "554 5.7.1 <mike@example.test> not for him"
 
 
 def test_a_redirect_that_leads_nowhere_is_no_way_to_lose_mail(scene, marker):
