@@ -256,7 +256,7 @@ def test_a_discarded_message_is_accepted_and_nobody_gets_it(play, stage, marker)
 def test_skip_spares_the_rest_of_the_body(play, marker):
     server, one, two = play({"BODY": b"s"})
     assert send(server, marker, message(marker) + odd_body(1, 300000)) == 250
-    assert one.names().count("BODY") == 1 and two.names().count("BODY") == 5 and one.names()[-1] == "END"
+    assert one.names().count("BODY") == 1 and two.names().count("BODY") == 5 and "END" in one.names()
 
 
 def test_progress_gives_more_time(play, marker):
