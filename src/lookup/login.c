@@ -68,9 +68,12 @@ static enum users_found find_account(struct lookup *lookup, struct text user, ch
 
 /* However a name is written, it is one name: as far as can be told without asking who has it. */
 static void make_canonical(const struct lookup *lookup, struct login *login, char canonical[CANONICAL_SIZE]) {
+    char given[CANONICAL_SIZE];
     bool whole = address_at(text_of(login->name)) < strlen(login->name);
-    (void)snprintf(canonical, CANONICAL_SIZE, "%s%s%s", login->name, whole ? "" : "@",
-                   whole ? "" : lookup->first_domain);
+    (void)snprintf(given, sizeof given, "%s%s%s", login->name, whole ? "" : "@", whole ? "" : lookup->first_domain);
+    if (!address_normal(text_of(given), canonical, CANONICAL_SIZE)) { /* as users are looked for */
+        (void)text_copy(canonical, CANONICAL_SIZE, text_of(given));
+    }
     text_lower(canonical);
 }
 

@@ -112,7 +112,8 @@ def test_whoever_is_not_there_is_answered_like_one_who_is(patient):
     with sqlite3.connect(patient.path("state", "users.db")) as users:
         users.execute("insert or replace into users (address, hash, created_at, updated_at) values ('old@example.test', '$6$x', '', '')")
     salts = {}
-    for user in ("coco@example.test", "old@example.test", "nobody@example.test", "Nobody@example.test", "nobody", "nobody@elsewhere.test"):
+    for user in ("coco@example.test", "old@example.test", "nobody@example.test", "Nobody@example.test", "nobody", "nobody@example\u3002test",
+                 "nobody@elsewhere.test"):
         for _ in range(2):
             with opened(patient) as client:
                 one = Scram(client, user=user, password="wrong")
@@ -122,7 +123,7 @@ def test_whoever_is_not_there_is_answered_like_one_who_is(patient):
                 assert one.final(reply) == REFUSED
     assert all(len(seen) == 1 for seen in salts.values()), salts
     assert {seen[:2] for (seen,) in salts.values()} == {(16, "100000")}
-    assert salts["nobody@example.test"] == salts["Nobody@example.test"] == salts["nobody"] != salts["nobody@elsewhere.test"]
+    assert salts["nobody@example.test"] == salts["Nobody@example.test"] == salts["nobody"] == salts["nobody@example\u3002test"] != salts["nobody@elsewhere.test"]
 
 
 def test_secrets_of_scram_are_in_no_log_and_leave_lookup_for_nobody(patient):
