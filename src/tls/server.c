@@ -19,16 +19,39 @@
 
 /* ---- contexts ---- */
 
+/* RFC 6066 3: the list's length, then of each name its type, its length and itself; there is one of the type host_name.
+ */
+static struct text read_server_name(SSL *ssl) {
+    const unsigned char *bytes;
+    size_t length;
+
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &length) != 1 || length < 5 ||
+        bytes[2] != TLSEXT_NAMETYPE_host_name)
+        return TEXT_NONE;
+    struct text name = {(const char *)bytes + 5, length - 5};
+    return text_first(name, (size_t)bytes[3] << 8 | bytes[4]);
+}
+
+/* Before the session is looked for that the client brings: it is resumed only where it began, with the same
+ * certificates (RFC 6066 3). OpenSSL's own callback comes behind that. */
 static int choose_certificate(SSL *ssl, int *alert, void *context) {
     const struct tls_server *server = context;
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
     (void)alert;
-    if (name != NULL && server->count > 1) {
-        size_t found = tls_name_find((const char *const *)server->names, server->count, text_of(name));
+    if (server->count > 1) {
+        struct text name = read_server_name(ssl);
+        size_t found = tls_name_find((const char *const *)server->names, server->count, name);
         if (found > 0 && SSL_set_SSL_CTX(ssl, server->contexts[found]) == NULL)
-            return SSL_TLSEXT_ERR_ALERT_FATAL;
+            return SSL_CLIENT_HELLO_ERROR;
     }
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* Without it the session does not keep the name, which is a fact of rules. */
+static int keep_name(SSL *ssl, int *alert, void *context) {
+    (void)ssl;
+    (void)alert;
+    (void)context;
     return SSL_TLSEXT_ERR_OK;
 }
 
@@ -45,30 +68,33 @@ static bool append_authorities(struct buffer *asked, const struct tls_settings *
     return good;
 }
 
-/* What a ticket is good for: where something else is asked of clients, their sessions begin anew. */
-static bool set_session_context(SSL_CTX *context, const struct tls_settings *settings) {
+/* What a ticket is good for: for another name, or where something else is asked of clients, their sessions begin anew.
+ */
+static bool set_session_context(SSL_CTX *context, const char *name, const struct tls_settings *settings) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
     struct buffer asked;
 
     buffer_init(&asked, CONTEXT_MAXIMUM);
-    bool good = buffer_format(&asked, "%d %d %s", (int)settings->preset, settings->ask_client, settings->client_ca) &&
-                append_authorities(&asked, settings) &&
-                EVP_Digest(asked.data, asked.length, digest, &length, EVP_sha256(), NULL) == 1 &&
-                SSL_CTX_set_session_id_context(context, digest, length) == 1;
+    bool good =
+        buffer_format(&asked, "%s %d %d %s", name, (int)settings->preset, settings->ask_client, settings->client_ca) &&
+        append_authorities(&asked, settings) &&
+        EVP_Digest(asked.data, asked.length, digest, &length, EVP_sha256(), NULL) == 1 &&
+        SSL_CTX_set_session_id_context(context, digest, length) == 1;
     buffer_free(&asked);
     return good;
 }
 
-static bool prepare(SSL_CTX *context, struct tls_server *server, const struct tls_settings *settings) {
+static bool prepare(SSL_CTX *context, const char *name, struct tls_server *server,
+                    const struct tls_settings *settings) {
     if (!session_prepare_context(context) || !preset_apply(context, settings->preset))
         return false;
     (void)SSL_CTX_set_dh_auto(context, 1);
     SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
     (void)SSL_CTX_set_app_data(context, server);
-    (void)SSL_CTX_set_tlsext_servername_callback(context, choose_certificate);
-    (void)SSL_CTX_set_tlsext_servername_arg(context, server);
-    return set_session_context(context, settings) && ticket_prepare(context, &server->tickets);
+    SSL_CTX_set_client_hello_cb(context, choose_certificate, server);
+    (void)SSL_CTX_set_tlsext_servername_callback(context, keep_name);
+    return set_session_context(context, name, settings) && ticket_prepare(context, &server->tickets);
 }
 
 static bool read_identity(SSL_CTX *context, const struct tls_identity *identity, const char *own_name,
@@ -90,7 +116,7 @@ static bool add_identity(struct tls_server *server, const struct tls_settings *s
     server->names[index] = memory_string(text_of(identity->name));
     server->contexts[index] = context;
     server->count = index + 1;
-    if (context != NULL && prepare(context, server, settings))
+    if (context != NULL && prepare(context, identity->name, server, settings))
         return read_identity(context, identity, settings->own_name, error);
     (void)buffer_format(error, "TLS cannot be used: %s", session_error("OpenSSL does not start"));
     return false;

@@ -242,6 +242,19 @@ def test_a_resumed_session_keeps_no_login(server, version):
         client.quit()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_session_is_resumed_only_with_the_certificate_that_it_began_with(named, version):
+    """RFC 6066 3: not for another name."""
+    context = resumable(version)
+    with connect(named, context, server_name="exact.star.example.test") as client:
+        session = client.socket.session
+        client.quit()
+    for name, resumed in (("exact.star.example.test", True), ("a.star.example.test", False), ("mail.example.test", False)):
+        with connect(named, context, session, server_name=name) as client:
+            assert client.socket.session_reused == resumed, name
+            client.quit()
+
+
 def test_ticket_keys_outlive_a_reload(make_instance):
     server, context = make_instance(), resumable(ssl.TLSVersion.TLSv1_3)
     with connect(server, context) as client:
