@@ -21,7 +21,6 @@ enum milter_command {
     MILTER_MACRO = 'D',
     MILTER_END = 'E', /* of the body */
     MILTER_HELO = 'H',
-    MILTER_QUIT_NC = 'K', /* another session follows on this connection */
     MILTER_HEADER = 'L',
     MILTER_MAIL = 'M',
     MILTER_EOH = 'N', /* the header section has ended */

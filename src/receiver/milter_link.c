@@ -122,33 +122,6 @@ static bool agree(struct milter_link *link) {
     return true;
 }
 
-static bool begin_anew(struct milter_link *link) {
-    struct buffer packets;
-
-    buffer_init(&packets, 64);
-    (void)milter_write(&packets, MILTER_QUIT_NC, TEXT_NONE);
-    bool sent = milter_link_send(link, buffer_text(&packets));
-    buffer_free(&packets);
-    forget_options(link);
-    return sent;
-}
-
-bool milter_link_open(struct session *session, struct milter_link *link) {
-    char why[256];
-
-    if (link->state == LINK_OPEN)
-        return begin_anew(link) && agree(link);
-    int fd = ask_connection(session->start->connector, OUTSIDE_MILTER, link->index, why, sizeof why);
-    link->state = fd >= 0 ? LINK_OPEN : LINK_DOWN;
-    if (fd < 0) {
-        log_warn("milter \"%s\": cannot be reached: %s", link->config->name, why);
-        return false;
-    }
-    stream_init(&link->stream, fd, INPUT_MAXIMUM, OUTPUT_MAXIMUM);
-    link->stream.stop_fd = -1;
-    return agree(link);
-}
-
 void milter_link_close(struct milter_link *link) {
     int64_t deadline = clock_deadline(GOODBYE_MS);
     struct buffer packets;
@@ -163,6 +136,22 @@ void milter_link_close(struct milter_link *link) {
     }
     forget_options(link);
     link->state = LINK_DONE;
+}
+
+/* QUIT_NC would spare a connection, but libmilter does not answer the options that would follow it. */
+bool milter_link_open(struct session *session, struct milter_link *link) {
+    char why[256];
+
+    milter_link_close(link);
+    int fd = ask_connection(session->start->connector, OUTSIDE_MILTER, link->index, why, sizeof why);
+    link->state = fd >= 0 ? LINK_OPEN : LINK_DOWN;
+    if (fd < 0) {
+        log_warn("milter \"%s\": cannot be reached: %s", link->config->name, why);
+        return false;
+    }
+    stream_init(&link->stream, fd, INPUT_MAXIMUM, OUTPUT_MAXIMUM);
+    link->stream.stop_fd = -1;
+    return agree(link);
 }
 
 /* ---- verdicts ---- */

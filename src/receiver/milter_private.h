@@ -40,7 +40,7 @@ enum link_outcome {
 };
 
 /* ---- milter_link.c ---- */
-/* Connects and agrees on options, or begins anew on the connection there is. False: it is down. */
+/* Connects and agrees on options; a connection that there is ends. False: it is down. */
 bool milter_link_open(struct session *session, struct milter_link *link);
 /* Says goodbye, if it can be told. */
 void milter_link_close(struct milter_link *link);

@@ -7,7 +7,7 @@
 Each command (a name of COMMANDS) has what it is answered: one answer or a list of them, made by the functions below or
 a command byte alone; what is not named is continued. An answer may be HANG (silence until the end), CLOSE (the connection
 is closed), a raw(...) run of bytes, or a function of the command's data that gives one of these. Commands that a milter
-never answers (MACRO, ABORT, QUIT, QUIT_NC) and those that `quiet` steps cover get none.
+never answers (MACRO, ABORT, QUIT) and those that `quiet` steps cover get none.
 """
 import hashlib
 import itertools
@@ -18,9 +18,9 @@ import threading
 
 from lib.instance import READY_SOURCE
 
-COMMANDS = {"A": "ABORT", "B": "BODY", "C": "CONNECT", "D": "MACRO", "E": "END", "H": "HELO", "K": "QUIT_NC", "L": "HEADER",
+COMMANDS = {"A": "ABORT", "B": "BODY", "C": "CONNECT", "D": "MACRO", "E": "END", "H": "HELO", "L": "HEADER",
             "M": "MAIL", "N": "EOH", "O": "OPTNEG", "Q": "QUIT", "R": "RCPT", "T": "DATA", "U": "UNKNOWN"}
-SILENT = ("MACRO", "ABORT", "QUIT", "QUIT_NC")
+SILENT = ("MACRO", "ABORT", "QUIT")
 HANG, CLOSE = "HANG", "CLOSE"
 ACTIONS = 0x1ff
 # Names of the steps as mfdef.h has them.

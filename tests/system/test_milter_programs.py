@@ -5,12 +5,12 @@ import signal
 import dkim
 import pytest
 
-from lib import certificates
+from lib import certificates, ports
 from lib.instance import Instance
 from lib.messages import message, odd_body
 from lib.opendkim import OpenDkim
 from lib.rspamd import GTUBE, GTUBE_HEADER, GTUBE_SUBJECT, Rspamd
-from lib.talker import fresh_source
+from lib.talker import SmtpTalker, fresh_source
 
 MIKE = "mike@example.test"
 
@@ -27,7 +27,9 @@ def stage():
     rspamd = Rspamd(instance.path("rspamd"), instance.dns_port)
     verifier, signer = OpenDkim(folder, "verifier", keys), OpenDkim(folder, "signer", keys, ("example.test", "ours", private))
     instance.settings["dkim_private_key_file"] = ""
-    instance.extra = rspamd.block + verifier.block() + signer.block() + 'milters = {"rspamd", "verifier", "signer"}\n'
+    instance.filter_port, = ports.take(1)
+    instance.extra = rspamd.block + verifier.block() + signer.block() + 'milters = {"rspamd", "verifier", "signer"}\n' \
+        + f'listen "127.0.0.1:{instance.filter_port}" {{ role = mx\n xclient_networks = {{"127.0.0.0/8"}} }}\n'
     instance.keys, instance.private = keys, private
     try:
         instance.prepare()
@@ -40,6 +42,7 @@ def stage():
         for program in (rspamd, verifier, signer):
             program.stop()
         instance.remove()
+        ports.give_back([instance.filter_port])
 
 
 def send(server, content, role="mx", sender="a@client.example.net"):
@@ -82,6 +85,15 @@ def test_opendkim_verifies_what_strangers_signed_and_its_results_stay(stage, mar
     assert b"\r\nAuthentication-Results: mail.example.test;\r\n\tdkim=pass" in got
     assert send(stage, signed(stage, message(marker + "-broken", sender="a@client.example.net")) + b"more\r\n") == 250
     assert b"dkim=fail" in delivered(stage, marker + "-broken")
+
+
+def test_opendkim_is_told_of_a_client_that_xclient_names(stage, marker):
+    with SmtpTalker(stage.filter_port, source=fresh_source()) as client:
+        client.ehlo()
+        client.expect(220, "XCLIENT ADDR=10.71.71.71 NAME=[UNAVAILABLE]")
+        client.ehlo()
+        assert client.mail("a@client.example.net", MIKE, signed(stage, message(marker, sender="a@client.example.net"))) == 250
+    assert b"\tdkim=pass" in delivered(stage, marker)
 
 
 @pytest.mark.parametrize("size", (1000, 300_000, 3_000_000))
