@@ -61,6 +61,31 @@ static size_t quoted_length(struct text text) {
     return 0;
 }
 
+/* RFC 5321 4.1.2: "all quoted forms MUST be treated as equivalent", and the form with the least quoting is sent on. So
+ * there is one form of each: without quotes where it can be. */
+static void quote_least(struct text local, bool allow_utf8, char out[ADDRESS_LOCAL_MAXIMUM * 2 + 1]) {
+    char plain[ADDRESS_LOCAL_MAXIMUM];
+    size_t length = 0, used = 0;
+    for (size_t i = 1; i + 1 < local.length && length < sizeof plain; i++) {
+        i += local.data[i] == '\\';
+        plain[length++] = local.data[i];
+    }
+    struct text content = {plain, length};
+    if (check_dot_string(content, allow_utf8) == ADDRESS_OK) {
+        text_copy(out, ADDRESS_LOCAL_MAXIMUM * 2 + 1, content);
+        return;
+    }
+    out[used++] = '"';
+    for (size_t i = 0; i < length; i++) {
+        if (plain[i] == '"' || plain[i] == '\\') {
+            out[used++] = '\\';
+        }
+        out[used++] = plain[i];
+    }
+    out[used++] = '"';
+    out[used] = '\0';
+}
+
 static bool is_postmaster(struct text local) {
     return text_equal_nocase(local, TEXT("postmaster"));
 }
@@ -76,7 +101,13 @@ static enum address_problem set_local(struct text local, bool allow_utf8, struct
     if (problem != ADDRESS_OK) {
         return problem;
     }
-    return local.length > ADDRESS_LOCAL_MAXIMUM ? ADDRESS_TOO_LONG : ADDRESS_OK;
+    if (local.length > ADDRESS_LOCAL_MAXIMUM) {
+        return ADDRESS_TOO_LONG;
+    }
+    if (quoted) {
+        quote_least(local, allow_utf8, address->local);
+    }
+    return ADDRESS_OK;
 }
 
 static enum address_problem set_domain(struct text domain, bool allow_utf8, struct address *address) {
@@ -115,7 +146,7 @@ enum address_problem address_parse(struct text mailbox, bool allow_utf8, struct 
     struct text domain = text_from(mailbox, end + 1);
     if (end == mailbox.length) { /* no domain: RFC 5321 2.3.5 and 4.1.1.3 */
         enum address_problem problem = set_local(local, allow_utf8, address);
-        return problem == ADDRESS_OK && !is_postmaster(local) ? ADDRESS_UNPARSABLE : problem;
+        return problem == ADDRESS_OK && !is_postmaster(text_of(address->local)) ? ADDRESS_UNPARSABLE : problem;
     }
     if (mailbox.data[end] != '@' || domain.length == 0 || text_find(domain, '@') < domain.length) {
         return ADDRESS_UNPARSABLE;

@@ -9,7 +9,7 @@
 #define ADDRESS_SIZE (ADDRESS_LOCAL_MAXIMUM + 1 + ADDRESS_DOMAIN_MAXIMUM + 1)
 
 struct address {                               /* empty local and domain: the null reverse-path "<>" */
-    char local[ADDRESS_LOCAL_MAXIMUM * 2 + 1]; /* as written; a quoted string keeps its quotes */
+    char local[ADDRESS_LOCAL_MAXIMUM * 2 + 1]; /* as written, but in quotes only what needs them */
     /* in lower case, A-labels whatever was written (RFC 5890), so that one domain is one text wherever it is compared,
      * routed or asked of DNS; "" only for <> and <postmaster>; "[…]" for a literal */
     char domain[ADDRESS_DOMAIN_MAXIMUM + 1];

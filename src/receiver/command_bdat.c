@@ -42,6 +42,15 @@ static bool read_chunk(struct session *session, uint64_t size) {
     return true;
 }
 
+/* RFC 2033 4.3: BDAT with LAST is answered once for each RCPT that was accepted, whatever the answer is. */
+static void answer_refused(struct session *session, const struct reply *reply, const char *rule,
+                           enum violation_mercy mercy, bool last) {
+    if (last && session->transaction.owed_count > 0)
+        transaction_answer(session, reply, rule, mercy);
+    else
+        session_send(session, reply, rule, mercy);
+}
+
 /* The last chunk ends the transaction, also a refused one; before it everything but RSET is out of order. */
 static void end_refused(struct session *session, bool last) {
     session->transaction.chunk_refused = true;
@@ -64,7 +73,7 @@ void command_bdat_refuse(struct session *session, struct text argument, const st
     session->transaction.chunk_refused = true;
     if (!read_chunk(session, size))
         return;
-    session_send(session, reply, rule, mercy);
+    answer_refused(session, reply, rule, mercy, last);
     end_refused(session, last);
 }
 
@@ -94,10 +103,7 @@ static void take_chunk(struct session *session, uint64_t size, bool last) {
         return;
     if (transaction->chunk_refused) {
         reply_set(&reply, 503, "5.5.1", "A chunk before this one was refused");
-        if (last)
-            transaction_answer(session, &reply, "order", VIOLATION_PLAIN);
-        else
-            session_send(session, &reply, "order", VIOLATION_PLAIN);
+        answer_refused(session, &reply, "order", VIOLATION_PLAIN, last);
         end_refused(session, last);
     } else if (last) {
         end_message(session);

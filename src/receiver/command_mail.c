@@ -123,17 +123,18 @@ static bool take_solicit(void *target, struct text value, struct reply *reply) {
 static bool take_hold(struct mail_parameters *parameters, const char *kind, struct text value, int64_t until,
                       struct reply *reply) {
     long longest = parameters->session->config->future_release_maximum;
+    time_t now = time(NULL);
 
     if (parameters->session->account[0] == '\0')
         reply_set(reply, 530, "5.7.0", "Only who has logged in may have a message held");
     else if (parameters->future_release[0] != '\0')
         reply_set(reply, 501, "5.5.4", "HOLDFOR or HOLDUNTIL may be given once");
-    else if (until > time(NULL) + longest)
+    else if (until > now + longest)
         reply_set(reply, 501, "5.5.4", "A message is held for at most %ld seconds", longest);
     else {
         (void)snprintf(parameters->future_release, sizeof parameters->future_release, "%s;%.*s", kind,
                        TEXT_ARGS(text_first(value, 40)));
-        parameters->hold_until = until;
+        parameters->hold_until = until > now ? until : 0; /* a time that has passed begins nothing */
         return true;
     }
     return false;
@@ -225,6 +226,7 @@ void command_mail(struct session *session, struct text argument) {
     session->facts.declared_size = parameters.size;
     session->policy_known = false;
     session->facts.solicitation = parameters.solicit;
+    buffer_clear(&session->facts.sender_targets); /* where nobody asks about the sender, nobody is known */
     facts_forget(session, FACT_SENDER_STANDING | FACT_SENDER_LOGIN | FACT_SENDER_DOMAIN | FACT_DOMAIN_LISTINGS |
                               FACT_MESSAGE_RATE | FACT_ACCOUNT_MESSAGE | FACT_HEADER_FROM);
     const struct rule *rule = rule_evaluate(session, RULE_MAIL, &reply);

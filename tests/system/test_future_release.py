@@ -6,6 +6,7 @@ import re
 import pytest
 
 from lib.messages import message
+from lib.waiting import wait_for
 from lib.world import World, id_of
 
 HOUR = 3600
@@ -74,6 +75,19 @@ def test_it_leaves_at_its_time_and_not_before(world, source, marker):
     mail_id = submit(world, source, "mike@example.test", message(marker), "HOLDUNTIL=" + then.isoformat(timespec="seconds"))
     row = only_row(world, mail_id, "delivered")
     assert at(row["delivery_at"]) >= then.astimezone(datetime.timezone.utc).replace(tzinfo=None, microsecond=0)
+
+
+@pytest.mark.parametrize("then", ["1960-01-01T00:00:00Z", "2001-01-01T00:00:00Z"])
+def test_a_time_that_has_passed_is_now(world, source, marker, then):
+    """Its time in the queue begins with its arrival: nobody is told of a delay, and a first deferral is not the last."""
+    sink = world.exchanger(on={"RCPT": "450 4.2.1 later"})
+    mail_id = submit(world, source, f"friend@{world.domain([10, sink])}", message(marker), f"HOLDUNTIL={then}")
+    row = only_row(world, mail_id, "deferred")
+    world.server.restart()
+    world.server.command("queue", "retry", mail_id)
+    [again] = wait_for(lambda: world.server.sql("select * from parcels where mail_id = ? and attempts > 1", mail_id), "the second attempt")
+    assert (again["state"], again["expires_at"], again["delayed_at"]) == ("deferred", row["expires_at"], None)
+    assert world.server.sql("select hold_until from mails where mail_id = ?", mail_id)[0]["hold_until"] is None
 
 
 def test_its_notice_says_what_was_asked_and_no_delay_is_told(world, source, marker):

@@ -15,6 +15,8 @@ from lib.messages import message, odd_message
 from lib.place import program
 from lib.postfix import Postfix
 from lib.talker import SmtpTalker, fresh_source
+from lib.waiting import wait_for
+from lib.world import World
 
 RULE = "SELECT '550 5.7.1 coco does not want this' WHERE :rcpt = 'coco@example.test' AND :subject = 'not for coco';"
 
@@ -137,6 +139,42 @@ def test_what_a_rule_refuses_for_one_recipient_reaches_the_others(make_instance,
     assert server.wait_mail("coco@example.test", marker), "postmaster is coco: that one was accepted"
     [row] = server.sql("select * from parcels where delivery = 'none'")
     assert (row["to_url"], row["state"]) == ("coco@example.test", "refused")
+
+
+def test_a_last_chunk_that_a_rule_refuses_is_answered_for_each_recipient(make_instance, source):
+    """RFC 2033 4.3: whoever counts the replies would wait for the second one."""
+    server = make_instance(start=False, lmtp=True)
+    os.makedirs(server.path("rules"))
+    with open(server.path("rules", "data.sql"), "w", encoding="utf-8") as stream:
+        stream.write("SELECT '550 5.7.1 not now';")
+    server.start()
+    with server.talk("lmtp", source=source) as client:
+        client.expect(250, "LHLO client.example.net")
+        for chunk, answers in (("BDAT 2 LAST", 2), ("BDAT 2", 1)):
+            client.expect(250, "MAIL FROM:<>")
+            client.expect(250, "RCPT TO:<coco@example.test>")
+            client.expect(250, "RCPT TO:<mike@example.test>")
+            client.send(f"{chunk}\r\n\r\nRSET\r\n")
+            assert [client.reply().code for _ in range(answers + 1)] == [550] * answers + [250]
+
+
+def test_a_sender_that_a_rule_changes_gets_no_notice_about_the_next_message(marker, source):
+    with World(lmtp=True) as world:
+        os.makedirs(world.server.path("rules"), exist_ok=True)
+        with open(world.server.path("rules", "mail_from.sql"), "w", encoding="utf-8") as stream:
+            stream.write("SELECT NULL, 'coco@example.test' AS sender WHERE :from = 'first@example.net';")
+        world.server.restart()
+        sink = world.exchanger()
+        domain = world.domain([10, sink])
+        sink.behaviour["on"] = {"RCPT": {f"gone@{domain}": "550 5.1.1 nobody", "*": None}}
+        world.server.command("alias", "add", "away@example.test", f"gone@{domain}")
+        with world.server.talk("lmtp", source=source) as client:
+            client.expect(250, "LHLO client.example.net")
+            deliver(client, ["mike@example.test"], message(marker), sender="first@example.net")
+            [reply] = deliver(client, ["away@example.test"], message(marker), sender=f"second@{domain}")
+        notice = wait_for(lambda: world.server.sql("select p.* from parcels p join mails m using (mail_id) where m.role = 'notice'"), "the notice",
+                          explain=world.server.log_tail)
+        assert [(row["to_url"], row["delivery"]) for row in notice] == [(f"second@{domain}", "remote")], reply
 
 
 def test_a_rule_that_fails_is_451_for_its_recipient_and_the_next_goes_on(make_instance, source, marker):

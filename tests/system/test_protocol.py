@@ -105,3 +105,14 @@ def test_a_failed_flush_is_answered_with_451_and_nothing_is_kept(make_instance, 
         assert client.mail("stranger@example.net", "coco@example.test", message(marker + "-kept")) == 250
     server.wait_mail("coco@example.test", marker + "-kept")
     assert not [data for data in server.mails("coco@example.test") if marker.encode() + b"-lost" in data]
+
+
+def test_quotes_make_no_other_address(server, source, marker):
+    """RFC 5321 4.1.2: all quoted forms are equivalent. Nobody is reached less by them, nor gets past a rule."""
+    with server.talk(source=source) as client:
+        client.ehlo()
+        for sender in ('"coco"@example.test', '"c\\oco"@example.test'):
+            assert client.command(f"MAIL FROM:<{sender}>").text.startswith("550 5.7.1 ")
+        assert client.mail("friend@example.net", ['"coco"@example.test', '"co\\co"@example.test'], message(marker)) == 250
+        client.quit()
+    assert b"Delivered-To: coco@example.test" in server.wait_mail("coco@example.test", marker)
