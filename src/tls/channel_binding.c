@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * What ties a login to the TLS connection that it came through, so that nobody in between can hand it on. Called by
  * receivers, confined, after the handshake; needs nothing but what the connection has in memory. */
-#include "tls/session.h"
+#include "tls/server.h"
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>
+#include <string.h>
 
 /* RFC 9266: only where the handshake's keys depend on all of it, which TLS 1.3 makes sure of. */
 static bool export_keys(SSL *ssl, unsigned char bytes[TLS_BINDING_MAXIMUM], size_t *length) {
@@ -29,6 +30,29 @@ static bool hash_certificate(SSL *ssl, unsigned char bytes[TLS_BINDING_MAXIMUM],
     return good;
 }
 
+/* Of a resumed session the certificate is the one that it began with (RFC 5929 4), which may be of another kind than
+ * ours, or have been renewed since: the ticket remembers its hash. */
+static bool recall_certificate(SSL *ssl, unsigned char bytes[TLS_BINDING_MAXIMUM], size_t *length) {
+    void *kept = NULL;
+    bool good = SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &kept, length) == 1 && *length > 0 &&
+                *length <= TLS_BINDING_MAXIMUM;
+
+    if (good)
+        memcpy(bytes, kept, *length);
+    return good;
+}
+
+/* A ticket that remembers nothing is one that no login can be bound by. */
+int channel_binding_keep(SSL *ssl, void *context) {
+    unsigned char bytes[TLS_BINDING_MAXIMUM];
+    size_t length = 0;
+
+    (void)context;
+    if (SSL_session_reused(ssl) != 1 && hash_certificate(ssl, bytes, &length))
+        (void)SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), bytes, length);
+    return 1;
+}
+
 bool tls_channel_binding(const struct stream *stream, struct text kind, unsigned char bytes[TLS_BINDING_MAXIMUM],
                          size_t *length) {
     SSL *ssl = session_ssl(stream);
@@ -37,5 +61,6 @@ bool tls_channel_binding(const struct stream *stream, struct text kind, unsigned
         return false;
     if (text_equal(kind, TEXT("tls-exporter")))
         return export_keys(ssl, bytes, length);
-    return text_equal(kind, TEXT("tls-server-end-point")) && hash_certificate(ssl, bytes, length);
+    return text_equal(kind, TEXT("tls-server-end-point")) &&
+           (SSL_session_reused(ssl) == 1 ? recall_certificate : hash_certificate)(ssl, bytes, length);
 }

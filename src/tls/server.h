@@ -30,6 +30,10 @@ void certificate_name(const X509_NAME *name, char *text, size_t size);
 /* SHA-256 of the whole: "AB:CD:…". */
 void certificate_fingerprint(const X509 *certificate, char text[3 * 32]);
 
+/* ---- channel_binding.c ---- */
+/* SSL_CTX_set_session_ticket_cb(3): puts into a new ticket what tls_channel_binding needs of it later. */
+int channel_binding_keep(SSL *ssl, void *context);
+
 /* ---- self_signed.c ---- */
 bool self_signed_use(SSL_CTX *context, const char *name);
 

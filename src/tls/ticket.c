@@ -104,5 +104,6 @@ bool ticket_prepare(SSL_CTX *context, const struct ticket_keys *keys) {
         return true;
     (void)SSL_CTX_clear_options(context, SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_timeout(context, (long)(keys->lifetime / 1000));
-    return SSL_CTX_set_tlsext_ticket_key_evp_cb(context, use_key) == 1;
+    return SSL_CTX_set_session_ticket_cb(context, channel_binding_keep, NULL, NULL) == 1 &&
+           SSL_CTX_set_tlsext_ticket_key_evp_cb(context, use_key) == 1;
 }

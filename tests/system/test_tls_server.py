@@ -13,6 +13,7 @@ from lib.instance import Instance
 from lib.messages import message
 from lib.place import program
 from lib.rules import start_with
+from lib.sasl import Scram, end_point_binding
 from lib.talker import fresh_source
 from lib.waiting import wait_for
 
@@ -252,6 +253,19 @@ def test_a_session_is_resumed_only_with_the_certificate_that_it_began_with(named
     for name, resumed in (("exact.star.example.test", True), ("a.star.example.test", False), ("mail.example.test", False)):
         with connect(named, context, session, server_name=name) as client:
             assert client.socket.session_reused == resumed, name
+            client.quit()
+
+
+@pytest.mark.parametrize("version, ciphers", [(VERSIONS[0], "ECDHE-ECDSA-AES128-GCM-SHA256"), (VERSIONS[0], "ECDHE-RSA-AES128-GCM-SHA256"),
+                                              (VERSIONS[1], "ALL")])
+def test_a_login_over_a_resumed_session_is_bound_to_the_certificate_that_it_began_with(named, version, ciphers):
+    context, session = resumable(version), None
+    context.set_ciphers(ciphers)
+    for _ in range(3):  # a session of TLS 1.3 that is resumed gives another one
+        with connect(named, context, session, server_name="both.example.test") as client:
+            assert client.socket.session_reused == (session is not None)
+            session, binding = client.socket.session, binding if session else end_point_binding(client)
+            assert Scram(client, header="p=tls-server-end-point,,", binding=binding, plus=True).login() == 235
             client.quit()
 
 
