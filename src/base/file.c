@@ -160,6 +160,16 @@ int64_t file_size(int fd) {
     return fstat(fd, &status) == 0 ? (int64_t)status.st_size : -1;
 }
 
+bool file_is_private(const char *what, const char *path, struct buffer *error) {
+    struct stat status;
+    if (stat(path, &status) != 0 || (status.st_mode & (S_IROTH | S_IWOTH)) == 0) {
+        return true;
+    }
+    buffer_format(error, "%s %s is open to everybody on this host (mode %04o); try: chmod o= %s", what, path,
+                  (unsigned)(status.st_mode & 07777), path);
+    return false;
+}
+
 bool file_sync_directory(const char *directory) {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {

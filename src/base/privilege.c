@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -159,6 +160,18 @@ void privilege_drop(const struct privilege_user *user, const char *directory) {
     }
     verify_ids(user);
     verify_capabilities();
+}
+
+void privilege_forbid_core_files(void) {
+    const struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0) {
+        die_refused("no core files");
+    }
+    /* A program that takes core files from a pipe does not ask for the limit. Without root it stays readable for its
+     * user, whose keys these are. */
+    if (privilege_is_root() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+        die_refused("undumpable");
+    }
 }
 
 void privilege_keep_listener_capabilities(void) {

@@ -23,6 +23,9 @@ bool privilege_is_root(void);
  * capabilities, set no_new_privs, make the process undumpable, and verify that root cannot come back. Dies on failure.
  */
 void privilege_drop(const struct privilege_user *user, const char *directory);
+/* No core files of this process and its children; as root nobody who is not root with SYS_PTRACE may look into its
+ * memory either. Dies on failure. */
+void privilege_forbid_core_files(void);
 /* The listener's own: keeps only SETUID, SETGID, SYS_CHROOT, KILL, NET_BIND_SERVICE (and what chown of sockets needs
  * before). Dies on failure. */
 void privilege_keep_listener_capabilities(void);

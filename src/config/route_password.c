@@ -25,10 +25,12 @@ static char *first_line(struct text content, const char *file, struct buffer *er
 }
 
 char *config_route_password(const struct config_route *route, struct buffer *error) {
-    int fd = open(route->password_file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct buffer content;
     char *password = NULL;
 
+    if (!file_is_private("password_file", route->password_file, error))
+        return NULL;
+    int fd = open(route->password_file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     buffer_init(&content, PASSWORD_FILE_MAXIMUM);
     if (fd < 0 || !file_read_into(fd, &content))
         (void)buffer_format(error, "password_file %s cannot be read: %s", route->password_file, strerror(errno));

@@ -3,7 +3,6 @@
  * signer before it drops its privileges, and by `parcelpost dkim`. Errors come back as sentences; key bytes are wiped.
  */
 #include "base/file.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "dkim/library.h"
 #include <errno.h>
@@ -13,7 +12,6 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define PEM_MAXIMUM (64u * 1024)
@@ -38,7 +36,6 @@ static int no_password(char *password, int size, int writing, void *context) {
 }
 
 static bool read_file(const char *file, struct buffer *content, struct buffer *error) {
-    struct stat status;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
         buffer_format(error, "%s: the DKIM key cannot be opened: %s", file, strerror(errno));
@@ -47,11 +44,9 @@ static bool read_file(const char *file, struct buffer *content, struct buffer *e
     bool good = file_read_into(fd, content);
     if (!good) {
         buffer_format(error, "%s: the DKIM key cannot be read: %s", file, strerror(errno));
-    } else if (fstat(fd, &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
-        log_warn("%s: everybody on this host may read this private key; try: chmod 600", file);
     }
     close(fd);
-    return good;
+    return good && file_is_private("private key", file, error);
 }
 
 static EVP_PKEY *parse_pem(const struct buffer *pem) {

@@ -34,7 +34,8 @@ static enum exit_status open_log(struct supervisor *supervisor, struct buffer *e
     log_start(fd, program_name(supervisor), (enum log_level)supervisor->config->log_level);
     log_file_written_period(supervisor->config, fd, time(NULL), supervisor->log_period);
     startup_raise_descriptor_limit();
-    umask(0027); /* databases and mail are nobody else's to read */
+    privilege_forbid_core_files(); /* before any key is read; every process inherits it */
+    umask(0027);                   /* databases and mail are nobody else's to read */
     return EXIT_STATUS_OK;
 }
 

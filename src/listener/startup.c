@@ -101,6 +101,9 @@ enum exit_status startup_control_socket(const struct config *config, const struc
 
 enum exit_status startup_users_database(const struct config *config, const struct system_users *users,
                                         struct buffer *error) {
+    if (!file_is_private("users_database", config->users_database, error)) {
+        return EXIT_STATUS_CONFIG;
+    }
     bool is_new = access(config->users_database, F_OK) != 0;
     mode_t former = umask(0027);
     struct database *database = database_open(config->users_database, DATABASE_USERS, DATABASE_WRITE, error);
@@ -122,6 +125,9 @@ enum exit_status startup_srs_secret(const struct config *config, const struct sy
     static const char digits[] = "0123456789abcdef";
     unsigned char random[24];
     char line[2 * sizeof random + 1];
+    if (!file_is_private("srs_secret_file", config->srs_secret_file, error)) {
+        return EXIT_STATUS_CONFIG;
+    }
     if (access(config->srs_secret_file, F_OK) == 0) {
         return EXIT_STATUS_OK;
     }

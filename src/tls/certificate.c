@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Certificates and keys in files, and what they say. Called by the listener before it forks, and by `parcelpost`; what
  * is wrong with a file comes back as a sentence that names it. */
+#include "base/file.h"
 #include "tls/server.h"
 #include <errno.h>
 #include <openssl/err.h>
@@ -28,7 +29,8 @@ bool certificate_is_readable(const char *what, const char *file, struct buffer *
 
 bool certificate_read_pair(SSL_CTX *context, const char *certificate, const char *private_key, struct buffer *error) {
     if (!certificate_is_readable("certificate", certificate, error) ||
-        !certificate_is_readable("private key", private_key, error))
+        !certificate_is_readable("private key", private_key, error) ||
+        !file_is_private("private key", private_key, error))
         return false;
     ERR_clear_error();
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);

@@ -80,6 +80,34 @@ def test_a_key_file_that_is_not_there_is_named(make_instance, key):
     assert status != 0 and "/nowhere/key.pem" in output, output
 
 
+@pytest.mark.parametrize("name", ["private_key.pem", "dkim.pem", "state/users.db", "state/srs.secret", "password"])
+def test_a_secret_that_is_open_to_everybody_stops_the_start_with_its_name_and_mode(make_instance, name):
+    instance = make_instance(start=False)
+    instance.extra = f'route "far.test" {{\nhost = "127.0.0.1:9"\nuser = "us"\npassword_file = "{instance.path("password")}"\n}}'
+    os.makedirs(instance.directory, exist_ok=True)
+    with open(instance.path("password"), "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+        stream.write("a password\n")
+    instance.start()
+    instance.halt()
+    path = instance.path(name)
+    for mode in (0o604, 0o602):
+        os.chmod(path, mode)
+        status, output = start_fails(instance)
+        assert status == CONFIG and f"{path} is open to everybody on this host (mode {mode:04o}); try: chmod o= {path}" in output, output
+    os.chmod(path, 0o640)
+    instance.launch()  # its group may read it
+
+
+def test_at_sighup_a_key_that_is_open_to_everybody_is_refused(make_instance):
+    server = make_instance()
+    for name in ("private_key.pem", "dkim.pem"):
+        log = len(server.log_text())
+        os.chmod(server.path(name), 0o644)
+        server.reload()
+        assert re.search(f"error .*the configuration in force stays: .*{name} is open to everybody on this host", server.log_text()[log:])
+        os.chmod(server.path(name), 0o600)
+
+
 def test_without_a_certificate_the_server_warns_and_offers_no_starttls(make_instance, source):
     server = make_instance(settings={"certificate": "/nowhere/certificate.pem", "self_signed_certificate": False})
     assert re.search("warn .*/nowhere/certificate.pem.* does not exist: STARTTLS and AUTH are not offered", server.log_text())

@@ -225,6 +225,7 @@ def relayed():
     secret = os.path.join(folder, "password")
     with open(secret, "w", encoding="ascii") as stream:
         stream.write("my-password\n")
+    os.chmod(secret, 0o600)
     chain = certificate(folder, "mail.example.test")
     try:
         with Dovecot(os.path.join(folder, "dovecot")) as accounts, \

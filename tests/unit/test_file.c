@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,6 +124,30 @@ static void a_directory_can_be_flushed_and_a_missing_one_is_reported(void **stat
     assert_int_equal(errno, ENOENT);
 }
 
+static void a_secret_is_for_its_owner_and_his_group(void **state) {
+    static const struct {
+        mode_t mode;
+        const char *words;
+    } rows[] = {{0400, ""},           {0640, ""}, {0771, ""}, {0604, "(mode 0604)"}, {0666, "(mode 0666)"},
+                {0602, "(mode 0602)"}};
+    char path[] = "/tmp/parcelpost-file-XXXXXX";
+    struct buffer error;
+    int fd = mkstemp(path);
+    (void)state;
+    buffer_init(&error, 1024);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(fchmod(fd, rows[i].mode), 0);
+        buffer_clear(&error);
+        assert_int_equal(file_is_private("private key", path, &error), rows[i].words[0] == '\0');
+        assert_non_null(strstr(buffer_string(&error), rows[i].words));
+    }
+    assert_non_null(strstr(buffer_string(&error), path));
+    close(fd);
+    (void)unlink(path);
+    assert_true(file_is_private("private key", path, &error)); /* who opens it says that it is not there */
+    buffer_free(&error);
+}
+
 static void blocking_is_switched(void **state) {
     int ends[2];
     (void)state;
@@ -144,6 +169,7 @@ int main(void) {
         cmocka_unit_test(ranges_are_copied_between_files_of_any_kind),
         cmocka_unit_test(a_sealed_memory_file_cannot_change),
         cmocka_unit_test(a_directory_can_be_flushed_and_a_missing_one_is_reported),
+        cmocka_unit_test(a_secret_is_for_its_owner_and_his_group),
         cmocka_unit_test(blocking_is_switched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
