@@ -7,6 +7,7 @@
 
 #define VOIDS_MAXIMUM 2
 #define NAMES_MAXIMUM 10
+#define TIMES_MAXIMUM 10 /* that they are asked for: macros do not count as terms, and a record holds many */
 
 enum spf_dns spf_ask(struct spf_check *check, const char *name, enum spf_type type, struct buffer *values) {
     enum spf_dns found = check->question->look_up(check->question->context, name, type, values);
@@ -66,7 +67,7 @@ bool spf_client_names(struct spf_check *check, spf_visit_name *visit, void *cont
     bool done = false;
 
     buffer_init(&values, SPF_VALUES_MAXIMUM);
-    if (!network_reverse_name(text_of(check->ip), NULL, name, sizeof name) ||
+    if (++check->client_names > TIMES_MAXIMUM || !network_reverse_name(text_of(check->ip), NULL, name, sizeof name) ||
         spf_ask(check, name, SPF_TYPE_PTR, &values) != SPF_DNS_FOUND)
         values.length = 0;
     rest = buffer_text(&values);

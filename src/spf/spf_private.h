@@ -13,6 +13,7 @@ struct spf_check {
     char ip[NETWORK_IP_SIZE];
     bool v6;
     unsigned terms, voids; /* that asked DNS; that got nothing */
+    unsigned client_names; /* how often they were asked for */
     bool too_many;         /* of them: a permanent error */
 };
 

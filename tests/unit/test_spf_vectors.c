@@ -154,8 +154,46 @@ static void a_nul_within_a_record_is_no_end_of_it(void **state) {
     buffer_free(&values);
 }
 
+struct counted {
+    const char *record;
+    unsigned questions;
+};
+
+static enum spf_dns look_up_counted(void *context, const char *name, enum spf_type type, struct buffer *values) {
+    struct counted *counted = context;
+    counted->questions++;
+    if (type == SPF_TYPE_TXT && strcmp(name, "many.test") == 0) {
+        return spf_add_value(values, text_of(counted->record)) ? SPF_DNS_FOUND : SPF_DNS_FAILED;
+    }
+    for (int i = 0; type == SPF_TYPE_PTR && i < 10; i++) {
+        assert_true(spf_add_value(values, TEXT("elsewhere.test")));
+    }
+    return type == SPF_TYPE_PTR ? SPF_DNS_FOUND : SPF_DNS_NONE;
+}
+
+static void a_record_full_of_macros_asks_no_more_than_another(void **state) {
+    char record[4096] = "v=spf1 exists:";
+    struct network_address client;
+    (void)state;
+    for (int i = 0; i < 500; i++) {
+        memcpy(record + strlen(record), "%{p}", sizeof "%{p}");
+    }
+    memcpy(record + strlen(record), ".many.test -all", sizeof ".many.test -all");
+    struct counted counted = {.record = record};
+    assert_true(network_parse_ip(TEXT("192.0.2.1"), 0, &client));
+    const struct spf_question question = {.client = &client,
+                                          .helo = "",
+                                          .local = "a",
+                                          .domain = "many.test",
+                                          .look_up = look_up_counted,
+                                          .context = &counted};
+    assert_int_equal(spf_check(&question), SPF_FAIL);
+    assert_in_range(counted.questions, 1, 150);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_suite_for_rfc_7208_gives_its_results),
-                                       cmocka_unit_test(a_nul_within_a_record_is_no_end_of_it)};
+                                       cmocka_unit_test(a_nul_within_a_record_is_no_end_of_it),
+                                       cmocka_unit_test(a_record_full_of_macros_asks_no_more_than_another)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
