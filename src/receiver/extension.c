@@ -21,6 +21,11 @@ static void tell_recipient_maximum(const struct session *session, struct buffer 
     (void)buffer_format(text, "%ld", session->config->recipient_maximum);
 }
 
+/* RFC 3030 3: it is a value of the parameter that 8BITMIME brings. */
+static bool has_body_parameter(const struct session *session) {
+    return extension_is_on(session->config, EXTENSION_8BITMIME);
+}
+
 /* RFC 8689 4.1 */
 static bool is_within_tls(const struct session *session) {
     return session->tls;
@@ -57,7 +62,7 @@ static const struct extension_row rows[EXTENSIONS] = {
     [EXTENSION_AUTH] = {.tell = mechanism_list},
     [EXTENSION_SIZE] = {.words = " ", .tell = tell_message_maximum},
     [EXTENSION_LIMITS] = {.words = " RCPTMAX=", .tell = tell_recipient_maximum},
-    [EXTENSION_BINARYMIME] = {.needs = EXTENSION_CHUNKING},
+    [EXTENSION_BINARYMIME] = {.needs = EXTENSION_CHUNKING, .known = has_body_parameter},
     [EXTENSION_REQUIRETLS] = {.known = is_within_tls},
     [EXTENSION_XCLIENT] = {.words = " NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"},
     [EXTENSION_NO_SOLICITING] = {.words = " ", .tell = tell_solicitations, .known = refuses_solicitations},

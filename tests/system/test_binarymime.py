@@ -133,3 +133,12 @@ def test_postfix_gets_only_what_it_takes(make_instance, source, marker):
         assert row["delivery_msg"].startswith("554 5.6.3 ")
         server.wait_parcels(send(server, source, "friend@remote.test", message(marker, body="Grüße\r\n")), "delivered")
         assert any("Grüße".encode() in mail for mail in postfix.mails())
+
+
+@pytest.mark.parametrize("off", ["8BITMIME", "CHUNKING", "BINARYMIME"])
+def test_it_is_not_announced_without_what_it_stands_on(make_instance, source, off):
+    """RFC 3030 3: it is a value of the parameter that 8BITMIME brings. Who believed the announcement would return the mail."""
+    server = make_instance(settings={"extensions_off": [off]})
+    with server.talk(source=source) as client:
+        assert "BINARYMIME" not in client.ehlo().lines
+        assert client.command("MAIL FROM:<a@example.net> BODY=BINARYMIME").code in (501, 555)
