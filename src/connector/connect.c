@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Non-blocking connections to places of the configuration: one address after the other, each for its part of the time.
  * Called by connector.c, as outside_user. Nobody waits for another's: all of it happens in the loop's callbacks. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/network.h"
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define ADDRESSES_MAXIMUM 8
+#define AGAIN_MS 50
 #define NAME_MS 5000 /* for the name; with what connecting may take less than askers wait (ipc/ask.c) */
 
 struct connecting {
@@ -26,6 +28,7 @@ struct connecting {
     struct loop_watch *watch;
     struct loop_timer *timer;
     int problem; /* errno of the last that failed */
+    int64_t until;
 };
 
 static void finish(struct connecting *connecting, int fd) {
@@ -71,14 +74,32 @@ static void connected(void *context, int fd, uint32_t events) {
     finish(connecting, fd);
 }
 
-/* 0 when it stands, EINPROGRESS, or what is wrong. A Unix socket whose backlog is full says EAGAIN, and no event would
- * tell when it is not: the asker hears of it at once. */
+/* 0 when it stands, EINPROGRESS, or what is wrong. */
 static int start_connecting(int fd, const struct network_address *address) {
     const int yes = 1;
     if (address->storage.ss_family != AF_UNIX) {
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* short questions and answers */
     }
     return connect(fd, (const struct sockaddr *)&address->storage, address->length) == 0 ? 0 : errno;
+}
+
+static void try_again(void *context) {
+    struct connecting *connecting = context;
+    connecting->timer = NULL;
+    try_next(connecting);
+}
+
+/* A Unix socket whose backlog is full says EAGAIN, and no event would tell when it is not. Who is many sessions at once
+ * shall not pass a filter for it. */
+static bool waits_for_room(struct connecting *connecting, const struct network_address *address, int problem) {
+    if (problem != EAGAIN || address->storage.ss_family != AF_UNIX || clock_now_ms() >= connecting->until) {
+        return false;
+    }
+    connecting->next--;
+    connecting->fd = -1;
+    connecting->timer =
+        loop_after(service_loop(connecting->attempt->connector->service), AGAIN_MS, try_again, connecting);
+    return true;
 }
 
 static void try_next(struct connecting *connecting) {
@@ -99,6 +120,9 @@ static void try_next(struct connecting *connecting) {
         }
         if (connecting->fd >= 0) {
             close(connecting->fd);
+        }
+        if (waits_for_room(connecting, address, problem)) {
+            return;
         }
         connecting->problem = problem;
     }
@@ -148,7 +172,8 @@ void connect_begin(struct attempt *attempt) {
     struct text endpoint = text_of(attempt->outside.endpoint), name = text_first(endpoint, text_find(endpoint, ':'));
     uint64_t port = 0;
     bool port_only;
-    *connecting = (struct connecting){.attempt = attempt, .fd = -1};
+    *connecting = (struct connecting){
+        .attempt = attempt, .fd = -1, .until = clock_deadline(1000 * (int64_t)attempt->outside.seconds)};
     if (network_parse_endpoint(endpoint, &connecting->addresses[0], &port_only)) {
         connecting->count = 1;
         try_next(connecting);

@@ -4,7 +4,9 @@ import os
 import pwd
 import re
 import shutil
+import socket
 import subprocess
+import time
 
 import pytest
 
@@ -190,6 +192,30 @@ def test_a_lost_connection_is_asked_again_once(make_instance):
             client.expect(554, "RCPT TO:<coco@example.test>")
             client.expect(250, "RCPT TO:<coco@example.test>")
         assert policy.connections == 2 and len(policy.requests) == 4
+
+
+def test_a_full_backlog_of_a_unix_socket_is_waited_for(make_instance):
+    server = make_instance(start=False)
+    os.makedirs(server.directory, exist_ok=True)
+    os.chmod(server.directory, 0o755)
+    policy = PolicyServer(lambda request: "REJECT asked", path=server.path("policy.socket"))
+    policy.socket.listen(0)
+    server.extra = block(policy.endpoint, when_down="accept")
+    server.start()
+    fillers = []
+    with pytest.raises(BlockingIOError):
+        for _ in range(100):
+            fillers.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+            fillers[-1].connect(policy.path)
+    with server.talk(source=fresh_source()) as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        client.send("RCPT TO:<coco@example.test>\r\n")
+        time.sleep(0.5)
+        with policy:
+            for filler in fillers:
+                filler.close()
+            assert client.reply().text == "554 5.7.1 asked"
 
 
 def test_a_connection_is_kept_for_the_session_or_made_anew_where_it_is_not(make_instance):
