@@ -217,7 +217,7 @@ const struct config_key config_keys[] = {
     {ROW(header_from_check, KEY_SWITCH, "yes"),
      .help = "Refuse a message of a login whose From field names an address that is not the login's own."},
     {ROW(scram_iterations, KEY_NUMBER, "100000"), BETWEEN(4096, 10000000),
-     .help = "What guessing a password costs whoever gets hold of its SCRAM verifier, and each login its client; for passwords set from now on."},
+     .help = "What guessing a password costs whoever gets hold of its SCRAM verifier, and each login its client; for passwords set from now on. With login_query names that nobody has show it: set it to what the verifiers there have."},
 
     {ROW(rules_directory, KEY_PATH, "/etc/parcelpost/rules"), .heading = "Rules",
      .help = "Where the operator's own rules are, one file of SELECT statements a stage; see parcelpost-rules(5)."},

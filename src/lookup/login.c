@@ -95,11 +95,13 @@ static void find_other(struct lookup *lookup, struct login *login) {
     (void)users_some_proofs(lookup->users.database, mark, &login->other);
 }
 
-/* Nobody's check costs what the last one of somebody did. */
+/* Nobody's check costs what the last one of somebody did. The iterations of SCRAM are told, and must not change: they
+ * are those of the configuration. */
 static void find_elsewhere(struct lookup *lookup, struct login *login) {
     login->found =
         login_source_find(&lookup->logins, text_of(login->name), login->account, sizeof login->account, &login->own);
     login->other = lookup->logins.seen;
+    login->other.scram[0] = '\0';
     if (login->found != USERS_YES) {
         login->account[0] = '\0';
         login->own = (struct users_proofs){.hash = ""};

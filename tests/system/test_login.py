@@ -337,6 +337,13 @@ def test_a_database_of_another_program_says_who_may_log_in(elsewhere):
     with opened(elsewhere) as client:
         assert Scram(client, user="coco-chanel").login() == 235
     with contextlib.closing(sqlite3.connect(elsewhere.path("people.db"))) as people:
+        people.execute("update people set scram = replace(scram, '$5000:', '$4096:') where name = 'coco-chanel'")
+        people.commit()
+    for user, iterations in [("coco-chanel", "4096")] * 4 + [("nobody", "5000")] * 4:  # whoever a worker was asked about before
+        with opened(elsewhere) as client:
+            one = Scram(client, user=user)
+            assert one.facts(one.first())["i"] == iterations
+    with contextlib.closing(sqlite3.connect(elsewhere.path("people.db"))) as people:
         people.execute("update people set active = 1")
         people.commit()
     with opened(elsewhere) as client:
