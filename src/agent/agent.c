@@ -10,6 +10,7 @@
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/sandbox.h"
 #include "ipc/whitelist.h"
 #include <errno.h>
 #include <poll.h>
@@ -32,6 +33,9 @@ static void drop_privileges(const struct process_start *start, const struct tran
     tzset();
     privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
     privilege_drop(&start->user, transport_needs_file_system(context) ? NULL : start->chroot);
+    if (!context->filtered && !context->transport->runs_programs) { /* a program would inherit the filter */
+        sandbox_enter(context->transport->network ? SANDBOX_NETWORK : SANDBOX_FILES);
+    }
 }
 
 static void take_log(struct channel_message *message) {

@@ -28,6 +28,7 @@ struct transport {
     const char *name;
     bool wants_tls; /* load the CA certificates before the chroot */
     bool network;   /* runs as the network user in an empty directory; false: as the transport's configured user */
+    bool runs_programs;
     /* Gives every recipient of the delivery a result; returns whether the agent can be handed another job. */
     bool (*deliver)(struct transport_context *context, struct delivery *delivery);
     /* NULL, or: the agent ends; say QUIT. */

@@ -221,6 +221,7 @@ const struct transport transport_pipe = {
     .name = "pipe",
     .wants_tls = false,
     .network = false,
+    .runs_programs = true,
     .deliver = pipe_deliver,
     .close = NULL,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * System call filters. sandbox_prepare is called in the parent, sandbox_enter in receiver, signer and connector once
- * they hold everything they need. A list of what is allowed; any other call kills the process. Failure ends the
+ * System call filters. sandbox_prepare is called in the parent, sandbox_enter in each child once it holds everything it
+ * needs. Receiver, signer and connector have a list of what is allowed; those that work with files or c-ares, whose
+ * calls are their libraries' choice, a list of what is not. A forbidden call kills the process. Failure ends the
  * process. */
 #include "base/sandbox.h"
 #include "base/exit_status.h"
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -18,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
@@ -95,13 +98,66 @@ static const int connector_calls[] = {
     SCMP_SYS(timerfd_settime), SCMP_SYS(socket),    SCMP_SYS(connect),
 };
 
+/* What nobody needs who starts no programs: other programs, other processes, other rights, and those parts of the
+ * kernel in which its faults have been found most often. */
+static const int forbidden_calls[] = {
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(fork),
+    SCMP_SYS(vfork),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(kill),
+    SCMP_SYS(tkill),
+    SCMP_SYS(rt_sigqueueinfo),
+    SCMP_SYS(rt_tgsigqueueinfo),
+    SCMP_SYS(pidfd_open),
+    SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(pidfd_send_signal),
+    SCMP_SYS(unshare),
+    SCMP_SYS(setns),
+    SCMP_SYS(chroot),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(open_tree),
+    SCMP_SYS(move_mount),
+    SCMP_SYS(fsopen),
+    SCMP_SYS(setuid),
+    SCMP_SYS(setreuid),
+    SCMP_SYS(setresuid),
+    SCMP_SYS(setgid),
+    SCMP_SYS(setregid),
+    SCMP_SYS(setresgid),
+    SCMP_SYS(setgroups),
+    SCMP_SYS(capset),
+    SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
+    SCMP_SYS(personality),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(open_by_handle_at),
+};
+
+/* default_action: for calls in neither common_calls (where that is to kill), calls, nor the tables of limited calls. */
 static const struct profile {
     const int *calls;
     size_t count;
+    uint32_t default_action;
+    bool network; /* of those that allow by default: sockets of other kinds than Unix */
 } profiles[SANDBOX_PROFILES] = {
-    [SANDBOX_RECEIVER] = {receiver_calls, COUNT_OF(receiver_calls)},
-    [SANDBOX_SIGNER] = {signer_calls, COUNT_OF(signer_calls)},
-    [SANDBOX_CONNECTOR] = {connector_calls, COUNT_OF(connector_calls)},
+    [SANDBOX_RECEIVER] = {receiver_calls, COUNT_OF(receiver_calls), SCMP_ACT_KILL_PROCESS, false},
+    [SANDBOX_SIGNER] = {signer_calls, COUNT_OF(signer_calls), SCMP_ACT_KILL_PROCESS, false},
+    [SANDBOX_CONNECTOR] = {connector_calls, COUNT_OF(connector_calls), SCMP_ACT_KILL_PROCESS, false},
+    [SANDBOX_FILES] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, false},
+    [SANDBOX_NETWORK] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, true},
 };
 
 /* Calls that are allowed with certain arguments only: argument & mask == value. */
@@ -131,9 +187,9 @@ static _Noreturn void die_unprepared(const char *what, int reason) {
     die_fatal(EXIT_STATUS_SYSTEM, "cannot prepare the sandbox: %s: %s", what, strerror(reason));
 }
 
-static void allow_calls(scmp_filter_ctx filter, const int *calls, size_t count) {
+static void add_calls(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+        int result = seccomp_rule_add(filter, action, calls[i], 0);
         /* EDOM: a call that this architecture does not have. */
         if (result != 0 && result != -EDOM) {
             die_unprepared("a rule", -result);
@@ -150,6 +206,26 @@ static void allow_limited_calls(scmp_filter_ctx filter) {
             die_unprepared("a limited rule", -result);
         }
     }
+}
+
+/* Threads are no processes. What clone3 is asked for lies in memory, where no filter can look: the C library then does
+ * with clone. */
+static void forbid_limited_calls(scmp_filter_ctx filter, bool network) {
+    static const int clone3[] = {SCMP_SYS(clone3)};
+    struct scmp_arg_cmp no_thread = SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
+    struct scmp_arg_cmp dumpable = SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, UINT32_MAX, PR_SET_DUMPABLE);
+    struct scmp_arg_cmp no_unix = SCMP_CMP32(0, SCMP_CMP_NE, AF_UNIX);
+    int result = seccomp_rule_add_array(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1, &no_thread);
+    if (result == 0) {
+        result = seccomp_rule_add_array(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(prctl), 1, &dumpable);
+    }
+    if (result == 0 && !network) {
+        result = seccomp_rule_add_array(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 1, &no_unix);
+    }
+    if (result != 0) {
+        die_unprepared("a limited rule", -result);
+    }
+    add_calls(filter, SCMP_ACT_ERRNO(ENOSYS), clone3, 1);
 }
 
 /* The compiled program, by way of a memory file. */
@@ -172,15 +248,21 @@ void sandbox_prepare(enum sandbox_profile profile) {
     if (prepared[profile].filter != NULL) {
         return;
     }
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    const struct profile *row = &profiles[profile];
+    scmp_filter_ctx filter = seccomp_init(row->default_action);
     if (filter == NULL || seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0) {
         die_unprepared("libseccomp", EIO);
     }
     /* A binary tree: a few comparisons for each call instead of up to sixty. */
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    allow_calls(filter, common_calls, COUNT_OF(common_calls));
-    allow_calls(filter, profiles[profile].calls, profiles[profile].count);
-    allow_limited_calls(filter);
+    if (row->default_action == SCMP_ACT_ALLOW) {
+        add_calls(filter, SCMP_ACT_KILL_PROCESS, row->calls, row->count);
+        forbid_limited_calls(filter, row->network);
+    } else {
+        add_calls(filter, SCMP_ACT_ALLOW, common_calls, COUNT_OF(common_calls));
+        add_calls(filter, SCMP_ACT_ALLOW, row->calls, row->count);
+        allow_limited_calls(filter);
+    }
     export_program(filter, &prepared[profile]);
     seccomp_release(filter);
 }

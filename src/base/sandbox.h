@@ -3,7 +3,14 @@
  * child; a forbidden call kills the process with SIGSYS. Sanitizer builds link sandbox_empty.c instead. */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
-enum sandbox_profile { SANDBOX_RECEIVER, SANDBOX_SIGNER, SANDBOX_CONNECTOR, SANDBOX_PROFILES };
+enum sandbox_profile {
+    SANDBOX_RECEIVER,
+    SANDBOX_SIGNER,
+    SANDBOX_CONNECTOR,
+    SANDBOX_FILES,   /* ledger, lookup, runner, agents for folders: files, threads, no network, no programs */
+    SANDBOX_NETWORK, /* resolver, agents for other servers: files and sockets, no programs */
+    SANDBOX_PROFILES
+};
 /* Compiles the profile's filter; called once in the parent. Dies on failure. */
 void sandbox_prepare(enum sandbox_profile profile);
 /* Loads a prepared filter into this process; there is no way back. Dies on failure. */

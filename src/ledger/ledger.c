@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/sandbox.h"
 #include "ledger/ledger_private.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -143,6 +144,7 @@ _Noreturn void ledger_main(const struct process_start *start) {
     log_set_program("ledger");
     privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
     privilege_drop(&start->user, start->chroot);
+    sandbox_enter(SANDBOX_FILES);
     ledger.start = start;
     ledger.config = start->config;
     ledger.spool = open_spool(&ledger);

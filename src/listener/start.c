@@ -99,6 +99,8 @@ static enum exit_status load_rules(struct supervisor *supervisor, struct buffer 
 static enum exit_status prepare_sandboxes(struct supervisor *supervisor, struct buffer *error) {
     (void)error;
     tzset();
+    sandbox_prepare(SANDBOX_FILES);
+    sandbox_prepare(SANDBOX_NETWORK);
     if (!supervisor->options.queue_run) {
         sandbox_prepare(SANDBOX_RECEIVER);
         sandbox_prepare(SANDBOX_SIGNER);

@@ -8,6 +8,7 @@
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/sandbox.h"
 #include "runner/runner_private.h"
 #include <errno.h>
 #include <stdio.h>
@@ -210,6 +211,7 @@ _Noreturn void runner_main(const struct process_start *start) {
     tzset();
     privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
     privilege_drop(&start->user, start->chroot);
+    sandbox_enter(SANDBOX_FILES);
     struct runner *runner = memory_new(1, sizeof *runner);
     runner->start = start;
     runner->config = start->config;

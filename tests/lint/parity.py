@@ -1,4 +1,4 @@
-"""tests/PARITY names a test for every behaviour, and each of them exists; src/README.md names only paths that exist;
+"""tests/PARITY names a test for every behaviour, and each of them exists, as those of SECURITY.md do; src/README.md names only paths that exist;
 every mutant's patch applies and names tests that exist."""
 import glob
 import os
@@ -43,6 +43,16 @@ def check_source_page(root):
     for path in re.findall(r"`((?:src|tests|sql|man|etc|tools)/[\w./-]+\.\w+)`", text):
         if not re.search(r"\bx\b|NNNN|_x\.", path) and not os.path.exists(os.path.join(root, path)):
             yield f"src/README.md: there is no {path}"
+
+
+def check_security_page(root):
+    """Tests in backquotes of SECURITY.md."""
+    with open(os.path.join(root, "SECURITY.md"), encoding="utf-8") as stream:
+        lines = stream.read().split("\n")
+    for number, line in enumerate(lines, 1):
+        for name in re.findall(r"`(tests/(?:unit|system|session)/[\w./:]+)`", line):
+            if not test_exists(root, name):
+                yield f"SECURITY.md:{number}: there is no test {name}"
 
 
 def check_mutants(root):

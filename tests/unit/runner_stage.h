@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/sandbox.h"
 #include "config/config.h"
 #include "ipc/list.h"
 #include "mail/envelope.h"
@@ -74,6 +75,7 @@ static inline void run_child(struct stage *stage, int hub, int ledger, bool cron
     if (privilege_is_root()) { /* it does not go on as root */
         assert_true(privilege_find("nobody", "", &start.user));
     }
+    sandbox_prepare(SANDBOX_FILES);
     runner_main(&start);
 }
 

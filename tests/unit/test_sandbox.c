@@ -10,6 +10,8 @@
 #include "base/sandbox.h"
 #include "base/stream.h"
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -89,6 +91,18 @@ static void try_dumpable(void) {
 }
 static void try_epoll(void) {
     loop_free(loop_new());
+}
+static void try_name_spaces(void) {
+    (void)unshare(CLONE_NEWUSER);
+}
+static void try_process_descriptor(void) {
+    (void)!syscall(SYS_pidfd_open, parent, 0);
+}
+static void try_rings(void) {
+    (void)syscall(SYS_io_uring_setup, 1, NULL);
+}
+static void try_programs_in_the_kernel(void) {
+    (void)syscall(SYS_bpf, 0, NULL, 0);
 }
 static void try_memory_file(void) {
     close(file_memory("x"));
@@ -172,6 +186,29 @@ static void allowed_work_goes_on(void **state) {
 
 #define SIGNER (1u << SANDBOX_SIGNER)
 #define CONNECTOR (1u << SANDBOX_CONNECTOR)
+#define NETWORK (1u << SANDBOX_NETWORK)
+#define BOTH (1u << SANDBOX_FILES | NETWORK)
+
+static void *work_of_a_thread(void *unused) {
+    return unused;
+}
+
+static void use_files_and_threads(void) {
+    pthread_t thread;
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0 || pthread_create(&thread, NULL, work_of_a_thread, NULL) != 0 || pthread_join(thread, NULL) != 0 ||
+        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0) {
+        _exit(4);
+    }
+    do_what_the_signer_needs();
+}
+
+static void files_threads_and_the_network_are_for_those_who_need_them(void **state) {
+    (void)state;
+    assert_int_equal(run(SANDBOX_FILES, use_files_and_threads), 0);
+    assert_int_equal(run(SANDBOX_NETWORK, use_files_and_threads), 0);
+    assert_int_equal(run(SANDBOX_NETWORK, try_socket), 0);
+}
 
 static void anything_else_ends_the_process(void **state) {
     static const struct {
@@ -179,21 +216,25 @@ static void anything_else_ends_the_process(void **state) {
         void (*act)(void);
         unsigned allowed; /* bits of 1 << the profiles that may */
     } rows[] = {
-        {"opening a file", try_open, 0},
-        {"making a socket", try_socket, CONNECTOR},
-        {"connecting", try_connect, CONNECTOR},
+        {"opening a file", try_open, BOTH},
+        {"making a socket", try_socket, CONNECTOR | NETWORK},
+        {"connecting", try_connect, CONNECTOR | BOTH},
         {"executing", try_execute, 0},
         {"forking", try_fork, 0},
         {"sending a signal", try_kill, 0},
         {"aborting another process", try_foreign_abort, 0},
-        {"signalling itself otherwise than by abort", try_own_kill, 0},
+        {"signalling itself otherwise than by abort", try_own_kill, BOTH},
         {"tracing", try_trace, 0},
-        {"mapping executable memory", try_executable_memory, 0},
-        {"making memory executable", try_making_memory_executable, 0},
-        {"looking at a path", try_stat, 0},
+        {"mapping executable memory", try_executable_memory, BOTH},
+        {"making memory executable", try_making_memory_executable, BOTH},
+        {"looking at a path", try_stat, BOTH},
         {"changing its user", try_setuid, 0},
         {"becoming dumpable", try_dumpable, 0},
-        {"an event loop in a receiver", try_epoll, CONNECTOR | SIGNER},
+        {"making name spaces", try_name_spaces, 0},
+        {"taking hold of a process", try_process_descriptor, 0},
+        {"making rings", try_rings, 0},
+        {"loading programs into the kernel", try_programs_in_the_kernel, 0},
+        {"an event loop in a receiver", try_epoll, CONNECTOR | SIGNER | BOTH},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -215,6 +256,7 @@ static void a_panic_still_aborts(void **state) {
     int status = run(SANDBOX_RECEIVER, do_panic);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_int_equal(WTERMSIG(run(SANDBOX_FILES, do_panic)), SIGABRT);
 }
 
 static bool is_under_valgrind(void) {
@@ -225,6 +267,7 @@ static bool is_under_valgrind(void) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(allowed_work_goes_on),
+        cmocka_unit_test(files_threads_and_the_network_are_for_those_who_need_them),
         cmocka_unit_test(anything_else_ends_the_process),
         cmocka_unit_test(a_panic_still_aborts),
     };
@@ -239,5 +282,7 @@ int main(void) {
     sandbox_prepare(SANDBOX_RECEIVER); /* a second time does nothing */
     sandbox_prepare(SANDBOX_SIGNER);
     sandbox_prepare(SANDBOX_CONNECTOR);
+    sandbox_prepare(SANDBOX_FILES);
+    sandbox_prepare(SANDBOX_NETWORK);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
