@@ -119,6 +119,10 @@ valgrind: deps-lint
 lint: deps-lint
 	@/usr/bin/python3 tests/lint/run
 
+# gcc's -fanalyzer: about a minute.
+analyze: deps-lint $(EMBEDDED)
+	@/usr/bin/python3 tests/lint/run --analyze
+
 # The ledger's code ended at each of its system calls, in nine ways; then kill -9 at random moments, 50 times over 2,000
 # messages (check does every 29th call, and 5 times over 200).
 crash: deps-test
@@ -187,5 +191,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-defences bench-queue install clean
+.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-defences bench-queue install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -112,7 +112,9 @@ bool address_literal_ip(struct text domain, char *ip, size_t size) {
     }
     struct text inside = text_from(text_first(domain, domain.length - 1), 1);
     bool v6 = text_starts_nocase(inside, TEXT("IPv6:"));
-    inside = v6 ? text_from(inside, 5) : inside;
+    if (v6) {
+        inside = text_from(inside, 5);
+    }
     if (memchr(inside.data, '\0', inside.length) != NULL || !text_copy(ip, size, inside)) {
         return false;
     }
