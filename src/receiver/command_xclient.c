@@ -145,6 +145,7 @@ static void become(struct session *session, const struct claim *claim) {
         (void)text_copy(client->proxy_ip, sizeof client->proxy_ip, text_of(client->peer_ip));
     take_over(session, claim);
     client->proxied = client->spoken_for = true;
+    client->for_itself = false;
     session_set_client(session, &claim->peer, &claim->local);
     session->ehlo[0] = '\0';
     session->extended = false;

@@ -45,6 +45,7 @@ bool proxy_read_header(struct session *session) {
         return false;
     stream_consume(&session->stream, consumed);
     (void)text_copy(proxy, sizeof session->client.proxy_ip, text_of(session->client.peer_ip));
+    session->client.for_itself = !header.proxied;
     if (header.proxied)
         session_set_client(session, &header.client, &header.server);
     log_info("connection from %s to %s port %u through the proxy %s", session->client.peer_ip,

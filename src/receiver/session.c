@@ -197,7 +197,7 @@ static bool admit_contact(struct session *session) {
     const struct contact_open open = {.contact = text_of(session->client.contact),
                                       .network = text_of(session->client.network),
                                       .port = session->client.local_port,
-                                      .proxied = session->client.proxied};
+                                      .proxied = session->client.proxied && !session->client.for_itself};
     struct contact_state state = {.verdict = CONTACT_ADMITTED};
     bool known = ask_contact_open(session->start->ledger, &open, &state);
 
@@ -225,7 +225,8 @@ static bool admit_contact(struct session *session) {
 
 /* As long as a stranger is made to wait, or just a look. */
 static enum stream_result listen_before_greeting(struct session *session) {
-    bool waits = session->client.role == ROLE_MX && !session->facts.known_good && !session->client.filter;
+    const struct session_client *client = &session->client;
+    bool waits = client->role == ROLE_MX && !session->facts.known_good && !client->filter && !client->for_itself;
     int64_t deadline = clock_deadline(waits ? session->config->greeting_delay_ms : 0);
 
     for (;;) {

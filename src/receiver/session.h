@@ -49,6 +49,7 @@ struct session_client {                  /* who is there; does not change */
     bool trusted;                   /* by its network on the internal port, or by its uid */
     bool proxied;                   /* it came through a proxy's port, */
     char proxy_ip[NETWORK_IP_SIZE]; /* from this address; "" */
+    bool for_itself;                /* it is the proxy: a check of whether this server lives */
     bool over_limit;
 };
 

@@ -3,6 +3,7 @@ import re
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -104,6 +105,21 @@ def test_a_proxy_that_speaks_for_itself_is_the_client(proxied, header):
         assert f"at {source}" in client.ehlo().text
         client.quit()
     assert proxied.contact(source)["hits"] == 1 and proxied.contact("10.9.9.9") is None
+
+
+def test_a_proxy_that_looks_whether_we_live_is_no_stranger(make):
+    """It looks every second or two, and takes a server that is late, or refuses, out of service."""
+    server = make(settings={"contact_connection_rate": 2, "greeting_delay_ms": 20000, "allow": ["127.255.255.254/32"]})
+    began = time.monotonic()
+    for _ in range(5):
+        with Proxied(server, v2("10.9.9.9", command=0x20)) as client:
+            assert client.greeting == 220
+            client.quit()
+    assert time.monotonic() - began < 15
+    client_ip = unique_ip()
+    with Proxied(server, v1(client_ip), greeting=False), Proxied(server, v1(client_ip), greeting=False):
+        with Proxied(server, v1(client_ip)) as client:
+            assert client.greeting == 421, "its clients have theirs"
 
 
 def test_a_header_in_single_bytes_is_read(proxied):
