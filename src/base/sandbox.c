@@ -214,7 +214,7 @@ static void forbid_limited_calls(scmp_filter_ctx filter, bool network) {
     static const int clone3[] = {SCMP_SYS(clone3)};
     struct scmp_arg_cmp no_thread = SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
     struct scmp_arg_cmp dumpable = SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, UINT32_MAX, PR_SET_DUMPABLE);
-    struct scmp_arg_cmp no_unix = SCMP_CMP32(0, SCMP_CMP_NE, AF_UNIX);
+    struct scmp_arg_cmp no_unix = SCMP_CMP64(0, SCMP_CMP_NE, AF_UNIX, 0);
     int result = seccomp_rule_add_array(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1, &no_thread);
     if (result == 0) {
         result = seccomp_rule_add_array(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(prctl), 1, &dumpable);
