@@ -104,7 +104,7 @@ def agent_of(server, user, recipient):
     number = pwd.getpwnam(user).pw_uid
 
     def found():
-        return [pid for pid, _, _ in server.processes("agent") if user_of(pid) == number]
+        return [pid for pid, _, _ in server.processes("agent") if user_of(pid) == number and confined(pid)]
     return wait_for(found, f"an agent for {recipient}", explain=server.log_tail)[-1]
 
 
@@ -136,7 +136,17 @@ def victim(server, name):
         return agent_of(server, "parcelpost-net", "someone@example.net")
     if name == "agent for maildir":
         return agent_of(server, "nobody", "mike@example.test")
-    return wait_for(lambda: server.processes(name), name, timeout=60, explain=server.log_tail)[-1][0]
+    return wait_for(lambda: [pid for pid, _, _ in server.processes(name) if name == "parcelpostd" or confined(pid)], name, timeout=60,
+                    explain=server.log_tail)[-1]
+
+
+def confined(pid):
+    """True once both of its filters are loaded: a process that was just started is still on its way there."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
+            return "Seccomp_filters:\t2\n" in stream.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def outcome(server, name, act):
