@@ -59,6 +59,23 @@ static bool say_bytes(struct speaker *speaker, struct text bytes) {
     return true;
 }
 
+/* Behind DATA it waits for the reply, as a client has to; not for long, since DATA may be text, too. */
+static bool say_and_wait(struct speaker *speaker, struct text bytes) {
+    static const char data[] = "DATA\r\n";
+    const char *found;
+
+    while ((found = memmem(bytes.data, bytes.length, data, sizeof data - 1)) != NULL) {
+        size_t length = (size_t)(found - bytes.data) + sizeof data - 1;
+        struct pollfd polled = {speaker->fd, POLLIN, 0};
+        if (!say_bytes(speaker, text_first(bytes, length)))
+            return false;
+        if (poll(&polled, 1, 20) > 0 && !hear(speaker, MSG_DONTWAIT))
+            return false;
+        bytes = text_from(bytes, length);
+    }
+    return say_bytes(speaker, bytes);
+}
+
 /* A piece that begins with 0xff is said many times over: what is large needs no large input. */
 static bool say_piece(struct speaker *speaker) {
     struct text piece = fuzz_piece(&speaker->words);
@@ -67,7 +84,7 @@ static bool say_piece(struct speaker *speaker) {
     if (times != 1)
         piece = text_from(piece, 2);
     for (unsigned i = 0; i < times; i++)
-        if (!say_bytes(speaker, piece))
+        if (!say_and_wait(speaker, piece))
             return false;
     return true;
 }
