@@ -9,6 +9,7 @@ import pytest
 from lib.fake_server import KEYWORDS, FakeServer
 from lib.messages import message
 from lib.postfix import Postfix
+from lib.waiting import wait_for
 from lib.world import World, id_of
 
 BINARY = [*KEYWORDS, "CHUNKING", "BINARYMIME"]
@@ -132,7 +133,7 @@ def test_postfix_gets_only_what_it_takes(make_instance, source, marker):
         [row] = server.wait_parcels(send(server, source, "friend@remote.test", binary_message(marker, 300)), "failed")
         assert row["delivery_msg"].startswith("554 5.6.3 ")
         server.wait_parcels(send(server, source, "friend@remote.test", message(marker, body="Grüße\r\n")), "delivered")
-        assert any("Grüße".encode() in mail for mail in postfix.mails())
+        wait_for(lambda: any("Grüße".encode() in mail for mail in postfix.mails()), "the mail in Postfix's mailbox")
 
 
 @pytest.mark.parametrize("off", ["8BITMIME", "CHUNKING", "BINARYMIME"])

@@ -403,6 +403,7 @@ def test_a_forwarded_message_that_fails_comes_back_to_who_wrote_it(marker, folde
     secret = os.path.join(folder, "srs")
     with open(secret, "w", encoding="utf-8") as stream:
         stream.write("a secret for this test\n")
+    os.chmod(secret, 0o600)
     with World(settings={"srs_domain": "example.test", "srs_secret_file": secret}) as world:
         home, away = world.exchanger(), world.exchanger(on={"RCPT": "550 5.1.1 gone"})
         sender, friend = f"me@{world.domain([10, home])}", f"friend@{world.domain([10, away])}"
