@@ -3,6 +3,7 @@ import contextlib
 import email
 import email.policy
 import os
+import shutil
 import re
 import sqlite3
 import tempfile
@@ -404,6 +405,8 @@ def test_a_forwarded_message_that_fails_comes_back_to_who_wrote_it(marker, folde
     with open(secret, "w", encoding="utf-8") as stream:
         stream.write("a secret for this test\n")
     os.chmod(secret, 0o600)
+    if os.geteuid() == 0:
+        shutil.chown(secret, "parcelpost-auth")
     with World(settings={"srs_domain": "example.test", "srs_secret_file": secret}) as world:
         home, away = world.exchanger(), world.exchanger(on={"RCPT": "550 5.1.1 gone"})
         sender, friend = f"me@{world.domain([10, home])}", f"friend@{world.domain([10, away])}"
