@@ -3,8 +3,8 @@ import contextlib
 import email
 import email.policy
 import os
-import shutil
 import re
+import shutil
 import sqlite3
 import tempfile
 
