@@ -90,7 +90,41 @@ def people():
             "internal_group": "dovecot" if root else grp.getgrgid(gid).gr_name}
 
 
-class Dovecot:
+class DovecotProcess:
+    """One that runs in self.folder: what every Dovecot of the tests has."""
+
+    background, taken = None, ()
+
+    def run(self, configuration, taken):
+        """Starts it and waits until its ports answer; they are given back by stop."""
+        self.taken = taken
+        self.background = Background(["/usr/sbin/dovecot", "-F", "-c", configuration], os.path.join(self.folder, "output"))
+        for port in taken:
+            wait_for(lambda port=port: answers(port), "Dovecot", explain=self.log_text)
+        return self
+
+    def stop(self):
+        if self.background and self.background.running():
+            self.background.stop()
+        ports.give_back(self.taken)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def log_text(self):
+        text = ""
+        for name in ("output", "log"):
+            path = os.path.join(self.folder, name)
+            if os.path.exists(path):
+                with open(path, encoding="utf-8", errors="replace") as stream:
+                    text += stream.read()
+        return text
+
+
+class Dovecot(DovecotProcess):
     """Dovecot(folder).start(): .lmtp_port .imap_port .socket .auth_socket (for Postfix and for us); mails(user) reads them back by IMAP. quota={user: bytes}"""
 
     def __init__(self, folder, users=("coco@example.test", "mike@example.test"), password="my-password", quota=None, mechanisms="plain login", extra=""):
@@ -98,7 +132,6 @@ class Dovecot:
         self.mechanisms, self.extra = mechanisms, extra
         self.lmtp_port, self.imap_port = ports.take(2)
         self.socket, self.auth_socket = os.path.join(folder, "lmtp.sock"), os.path.join(folder, "auth.sock")
-        self.background = None
 
     def configure(self):
         who = people()
@@ -120,32 +153,7 @@ class Dovecot:
         return f"userdb_quota_rule=*:bytes={self.quota[user]}" if user in self.quota else ""
 
     def start(self):
-        log = os.path.join(self.folder, "output")
-        configuration = self.configure()
-        self.background = Background(["/usr/sbin/dovecot", "-F", "-c", configuration], log)
-        for port in (self.lmtp_port, self.imap_port):
-            wait_for(lambda port=port: answers(port), "Dovecot", explain=self.log_text)
-        return self
-
-    def stop(self):
-        if self.background and self.background.running():
-            self.background.stop()
-        ports.give_back([self.lmtp_port, self.imap_port])
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def log_text(self):
-        text = ""
-        for name in ("output", "log"):
-            path = os.path.join(self.folder, name)
-            if os.path.exists(path):
-                with open(path, encoding="utf-8", errors="replace") as stream:
-                    text += stream.read()
-        return text
+        return self.run(self.configure(), [self.lmtp_port, self.imap_port])
 
     def mails(self, user, mailbox="INBOX"):
         """Every message of a mailbox, as IMAP gives it."""

@@ -2,9 +2,7 @@
 import os
 
 from lib import ports
-from lib.background import Background
-from lib.dovecot import answers, people
-from lib.waiting import wait_for
+from lib.dovecot import DovecotProcess, people
 
 CONFIGURATION = """
 protocols = submission lmtp
@@ -60,13 +58,12 @@ service lmtp {{
 """
 
 
-class DovecotRelay:
+class DovecotRelay(DovecotProcess):
     """DovecotRelay(folder, submission port of ours, LMTP port of ours, login there).start(): .port .lmtp_port"""
 
     def __init__(self, folder, submission, lmtp, user="coco@example.test", password="my-password"):
         self.folder, self.submission, self.lmtp, self.user, self.password = folder, submission, lmtp, user, password
         self.port, self.lmtp_port = ports.take(2)
-        self.background = None
 
     def start(self):
         who = people()
@@ -82,27 +79,4 @@ class DovecotRelay:
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(CONFIGURATION.format(folder=self.folder, submission=self.submission, user=self.user, password=self.password,
                                               port=self.port, lmtp_port=self.lmtp_port, **who))
-        self.background = Background(["/usr/sbin/dovecot", "-F", "-c", path], os.path.join(self.folder, "output"))
-        for port in (self.port, self.lmtp_port):
-            wait_for(lambda port=port: answers(port), "Dovecot as a relay", explain=self.log_text)
-        return self
-
-    def stop(self):
-        if self.background and self.background.running():
-            self.background.stop()
-        ports.give_back([self.port, self.lmtp_port])
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def log_text(self):
-        text = ""
-        for name in ("output", "log"):
-            path = os.path.join(self.folder, name)
-            if os.path.exists(path):
-                with open(path, encoding="utf-8", errors="replace") as stream:
-                    text += stream.read()
-        return text
+        return self.run(path, [self.port, self.lmtp_port])
