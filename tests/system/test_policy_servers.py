@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from lib.faults import faults
 from lib.instance import can_be_root
 from lib.messages import message
 from lib.place import ROOT, SANITIZED, program
@@ -143,6 +144,8 @@ BROKEN = {
 }
 
 
+@faults("Milters and policy servers", *((f"a policy server {name.replace('_', ' ')}", "RCPT",
+                                          "451 4.3.5, or no objection where it may be down; not asked again for a while") for name in BROKEN))
 @pytest.mark.parametrize("name", BROKEN)
 def test_both_choices_for_one_that_is_broken(make_instance, name):
     answer, words = BROKEN[name]
