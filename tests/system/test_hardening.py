@@ -147,7 +147,8 @@ def marked(path):
 @pytest.mark.skipif(not X86, reason="a feature of x86-64")
 def test_every_object_says_that_its_branches_land_where_they_may(tmp_path):
     """The linker leaves the note out when one object has none: Debian 12's Scrt1.o, crti.o and crtn.o are without it."""
-    objects = glob.glob(os.path.join(BUILD, "src", "**", "*.o"), recursive=True)
+    objects = [path for path in glob.glob(os.path.join(BUILD, "src", "**", "*.o"), recursive=True)
+               if os.path.exists(os.path.join(ROOT, os.path.relpath(path, BUILD))[:-2] + ".c")]  # not what an older source left
     assert len(objects) > 300 and [path for path in objects if not marked(path)] == []
     compiler = compiler_and_flags()[0]
     library = all(marked(said(compiler, f"-print-file-name={name}").strip()) for name in ("Scrt1.o", "crti.o", "crtn.o"))
