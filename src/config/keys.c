@@ -171,7 +171,7 @@ const struct config_key config_keys[] = {
     {ROW(line_maximum, KEY_SIZE, "2048"), BETWEEN(512, 65536), .help = "Bytes of a command line with its CRLF."},
     {ROW(recipient_maximum, KEY_NUMBER, "1000"), BETWEEN(100, 50000),
      .help = "Recipients of one message; RFC 5321 4.5.3.1.8 wants at least 100."},
-    {ROW(message_maximum, KEY_SIZE, "50M"), BETWEEN(1024, INT32_MAX), .help = "Bytes of a message (SIZE)."},
+    {ROW(message_maximum, KEY_SIZE, "50M"), BETWEEN(1024, INT32_MAX), .help = "Bytes of a message (SIZE); a client that goes on after twice as many is closed."},
     {ROW(received_maximum, KEY_NUMBER, "50"), BETWEEN(5, 1000),
      .help = "Received fields above which a message is taken for one that runs in circles."},
     {.name = "message_id_base", .type = KEY_CHOICE, AT(mail_id_base), .standard = "62", .words = id_bases,

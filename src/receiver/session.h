@@ -139,7 +139,7 @@ enum session_line session_read_line(struct session *session, struct text *line);
 void session_finish_line(struct session *session);
 /* Sends what is held back and waits for more input. False when the session is over (state SESSION_CLOSING). */
 bool session_fill(struct session *session, enum session_phase phase);
-/* The same for a message's data, which must also come at data_minimum_rate. */
+/* The same for a message's data, which must also come at data_minimum_rate, and end before it is far too large. */
 struct session_pace {    /* zero it at the data's beginning */
     uint64_t bytes;      /* that have come */
     int64_t grace_until; /* how long they may have taken at first */
@@ -157,7 +157,10 @@ void session_challenge(struct session *session, const char *challenge);
 /* Closes without a word: the violation is logged and reported. */
 void session_drop(struct session *session, const char *rule, const char *what);
 void session_reply_lockout(struct session *session, int64_t expires_at);
+/* Sends what is held back; false when that could not be done, and the session is over. */
 bool session_flush(struct session *session);
+/* What was to be said could not be: logged, unless the session was over anyway. */
+void session_end_unread(struct session *session, enum stream_result result);
 /* The next reply comes so many milliseconds later, SESSION_DELAY_MAXIMUM at most; the longest that was asked for
  * counts. */
 void session_delay(struct session *session, uint64_t milliseconds);

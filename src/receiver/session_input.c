@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define LINES_BETWEEN_LOOKS 32
+#define DATA_FARTHEST 2 /* times message_maximum: who goes on after that has no end in mind */
 
 /* TLS record type "handshake", then the major version (RFC 8446 5.1). */
 static bool is_tls(struct text pending) {
@@ -28,17 +29,33 @@ static void end_by_timeout(struct session *session, const char *how) {
 }
 
 /* A connection that ends outside a transaction is bad manners at most; inside one it is a violation. */
-static void end_by_loss(struct session *session, enum stream_result result) {
+static void note_loss(struct session *session, enum stream_result result) {
     const char *how = result == STREAM_CLOSED ? "closed the connection" : "lost the connection";
     int64_t expires_at;
 
-    session->peer_gone = true;
     if (session_in_transaction(session))
         (void)violation_report(session, "broken", VIOLATION_BROKEN, how, &expires_at);
     else if (session->client.role == ROLE_LMTP)
         log_warn("%s %s without QUIT", session->client.peer_ip, how); /* a server of the operator's, not just anybody */
     else
         log_info("%s %s without QUIT", session->client.peer_ip, how);
+}
+
+static void end_by_loss(struct session *session, enum stream_result result) {
+    session->peer_gone = true;
+    note_loss(session, result);
+    session_set_state(session, SESSION_CLOSING);
+}
+
+void session_end_unread(struct session *session, enum stream_result result) {
+    int64_t expires_at;
+    bool is_over = session->state == SESSION_CLOSING; /* by QUIT, or why was said */
+
+    session->peer_gone = true;
+    if (!is_over && result == STREAM_TIMEOUT)
+        (void)violation_report(session, "timeout", VIOLATION_BROKEN, "does not read what it is told", &expires_at);
+    else if (!is_over)
+        note_loss(session, result);
     session_set_state(session, SESSION_CLOSING);
 }
 
@@ -81,6 +98,12 @@ bool session_fill_data(struct session *session, enum session_phase phase, struct
     int64_t silent = session_deadline(session, phase), slow = INT64_MAX;
     long rate = session->config->data_minimum_rate;
 
+    if (pace->bytes > DATA_FARTHEST * (uint64_t)session->config->message_maximum) {
+        session_reply(session, 552, "5.3.4", "Message size exceeds the maximum of %ld bytes by far: closing",
+                      session->config->message_maximum);
+        session_set_state(session, SESSION_CLOSING);
+        return false;
+    }
     if (pace->grace_until == 0)
         pace->grace_until = session_deadline(session, PHASE_DATA_BLOCK);
     if (rate > 0)
@@ -143,5 +166,9 @@ enum session_line session_read_line(struct session *session, struct text *line) 
             deadline = session_deadline(session, PHASE_COMMAND);
         if (!fill(session, deadline, "silent for too long"))
             return SESSION_LINE_ENDED;
+        if (clock_remaining(deadline) == 0) { /* a line without end never lets anybody wait */
+            end_by_timeout(session, "took too long over one line");
+            return SESSION_LINE_ENDED;
+        }
     }
 }

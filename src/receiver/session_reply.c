@@ -52,8 +52,11 @@ static void write_shown(struct session *session, const struct reply *reply, bool
         dialog_to_client(session->config, buffer_text(&wire));
     else
         dialog_note(session->config, "<-  ", "334 (challenge)");
-    if (stream_write(&session->stream, wire.data, wire.length, session_deadline(session, PHASE_REPLY)) != STREAM_OK)
-        session_set_state(session, SESSION_CLOSING);
+    enum stream_result result = session->peer_gone ? STREAM_OK
+                                                   : stream_write(&session->stream, wire.data, wire.length,
+                                                                  session_deadline(session, PHASE_REPLY));
+    if (result != STREAM_OK)
+        session_end_unread(session, result);
     buffer_free(&wire);
     if (reply->code == 421)
         session_set_state(session, SESSION_CLOSING);
@@ -111,8 +114,10 @@ void session_drop(struct session *session, const char *rule, const char *what) {
 }
 
 bool session_flush(struct session *session) {
-    if (stream_flush(&session->stream, session_deadline(session, PHASE_REPLY)) == STREAM_OK)
-        return true;
-    session_set_state(session, SESSION_CLOSING);
-    return false;
+    if (session->peer_gone)
+        return false;
+    enum stream_result result = stream_flush(&session->stream, session_deadline(session, PHASE_REPLY));
+    if (result != STREAM_OK)
+        session_end_unread(session, result);
+    return result == STREAM_OK;
 }
