@@ -173,5 +173,5 @@ _Noreturn void agent_main(const struct process_start *start) {
         context.transport->close(&context);
     }
     free(storage);
-    exit(EXIT_STATUS_OK);
+    sandbox_exit(EXIT_STATUS_OK);
 }

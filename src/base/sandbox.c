@@ -298,3 +298,7 @@ void sandbox_enter(enum sandbox_profile profile) {
     forbid_foreign_signals();
     load(&prepared[profile]);
 }
+
+_Noreturn void sandbox_exit(int status) {
+    _exit(status);
+}

@@ -98,7 +98,8 @@ DKIM_LIB *library_for_verifying(void) {
 }
 
 void dkim_prepare(void) {
-    (void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+                              NULL);
     EVP_MD_free(EVP_MD_fetch(NULL, "SHA256", NULL));
     (void)library_for_signing();
     (void)library_for_verifying();

@@ -10,7 +10,6 @@
 #include "receiver/hub.h"
 #include "receiver/session.h"
 #include <malloc.h>
-#include <stdlib.h>
 
 static void close_others(const struct process_start *start) {
     const int keep[] = {start->hub,    start->ledger,    start->lookup,   start->resolver,
@@ -35,5 +34,5 @@ _Noreturn void receiver_main(const struct process_start *start) {
         if (channel_send(start->hub, HUB_READY, 0, &(struct empty_message){0}, -1) != CHANNEL_OK)
             break;
     }
-    exit(EXIT_STATUS_OK);
+    sandbox_exit(EXIT_STATUS_OK);
 }

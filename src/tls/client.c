@@ -61,7 +61,8 @@ static void parse_authorities(struct tls_client *client) {
 struct tls_client *tls_client_new(void) {
     unsigned char seed;
 
-    (void)OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+    (void)OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
+                               OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
                            NULL);
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL || !session_prepare_context(context) || RAND_bytes(&seed, 1) != 1)

@@ -154,7 +154,8 @@ static bool fill(struct tls_server *server, const struct tls_settings *settings,
 }
 
 struct tls_server *tls_server_new(const struct tls_settings *settings, struct buffer *error) {
-    (void)OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+    (void)OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
+                               OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
                            NULL);
     struct tls_server *server = memory_new(1, sizeof *server);
     server->names = memory_new(settings->count, sizeof *server->names);
