@@ -16,6 +16,7 @@ void sandbox_prepare(enum sandbox_profile profile);
 /* Loads a prepared filter into this process; there is no way back. Dies on failure. */
 void sandbox_enter(enum sandbox_profile profile);
 /* Ends a process that was forked to serve, without the exit handlers of libraries: they would touch, and so copy, a
- * hundred pages that it shares with its parent. In builds for sanitizers with them, for that is where leaks are told. */
+ * hundred pages that it shares with its parent. In builds for sanitizers with them, for that is where leaks are told.
+ */
 _Noreturn void sandbox_exit(int status);
 #endif
