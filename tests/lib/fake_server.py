@@ -6,23 +6,31 @@ FakeServer(**behaviour).start() gives .port; .messages are what it took, .faults
   lmtp=True             LHLO, and after the data one reply a recipient
   on={"MAIL": [...], "RCPT": {...}, "DATA": ..., "EOD": ..., "STARTTLS": ..., "GREETING": ..., "EHLO": ...}
                         replies; a list's items are used once each, the last one for ever; for RCPT and EOD (the end of
-                        the data) a dict {address: reply or list, "*": …}. A reply is text, or "CLOSE" (drop the
-                        connection), "HANG" (never answer), "TEXT|CLOSE" (answer, then drop)
+                        the data) a dict {address: reply or list, "*": …}. A reply is text, an action, or "TEXT|ACTION":
+                        CLOSE (drop the connection), RESET (drop it with RST), HANG (never say a word, read what comes), DEAF (nor
+                        read anything). What TEXT begins with may be "DRIP " (a byte now and then), "FOREVER " (again and again),
+                        "RAW " (no line end, Latin-1). "BODY" answers in the middle of the data
   no_ehlo=True          500 to EHLO; HELO works
   line_end="\\n"        of a sloppy server
   auth=("user", "password")             offers AUTH (auth_mechanisms="PLAIN LOGIN") within TLS and wants it before MAIL; .logins
+  window=BYTES          of data that may wait to be read
   certificate=(chain file, key file)    offers STARTTLS; tls_garbage=True answers the handshake with nonsense
 """
 import base64
 import re
+import select
 import socket
 import ssl
+import struct
 import threading
 import time
 
 KEYWORDS = ["PIPELINING", "8BITMIME", "SIZE 100000000", "ENHANCEDSTATUSCODES"]
 NEEDS_KEYWORD = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "AUTH": "AUTH", "REQUIRETLS": "REQUIRETLS", "SOLICIT": "NO-SOLICITING",
                  "NOTIFY": "DSN", "ORCPT": "DSN"}
+
+
+ACTIONS = ("CLOSE", "RESET", "HANG", "DEAF")
 
 
 class Drop(Exception):
@@ -56,6 +64,8 @@ class FakeServer:
         family = socket.AF_UNIX if self.path else socket.AF_INET6 if ":" in self.host else socket.AF_INET
         self.listener = socket.socket(family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.behaviour.get("window"):
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.behaviour["window"])
         self.listener.bind(self.path or (self.host, self.port))
         self.listener.listen(256)
         self.port = self.listener.getsockname()[1]
@@ -146,17 +156,38 @@ class Session:
 
     def send(self, reply):
         text, _, then = reply.partition("|")
-        if text == "CLOSE":
-            raise Drop("as told")
-        if text == "HANG":
+        if text in ACTIONS:
+            text, then = "", text
+        if text:
+            self.dialogue.append("S: " + text[:500])
+            self.say(text)
+        if then:
+            self.act(then)
+
+    def say(self, text):
+        drips, text = text.startswith("DRIP "), text.removeprefix("DRIP ")
+        forever, text = text.startswith("FOREVER "), text.removeprefix("FOREVER ")
+        raw, text = text.startswith("RAW "), text.removeprefix("RAW ")
+        end = self.behaviour.get("line_end", "\r\n")
+        data = text.encode("latin-1") if raw else (text.replace("\n", end) + end).encode("utf-8", "surrogateescape")
+        while forever:
+            self.socket.sendall(data * 100)
+        for piece in [data[at:at + 1] for at in range(len(data))] if drips else [data]:
+            self.socket.sendall(piece)
+            if drips:
+                time.sleep(0.2)
+
+    def act(self, action):
+        if action == "RESET":
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if action == "HANG":
             while self.socket.recv(65536):
                 pass
-            raise Drop("the client gave up")
-        self.dialogue.append("S: " + text)
-        end = self.behaviour.get("line_end", "\r\n")
-        self.socket.sendall((text.replace("\n", end) + end).encode("utf-8", "surrogateescape"))
-        if then == "CLOSE":
-            raise Drop("as told, after the reply")
+        if action == "DEAF":
+            hung_up = select.poll()
+            hung_up.register(self.socket, 0)
+            hung_up.poll(60_000)
+        raise Drop(f"{action}, as told")
 
     def fill(self):
         data = self.socket.recv(65536)
@@ -175,7 +206,13 @@ class Session:
         return line.decode("utf-8", "surrogateescape")
 
     def read_data(self):
-        while not self.unread.startswith(b".\r\n") and b"\r\n.\r\n" not in self.unread:
+        if self.server.reply_for("BODY"):
+            while len(self.unread) < 100:
+                self.fill()
+            self.send(self.server.reply_for("BODY"))
+        looked = 0  # a large message comes in many pieces
+        while not self.unread.startswith(b".\r\n") and self.unread.find(b"\r\n.\r\n", looked) < 0:
+            looked = max(len(self.unread) - 4, 0)
             self.fill()
         if self.unread.startswith(b".\r\n"):
             wire, self.unread = b"", self.unread[3:]
