@@ -66,7 +66,8 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
-unit-tests: $(UNIT_TESTS) $(if $(SANITIZE),,$(BUILD)/crash/matrix)
+CRASHING = $(addprefix $(BUILD)/crash/,parcelpostd parcelpost-queue control)
+unit-tests: $(UNIT_TESTS) $(if $(SANITIZE),,$(BUILD)/crash/matrix $(CRASHING))
 .PRECIOUS: $(BUILD)/%.o
 
 # Fuzz targets: clang's libFuzzer. tests/fuzz/run builds them with SANITIZE=1 and what INSTRUMENT says.
@@ -82,6 +83,17 @@ $(BUILD)/crash/matrix: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/crash/matrix
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
+
+# The same for a whole server: its programs with no sandbox, and with the disk of the crash matrix under every process.
+MACHINE_OBJECTS = $(addprefix $(BUILD)/,src/base/sandbox_empty.o tests/crash/matrix/disk.o)
+$(filter-out %/control,$(CRASHING)): $(BUILD)/crash/%: $$(call program_objects,%) $(MACHINE_OBJECTS) $(BUILD)/tests/crash/machine/machine.o $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+$(BUILD)/crash/control: $(BUILD)/tests/crash/machine/control.o $(BUILD)/tests/crash/matrix/disk.o
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 # Shared objects that tests preload into a server.
 SHIMS = $(patsubst tests/shim/%.c,$(BUILD)/shim/%.so,$(wildcard tests/shim/*.c))
@@ -123,11 +135,12 @@ lint: deps-lint
 analyze: deps-lint $(EMBEDDED)
 	@/usr/bin/python3 tests/lint/run --analyze
 
-# The ledger's code ended at each of its system calls, in nine ways; then kill -9 at random moments, 50 times over 2,000
-# messages (check does every 29th call, and 5 times over 200).
+# The ledger's code ended at each of its system calls, in nine ways; a whole server ended at each call of each process, in three;
+# then kill -9 at random moments, 50 times over 2,000 messages (check does every 29th call, every 80th, and 5 times over 200).
 crash: deps-test
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/crash/matrix
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/crash/matrix $(CRASHING)
 	@/usr/bin/python3 tests/crash/matrix/run --table tests/crash/MATRIX.md
+	@/usr/bin/python3 tests/crash/machine/run --table tests/crash/MATRIX.md
 	@/usr/bin/python3 tests/crash/run --rounds 50 --messages 2000
 
 # 2,000 messages over 50 connections to Dovecot and Postfix (check does it with 60).

@@ -34,3 +34,12 @@ def test_no_message_is_lost_whatever_happens_at_a_system_call_of_the_ledger():
     done = subprocess.run([os.path.join(ROOT, "tests/crash/matrix/run"), "--every", "29"], capture_output=True, text=True, check=False,
                           env={**os.environ, "BUILD": BUILD})
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.alone
+@pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "crash/control")), reason="not made for sanitizers, whose own calls it would count")
+def test_no_message_is_lost_wherever_the_machine_stops_in_a_process_of_the_server():
+    """Every 80th call of each process, and the power fails (make crash does every call, in three ways)."""
+    done = subprocess.run([os.path.join(ROOT, "tests/crash/machine/run"), "--way", "forget", "--every", "80", "--first", "15"], capture_output=True, text=True, check=False,
+                          env={**os.environ, "BUILD": BUILD})
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -7,11 +7,12 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 static struct disk *watched;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+extern char __executable_start; /* the linker's */
 
 void disk_watch(struct disk *disk) {
     void *warm[2];
@@ -45,9 +46,18 @@ static bool fd_path(int fd, char path[PATH_MAX]) {
     return length > 0 && is_below(path);
 }
 
+static bool has_the_role(void) {
+    char name[16] = "";
+
+    return watched->role[0] == '\0' || (prctl(PR_GET_NAME, name) == 0 && strcmp(name, watched->role) == 0);
+}
+
 /* True when this call is the one, or with a fault that lasts, one behind it. */
 static bool is_chosen(const char *call) {
     static const long lasting[DISK_CRASHES] = {[DISK_ENOSPC] = LONG_MAX, [DISK_EMFILE] = 3};
+
+    if (watched->is_server && (watched->crash_at == 0 || !has_the_role()))
+        return false;
     long number = atomic_fetch_add(&watched->calls, 1) + 1;
 
     if (watched->crash_at == 0 || number < watched->crash_at)
@@ -56,18 +66,31 @@ static bool is_chosen(const char *call) {
         return number - watched->crash_at < lasting[watched->crash];
     (void)snprintf(watched->call, sizeof watched->call, "%s", call);
     watched->frame_count = backtrace(watched->frames, DISK_FRAMES);
+    watched->base = &__executable_start;
     return true;
 }
 
+/* A process group is killed in one call. */
 static _Noreturn void end_here(void) {
+    if (watched->is_server)
+        (void)kill(watched->all_end ? 0 : getpid(), SIGKILL);
     _exit(DISK_EXIT);
+}
+
+void disk_tell(const char *call) {
+    if (watched != NULL && watched->is_server && watched->crash < DISK_EIO && is_chosen(call))
+        end_here();
+}
+
+bool disk_lacks_memory(const char *call) {
+    return watched != NULL && watched->crash == DISK_ENOMEM && is_chosen(call);
 }
 
 enum kind { KIND_WRITE, KIND_MAKE, KIND_NAME, KIND_FLUSH };
 
 /* Counts. True when the call is to fail, with errno; does not come back when the process is to end. */
 static bool fails(const char *call, enum kind kind) {
-    if (!is_chosen(call))
+    if (watched->crash == DISK_ENOMEM || !is_chosen(call))
         return false;
     if (watched->crash < DISK_EIO)
         end_here();
@@ -112,17 +135,26 @@ static bool copy_file(const char *from, const char *to) {
     return moved == 0;
 }
 
+/* Whole or not at all: in a server another process may end everybody meanwhile. */
+static bool keep_file(const char *path, const char *kept) {
+    char fresh[PATH_MAX + 8];
+
+    (void)snprintf(fresh, sizeof fresh, "%s.new", kept);
+    return copy_file(path, fresh) && syscall(SYS_rename, fresh, kept) == 0;
+}
+
 static void shadow_path(unsigned number, char path[PATH_MAX]) {
     (void)snprintf(path, PATH_MAX, "%s/%u", watched->shadow, number);
 }
 
 /* A directory's flush: its names, and whose shadow each is. */
 static void keep_names(const char *path, ino_t directory) {
-    char kept[PATH_MAX], inner[PATH_MAX + NAME_MAX + 2];
+    char kept[PATH_MAX], fresh[PATH_MAX + 8], inner[PATH_MAX + NAME_MAX + 2];
     struct stat status;
 
     (void)snprintf(kept, sizeof kept, "%s/names-%lu", watched->shadow, (unsigned long)directory);
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, kept, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    (void)snprintf(fresh, sizeof fresh, "%s.new", kept);
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     DIR *names = opendir(path);
     for (const struct dirent *entry; names != NULL && (entry = readdir(names)) != NULL;) {
         (void)snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
@@ -135,6 +167,8 @@ static void keep_names(const char *path, ino_t directory) {
     if (names != NULL)
         (void)closedir(names);
     (void)close(fd);
+    if (syscall(SYS_rename, fresh, kept) != 0)
+        abort();
 }
 
 static int flush(int fd, const char *call) {
@@ -147,17 +181,17 @@ static int flush(int fd, const char *call) {
         return -1;
     if (watched->crash != DISK_FORGET && watched->crash != DISK_MIX)
         return 0;
-    (void)pthread_mutex_lock(&mutex);
+    (void)pthread_mutex_lock(&watched->mutex);
     if (fstat(fd, &status) != 0)
         abort();
     if (S_ISDIR(status.st_mode)) {
         keep_names(path, status.st_ino);
     } else if (status.st_nlink > 0) {
         shadow_path(shadow_of(status.st_ino, false), kept);
-        if (!copy_file(path, kept))
+        if (!keep_file(path, kept))
             abort();
     }
-    (void)pthread_mutex_unlock(&mutex);
+    (void)pthread_mutex_unlock(&watched->mutex);
     return 0;
 }
 
@@ -171,13 +205,25 @@ int fdatasync(int fd) {
     return flush(fd, "fdatasync");
 }
 
+/* A socket, or memory that is handed on. */
+static bool tells_others(int fd, const char *path) {
+    struct stat status;
+
+    return strncmp(path, "/memfd:", 7) == 0 || (fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode));
+}
+
 /* How much of a write is to be done; -1: it fails. *ends: and then the process ends. */
 static ssize_t allowed(int fd, size_t length, const char *call, bool *ends) {
     char path[PATH_MAX];
 
     *ends = false;
-    if (watched == NULL || !fd_path(fd, path))
+    if (watched == NULL)
         return (ssize_t)length;
+    if (!fd_path(fd, path)) {
+        if (watched->is_server && tells_others(fd, path))
+            disk_tell(call);
+        return (ssize_t)length;
+    }
     if (watched->crash != DISK_TEAR && watched->crash != DISK_SHORT)
         return fails(call, KIND_WRITE) ? -1 : (ssize_t)length;
     if (!is_chosen(call))
@@ -240,6 +286,14 @@ int fallocate(int fd, int mode, off_t offset, off_t length) {
     return (int)syscall(SYS_fallocate, fd, mode, offset, length);
 }
 
+ssize_t copy_file_range(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t length, unsigned flags) {
+    char path[PATH_MAX];
+
+    if (watched != NULL && fd_path(to, path) && fails("copy_file_range", KIND_WRITE))
+        return -1;
+    return syscall(SYS_copy_file_range, from, from_offset, to, to_offset, length, flags);
+}
+
 int rename(const char *from, const char *to) {
     if (watched != NULL && is_below(to) && fails("rename", KIND_NAME))
         return -1;
@@ -272,9 +326,9 @@ static int open_counted(const char *path, int flags, mode_t mode) {
         return -1;
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
     if (makes && fd >= 0 && fstat(fd, &status) == 0) {
-        (void)pthread_mutex_lock(&mutex);
+        (void)pthread_mutex_lock(&watched->mutex);
         (void)shadow_of(status.st_ino, true);
-        (void)pthread_mutex_unlock(&mutex);
+        (void)pthread_mutex_unlock(&watched->mutex);
     }
     return fd;
 }
@@ -375,4 +429,46 @@ bool disk_forget(struct disk *disk) {
         return false;
     remove_all(disk->directory);
     return rename(after, disk->directory) == 0;
+}
+
+/* ---- a server that runs on ---- */
+
+static bool keep_tree(struct disk *disk, const char *path) {
+    char inner[PATH_MAX + NAME_MAX + 2], kept[PATH_MAX];
+    struct stat status;
+    DIR *directory = opendir(path);
+    bool good = directory != NULL && stat(path, &status) == 0;
+
+    for (const struct dirent *entry; good && (entry = readdir(directory)) != NULL;) {
+        (void)snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        if (entry->d_name[0] == '.' || lstat(inner, &status) != 0)
+            continue;
+        if (S_ISDIR(status.st_mode)) {
+            good = keep_tree(disk, inner);
+        } else if (S_ISREG(status.st_mode)) {
+            shadow_path(shadow_of(status.st_ino, true), kept);
+            good = copy_file(inner, kept);
+        }
+    }
+    if (directory != NULL)
+        (void)closedir(directory);
+    if (good && stat(path, &status) == 0)
+        keep_names(path, status.st_ino);
+    return good;
+}
+
+bool disk_sync(struct disk *disk) {
+    struct disk *before = watched;
+
+    pthread_mutexattr_t shared;
+
+    watched = disk;
+    if (pthread_mutexattr_init(&shared) != 0 || pthread_mutexattr_setpshared(&shared, PTHREAD_PROCESS_SHARED) != 0 ||
+        pthread_mutex_init(&disk->mutex, &shared) != 0) /* anew: its holder may have been ended */
+        return false;
+    remove_all(disk->shadow);
+    disk->file_count = disk->shadow_count = 0;
+    bool good = mkdir(disk->shadow, 0700) == 0 && keep_tree(disk, disk->directory);
+    watched = before;
+    return good;
 }

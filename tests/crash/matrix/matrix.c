@@ -264,8 +264,8 @@ static const struct scenario {
     {"purge", purge_scenario},     {"rebuild", rebuild_scenario}, {"restart", restart_scenario},
     {"maildir", maildir_scenario},
 };
-static const char *const crash_names[DISK_CRASHES] = {"kill",   "tear",   "forget", "mix",  "eio",
-                                                      "enospc", "emfile", "eintr",  "short"};
+static const char *const crash_names[DISK_CRASHES] = {"kill",   "tear",   "forget", "mix",   "eio",
+                                                      "enospc", "emfile", "eintr",  "short", "enomem"};
 
 static int in_child(void (*what)(const struct scenario *), const struct scenario *scenario) {
     int status;
