@@ -162,7 +162,28 @@ fuzz: deps-lint
 mutants: deps-test
 	@/usr/bin/python3 tests/mutants/run $(MUTANTS)
 
+# Programs that benches use.
+BENCH = $(addprefix $(BUILD)/bench/,client sink)
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
+$(BUILD)/bench/client: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/client/*.c))
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
+bench-programs: $(BENCH)
+
+# Parcelpost beside Postfix, Exim and OpenSMTPD: less than 25 minutes, root only; bench-quick prints a part of it in two.
 bench: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all shims bench-programs
+	@tests/bench/compare --write $(BENCH_FLAGS)
+bench-quick: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all shims bench-programs
+	@tests/bench/compare --quick $(BENCH_FLAGS)
+
+# What one message costs: system calls of each process, flushes.
+bench-message: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all shims
 	@/usr/bin/python3 tests/bench/run
 
@@ -204,5 +225,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-defences bench-queue install clean
+.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-quick bench-message bench-programs bench-defences bench-queue install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

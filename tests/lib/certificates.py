@@ -23,10 +23,14 @@ def _made(name, *commands):
     return path
 
 
-def certificate(folder, name="mail.example.test"):
-    """(certificate, key), self-signed for the name, copied into the folder."""
-    key = _made(name + ".key", ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "{}"])
-    chain = _made(name + ".crt", ["openssl", "req", "-x509", "-new", "-key", key, "-days", "3650", "-subj", "/CN=" + name,
+KINDS = {"p256": ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "{}"], "rsa": ["openssl", "genrsa", "-out", "{}", "2048"]}
+
+
+def certificate(folder, name="mail.example.test", kind="p256"):
+    """(certificate, key), self-signed for the name, copied into the folder; kind: "p256" or "rsa" (2048 bits)."""
+    own = name if kind == "p256" else f"{name}.{kind}"
+    key = _made(own + ".key", KINDS[kind])
+    chain = _made(own + ".crt", ["openssl", "req", "-x509", "-new", "-key", key, "-days", "3650", "-subj", "/CN=" + name,
                                   "-addext", "subjectAltName=DNS:" + name, "-out", "{}"])
     copies = os.path.join(folder, "certificate.pem"), os.path.join(folder, "private_key.pem")
     for source, copy in zip((chain, key), copies):

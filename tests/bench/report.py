@@ -1,0 +1,142 @@
+"""What `make bench` prints: figures of each case, ratios to the best durable peer, and each goal with its figure."""
+import datetime
+import os
+import platform
+import statistics
+from typing import NamedTuple
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+OURS = ("parcelpost 1", "parcelpost 100")
+RIVALS = ("postfix", "exim")  # those that flush what they have accepted
+SERVERS = ("postfix", "exim", "opensmtpd", *OURS)
+MEASURES = {"rate": "Messages (handshakes) a second", "cpu": "Processor time, seconds for 1,000", "median": "Latency, median, ms",
+            "p99": "Latency, 99th percentile, ms"}
+
+
+class Results:
+    """figures[case key][server name][round] is what cases.measure gave."""
+
+    def __init__(self):
+        self.titles, self.figures, self.failures = {}, {}, []
+
+    def add(self, case, server, turn, got):
+        self.titles[case.key] = case.title
+        self.figures.setdefault(case.key, {}).setdefault(server, {})[turn] = got
+
+    def failed(self, case, server, turn):
+        self.failures.append(f"{case.title}: {server} failed in round {turn + 1}")
+
+    def values(self, key, server, measure):
+        return [got[measure] for got in self.figures.get(key, {}).get(server, {}).values()]
+
+    def ratio(self, key, server, measure, rivals=RIVALS):
+        """The median over the rounds of this server's figure to the best rival's in the same round; None where one has none."""
+        ratios = []
+        for turn, got in self.figures.get(key, {}).get(server, {}).items():
+            others = [self.figures[key][rival][turn][measure] for rival in rivals if turn in self.figures[key].get(rival, {})]
+            if others:
+                best = max(others) if measure == "rate" else min(others)
+                ratios.append(got[measure] / best if best else 1)
+        return statistics.median(ratios) if ratios else None
+
+
+class Goal(NamedTuple):
+    text: str
+    cases: tuple
+    server: str
+    measure: str
+    limit: float
+    rivals: tuple = RIVALS
+
+    def judged(self, results):
+        """(figure, met) or None: the case farthest from its goal."""
+        ratios = [(results.ratio(key, self.server, self.measure, self.rivals), key) for key in self.cases]
+        ratios = [one for one in ratios if one[0] is not None]
+        if not ratios:
+            return None
+        high = self.measure == "rate"
+        ratio, key = min(ratios) if high else max(ratios)
+        met = ratio >= self.limit if high else ratio <= self.limit
+        return f"{ratio:.2f} ({results.titles[key]})" if len(self.cases) > 1 else f"{ratio:.2f}", met
+
+
+PLAIN = ("accept-4-1", "accept-4-10", "accept-4-50", "accept-64-1", "accept-64-10", "accept-64-50", "smtp-1", "smtp-50", "lmtp")
+REUSED = ("accept-4-50-reused", "accept-64-50-reused")
+ACCEPT_EACH = PLAIN[:6]
+GOALS = (
+    Goal("4 KiB over one connection, receiver_sessions = 1", ("accept-4-1",), OURS[0], "rate", 1.7),
+    Goal("4 KiB over 10 and 50", ("accept-4-10", "accept-4-50"), OURS[0], "rate", 2),
+    Goal("4 KiB over one connection, receiver_sessions = 100", ("accept-4-1",), OURS[1], "rate", 2),
+    Goal("4 KiB over 10 and 50, receiver_sessions = 100", ("accept-4-10", "accept-4-50"), OURS[1], "rate", 3.5),
+    Goal("4 KiB over 50 reused", ("accept-4-50-reused",), OURS[0], "rate", 5),
+    Goal("64 KiB over 50", ("accept-64-50",), OURS[0], "rate", 2),
+    Goal("64 KiB over 50 reused", ("accept-64-50-reused",), OURS[0], "rate", 3.5),
+    Goal("slow disk, 50", ("slow",), OURS[0], "rate", 2),
+    Goal("delivered by SMTP to one destination, to Postfix", ("smtp-1",), OURS[0], "rate", 3, ("postfix",)),
+    Goal("delivered by SMTP to 50 domains, to Postfix", ("smtp-50",), OURS[0], "rate", 3, ("postfix",)),
+    Goal("delivered by LMTP, to Postfix", ("lmtp",), OURS[0], "rate", 3, ("postfix",)),
+    Goal("processor time, every plain case", PLAIN, OURS[0], "cpu", 0.5),
+    Goal("processor time, reused", REUSED, OURS[0], "cpu", 0.25),
+    Goal("processor time, receiver_sessions = 100", ACCEPT_EACH, OURS[1], "cpu", 0.25),
+    Goal("processor time with TLS or AUTH", ("submission", "tls-rsa", "tls-p256"), OURS[0], "cpu", 1),
+    Goal("latency, median", (*PLAIN, *REUSED), OURS[0], "median", 0.7),
+    Goal("latency, 99th percentile", (*PLAIN, *REUSED), OURS[0], "p99", 0.7),
+    Goal("TLS handshakes, RSA-2048, to Postfix", ("tls-rsa",), OURS[0], "rate", 1.2, ("postfix",)),
+    Goal("TLS handshakes, P-256, to Postfix", ("tls-p256",), OURS[0], "rate", 1.2, ("postfix",)),
+    Goal("submission with STARTTLS and AUTH", ("submission",), OURS[0], "rate", 1.5),
+)
+
+
+def figure(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def cell(values, spread):
+    if not values:
+        return "–"
+    middle = figure(statistics.median(values))
+    return f"{middle} ({figure(min(values))}–{figure(max(values))})" if spread and len(values) > 1 else middle
+
+
+def table(results, measure):
+    here = [name for name in SERVERS if any(name in by for by in results.figures.values())]
+    ours = [name for name in OURS if name in here]
+    lines = [f"| {MEASURES[measure]} | " + " | ".join(here) + " | " + " | ".join(f"{name}: ratio" for name in ours) + " |",
+             "| --- |" + " --- |" * (len(here) + len(ours))]
+    for key, title in results.titles.items():
+        ratios = [results.ratio(key, name, measure) for name in ours]
+        cells = [cell(results.values(key, name, measure), measure == "rate") for name in here]
+        cells += ["–" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def goals(results):
+    lines = ["| Goal (ratio to the best durable peer) | wanted | measured | |", "| --- | --- | --- | --- |"]
+    for goal in GOALS:
+        got = goal.judged(results)
+        sign = "≥" if goal.measure == "rate" else "≤"
+        lines.append(f"| {goal.text} | {sign} {goal.limit} | " + (f"{got[0]} | {'met' if got[1] else 'missed'} |" if got else "not run | |"))
+    return "\n".join(lines)
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as stream:
+        model = next((line.partition(":")[2].strip() for line in stream if line.startswith("model name")), platform.machine())
+    return f"{os.cpu_count()} cores ({model}), Linux {platform.release()}, load average {os.getloadavg()[2]:.1f}"
+
+
+def text(results, rounds, seconds):
+    today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    parts = [f"{today}, {machine()}; {rounds} rounds, {seconds / 60:.0f} minutes. Medians, in brackets the least and the most. A ratio is "
+             "the median over the rounds of Parcelpost's figure to that of the better of Postfix and Exim in the same round; parcelpost N: "
+             "receiver_sessions = N.",
+             *(table(results, measure) for measure in MEASURES), goals(results)]
+    if results.failures:
+        parts.append("\n".join(results.failures))
+    return "\n\n".join(parts)
+
+
+def write(figures):
+    with open(os.path.join(FOLDER, "RESULTS.md"), "w", encoding="utf-8") as stream:
+        stream.write("# What `make bench` last said\n\n" + figures + "\n")
