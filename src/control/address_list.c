@@ -9,14 +9,14 @@ struct mailbox {
     char plain[MAILBOX_SIZE];   /* without comments and blanks */
     char bracket[MAILBOX_SIZE]; /* what stood in <…> */
     size_t plain_length, bracket_length;
-    bool has_bracket, in_bracket, too_long;
+    bool has_bracket, in_bracket, wrong; /* wrong: too long, or holds a NUL, which would cut it short */
 };
 
 static void put(struct mailbox *mailbox, char byte) {
     char *where = mailbox->in_bracket ? mailbox->bracket : mailbox->plain;
     size_t *length = mailbox->in_bracket ? &mailbox->bracket_length : &mailbox->plain_length;
-    if (*length + 1 >= MAILBOX_SIZE) {
-        mailbox->too_long = true;
+    if (byte == '\0' || *length + 1 >= MAILBOX_SIZE) {
+        mailbox->wrong = true;
         return;
     }
     where[(*length)++] = byte;
@@ -39,13 +39,20 @@ static size_t skip_comment(struct text value, size_t at) {
     return value.length + 1;
 }
 
-/* Copies a quoted string with its quotes; the position after it. */
+static bool is_line_end(char byte) {
+    return byte == '\r' || byte == '\n';
+}
+
+/* Copies a quoted string with its quotes, unfolded (RFC 5322 3.2.4); the position after it. */
 static size_t take_quoted(struct text value, size_t at, struct mailbox *mailbox) {
     put(mailbox, '"');
     for (at++; at < value.length; at++) {
         char byte = value.data[at];
+        if (is_line_end(byte)) {
+            continue;
+        }
         put(mailbox, byte);
-        if (byte == '\\' && at + 1 < value.length) {
+        if (byte == '\\' && at + 1 < value.length && !is_line_end(value.data[at + 1])) {
             put(mailbox, value.data[++at]);
         } else if (byte == '"') {
             return at + 1;
@@ -67,7 +74,7 @@ static const char *without_route(const char *address) {
 }
 
 static bool finish(struct mailbox *mailbox, address_list_visit *visit, void *context) {
-    bool good = !mailbox->too_long && !mailbox->in_bracket;
+    bool good = !mailbox->wrong && !mailbox->in_bracket;
     const char *address = mailbox->has_bracket ? without_route(mailbox->bracket) : mailbox->plain;
     if (good && address[0] != '\0') {
         good = visit(context, address);
@@ -77,7 +84,7 @@ static bool finish(struct mailbox *mailbox, address_list_visit *visit, void *con
 }
 
 static bool is_blank(char byte) {
-    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+    return byte == ' ' || byte == '\t' || is_line_end(byte);
 }
 
 /* One byte outside comments and quoted strings; false when the list is malformed or the visit said stop. */

@@ -139,6 +139,7 @@ static enum address_standing follow_rows(struct follow *follow, struct text key,
     }
     follow->chain[follow->depth++] = key;
     while (!follow->trouble && !follow->targets->overflow && text_split(&rows, '\n', &row)) {
+        target = TEXT_NONE; /* a row that somebody edited may have empty lines */
         (void)text_split(&row, '\t', &target);
         standing = either(standing, add_target(follow, key, local, target, row.length > 0 ? row : owner));
     }

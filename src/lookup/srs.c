@@ -121,7 +121,7 @@ bool srs_forward(const struct srs *srs, struct text sender, int64_t now, char re
         length = make_srs1(srs, domain, text_from(local, TAG_LENGTH), rewritten, SRS_ADDRESS_SIZE);
     } else if (kind == '1') {
         rest = text_from(local, TAG_LENGTH + 1);
-        if (!take_part(&rest, &hash) || !take_part(&rest, &host)) {
+        if (!take_part(&rest, &hash) || !take_part(&rest, &host) || host.length == 0 || rest.length == 0) {
             return false;
         }
         length = make_srs1(srs, host, rest, rewritten, SRS_ADDRESS_SIZE);
@@ -149,7 +149,7 @@ static enum srs_outcome read_srs0(const struct srs *srs, struct text rest, int64
 static enum srs_outcome read_srs1(const struct srs *srs, struct text rest, char *original) {
     struct text hash, domain;
     char data[HASHED_MAXIMUM];
-    if (!take_part(&rest, &hash) || !take_part(&rest, &domain) || rest.length < 2) {
+    if (!take_part(&rest, &hash) || !take_part(&rest, &domain) || rest.length == 0) {
         return SRS_FORGED;
     }
     (void)snprintf(data, sizeof data, "%.*s%.*s", TEXT_ARGS(domain), TEXT_ARGS(rest));

@@ -6,7 +6,7 @@
 
 /* "KIND PATTERN": false after saying what is wrong. */
 static bool read_rule(struct order *order, enum hold_kind *kind, const char **pattern) {
-    struct text rest = text_of(order->argument), word;
+    struct text rest = text_of(order->argument), word = TEXT_NONE;
     (void)text_split(&rest, ' ', &word);
     *pattern = rest.data;
     if (!hold_kind_parse(word, kind)) {

@@ -47,6 +47,7 @@ static bool follow_rows(struct following *following, struct text address) {
     rest = found ? buffer_text(&rows) : TEXT_NONE;
     following->depth++;
     while (text_split(&rest, '\n', &row)) {
+        target = TEXT_NONE; /* a row that somebody edited may have empty lines */
         (void)text_split(&row, '\t', &target);
         if (text_equal_nocase(target, address) || (target.length > 0 && target.data[0] == '|')) {
             add(following, "local", target);

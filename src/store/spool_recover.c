@@ -55,7 +55,8 @@ static bool apply_mail(struct recovery *recovery, struct journal_place place, st
         cargo = TEXT_NONE;
         mail.lengths = (struct cargo_lengths){0, 0, 0};
     }
-    if (!envelope_parse(text_from(cargo, mail.lengths.message + mail.lengths.headers), &envelope)) {
+    bool read = envelope_parse(text_from(cargo, mail.lengths.message + mail.lengths.headers), &envelope);
+    if (!read || strcmp(mail.mail_id, envelope.mail_id) != 0) {
         log_error("journal segment %llu, byte %llu: a mail that cannot be read is skipped",
                   (unsigned long long)place.segment, (unsigned long long)place.offset);
         envelope_free(&envelope);

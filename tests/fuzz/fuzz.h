@@ -61,4 +61,11 @@ static inline struct text fuzz_piece(struct text *input) {
     *input = text_from(*input, 1 + piece.length);
     return piece;
 }
+
+/* The piece as a string, cut at its first NUL, in a block of its own; free(3) it. */
+__attribute__((unused)) static char *fuzz_string(struct text *input) {
+    struct text piece = fuzz_piece(input);
+
+    return memory_string(text_first(piece, text_find(piece, '\0')));
+}
 #endif

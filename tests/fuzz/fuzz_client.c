@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Fuzz target: what a server says to our client, SMTP and LMTP, from the greeting to the last reply. Whatever it is,
- * every recipient gets a verdict, and nobody is failed for good without a 5xx. */
+ * Fuzz target: what a server says to our client, SMTP and LMTP, from the greeting to the last reply, in plain text and
+ * behind a handshake that is taken as done. Whatever it is, every recipient gets a verdict, nobody is failed for good
+ * without a 5xx or a need that the server did not meet, and a password goes nowhere without TLS. */
 #include "fuzz.h"
 #include "smtp/client.h"
 #include <sys/socket.h>
@@ -8,33 +9,95 @@
 
 #define RECIPIENTS 3
 
+enum flag { LMTP = 1, HELO = 2, LOGIN = 4, EIGHT_BIT = 8, EIGHT_BIT_LATER = 16, MORE_FLAGS = 32, LONG_LINE = 64 };
+enum more { WITHOUT_TLS = 1, TLS_FAILS = 2, NO_PASSWORD = 4, REQUIRETLS = 8, UNREADABLE = 16, BINARY = 32, UTF8 = 64 };
+
+struct server {
+    struct text said;
+    size_t lines; /* that the client has read */
+    int end;      /* ours of the connection */
+    uint8_t more;
+    bool tls;
+};
+
 static void fuzz_start(void) {
 }
 
-static bool give_content(void *context, bool rewind, struct text *piece) {
-    bool *given = context;
+static void say(int fd, struct text said, bool long_line) {
+    static char rest[5000];
 
-    *given = *given && !rewind;
-    *piece = *given ? TEXT_NONE : TEXT("Subject: x\r\n\r\n.dots\r\n\xc3\xbc\r\n");
-    *given = true;
+    memset(rest, 'x', sizeof rest);
+    FUZZ_CHECK(write(fd, said.data, said.length) == (ssize_t)said.length);
+    if (long_line)
+        FUZZ_CHECK(write(fd, rest, sizeof rest) == (ssize_t)sizeof rest);
+    (void)shutdown(fd, SHUT_WR);
+}
+
+static void trace(void *context, enum client_direction direction, struct text line) {
+    struct server *server = context;
+
+    server->lines += direction == CLIENT_FROM_SERVER;
+    if (direction == CLIENT_TO_SERVER && !server->tls)
+        FUZZ_CHECK(!text_starts_nocase(line, TEXT("AUTH")));
+    FUZZ_CHECK(text_find(line, '\n') == line.length);
+}
+
+/* What stands behind the lines that were read is said over the new connection, as if it were encrypted. */
+static bool start_tls(void *context, struct stream *stream, int64_t deadline, char *reason, size_t size) {
+    struct server *server = context;
+    struct text line;
+    int ends[2];
+
+    (void)deadline;
+    if (server->more & TLS_FAILS) {
+        (void)text_copy(reason, size, TEXT("no"));
+        return false;
+    }
+    for (; server->lines > 0; server->lines--)
+        (void)text_split(&server->said, '\n', &line);
+    FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    say(ends[1], server->said, false);
+    FUZZ_CHECK(dup2(ends[0], stream->fd) == stream->fd && dup2(ends[1], server->end) == server->end);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    stream->ended = false;
+    server->tls = true;
     return true;
 }
 
-static void send_one(struct client *client, bool eight_bit) {
+struct content {
+    bool given, unreadable;
+};
+
+static bool give_content(void *context, bool rewind, struct text *piece) {
+    struct content *content = context;
+
+    content->given = content->given && !rewind;
+    *piece = content->given ? TEXT_NONE : TEXT("Subject: x\r\n\r\n.dots\r\n\xc3\xbc\r\n");
+    content->given = true;
+    return !content->unreadable;
+}
+
+static void send_one(struct client *client, bool eight_bit, uint8_t more) {
     struct client_recipient recipients[RECIPIENTS];
-    bool given = false;
-    struct client_message message = {.from = "s@us.test",
+    struct content content = {.unreadable = more & UNREADABLE};
+    struct client_message message = {.from = more & UTF8 ? "\xc3\xbc@us.test" : "s@us.test",
                                      .ret = "HDRS",
                                      .envid = "x",
-                                     .size = 31,
+                                     .size = more & UNREADABLE ? 32 : 25,
+                                     .binary = more & BINARY,
                                      .has_eight_bit = eight_bit,
+                                     .utf8 = more & UTF8,
+                                     .requiretls = more & REQUIRETLS,
+                                     .verified = eight_bit,
+                                     .solicit = "net.example:ADV",
                                      .content = give_content,
-                                     .context = &given,
+                                     .context = &content,
                                      .recipients = recipients,
                                      .count = RECIPIENTS};
 
     for (size_t i = 0; i < RECIPIENTS; i++)
-        recipients[i] = (struct client_recipient){.address = "a@x.test", .notify = "NEVER", .orcpt = ""};
+        recipients[i] = (struct client_recipient){.address = "a@x.test", .notify = "NEVER", .orcpt = "rfc822;a@x.test"};
     if (client_send(client, &message) == CLIENT_STALE)
         return;
     for (size_t i = 0; i < RECIPIENTS; i++) {
@@ -46,24 +109,30 @@ static void send_one(struct client *client, bool eight_bit) {
 }
 
 static void fuzz_one(struct text input) {
-    uint8_t flags = fuzz_byte(&input);
+    uint8_t flags = fuzz_byte(&input), more = flags & MORE_FLAGS ? fuzz_byte(&input) : WITHOUT_TLS;
+    struct server server = {.said = input, .more = more};
     const struct client_settings settings = {.own_name = "us.test",
-                                             .lmtp = flags & 1,
-                                             .helo = (flags & 2) && !(flags & 1),
-                                             .user = flags & 4 ? "user" : NULL,
-                                             .password = "secret",
-                                             .timeout_cap = 1};
+                                             .lmtp = flags & LMTP,
+                                             .helo = (flags & HELO) && !(flags & LMTP),
+                                             .start_tls = more & WITHOUT_TLS ? NULL : start_tls,
+                                             .tls_required = more & REQUIRETLS,
+                                             .user = flags & LOGIN ? "user" : NULL,
+                                             .password = more & NO_PASSWORD ? NULL : "secret",
+                                             .timeout_cap = 1,
+                                             .trace = trace,
+                                             .context = &server};
     struct client client;
     int ends[2];
 
     if (input.length > 100000 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return;
-    FUZZ_CHECK(write(ends[1], input.data, input.length) == (ssize_t)input.length);
-    (void)shutdown(ends[1], SHUT_WR);
+    server.end = ends[1];
+    say(ends[1], input, flags & LONG_LINE);
     if (client_open(&client, ends[0], &settings) == CLIENT_OPEN) {
-        send_one(&client, flags & 8);
-        if (client.open)
-            send_one(&client, flags & 16);
+        send_one(&client, flags & EIGHT_BIT, more);
+        (void)client_is_full(&client);
+        if (client.open && (more < 128 || !client_is_stale(&client)))
+            send_one(&client, flags & EIGHT_BIT_LATER, more);
         client_quit(&client);
     }
     (void)close(ends[1]);

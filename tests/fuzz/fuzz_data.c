@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Fuzz target: mail data. However it is cut into pieces, DATA gives the same message, fault and end; what is encoded
- * is decoded to itself; chunks give what was in them. */
+ * is decoded to itself; chunks give what was in them; a file gets LF line ends and no byte is lost. */
+#include "agent/line_ends.h"
+#include "base/file.h"
 #include "fuzz.h"
 #include "smtp/chunk_decoder.h"
 #include "smtp/data_encoder.h"
+#include <unistd.h>
 
 struct outcome {
     struct data_decoder decoder;
@@ -92,6 +95,25 @@ static void check_chunks(struct text data, size_t size, bool normalise, bool bin
     buffer_free(&message);
 }
 
+static void check_file(struct text data, size_t size, bool kept) {
+    static struct line_ends ends;
+    struct buffer written;
+    int fd = file_memory("file");
+    size_t lost = 0;
+
+    ends = (struct line_ends){.kept = kept};
+    for (size_t at = 0; at < data.length; at += size)
+        FUZZ_CHECK(line_ends_write(fd, &ends, text_first(text_from(data, at), size)));
+    FUZZ_CHECK(line_ends_finish(fd, &ends) && lseek(fd, 0, SEEK_SET) == 0);
+    buffer_init(&written, 1u << 20);
+    FUZZ_CHECK(file_read_into(fd, &written));
+    for (size_t at = 1; !kept && at < data.length; at++)
+        lost += data.data[at - 1] == '\r' && data.data[at] == '\n';
+    FUZZ_CHECK(written.length + lost == data.length);
+    buffer_free(&written);
+    (void)close(fd);
+}
+
 static void fuzz_one(struct text input) {
     uint8_t flags = fuzz_byte(&input);
     size_t size = flags % 7 + 1;
@@ -99,4 +121,5 @@ static void fuzz_one(struct text input) {
     check_splits(input, size, flags & 0x80);
     check_encoder(input, size);
     check_chunks(input, size, flags & 0x80, flags & 0x40);
+    check_file(input, size, flags & 0x20);
 }

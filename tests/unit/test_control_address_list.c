@@ -23,6 +23,7 @@ static const struct row rows[] = {
     {"a folded list", "a@b.test,\r\n\tc@d.test\r\n", "a@b.test c@d.test"},
     {"a local name without a domain", "root", "root"},
     {"a quoted local part", "\"a, b\"@c.test", "\"a, b\"@c.test"},
+    {"a folded quoted local part is unfolded", "\"a\r\n b\\\r\n c\"@c.test", "\"a b\\ c\"@c.test"},
     {"a group", "Friends: a@b.test, C <c@d.test>;, e@f.test", "a@b.test c@d.test e@f.test"},
     {"an empty group", "undisclosed-recipients:;", ""},
     {"an old route is skipped", "<@relay.test,@other.test:a@b.test>", "a@b.test"},
@@ -54,6 +55,13 @@ static void each_list_gives_its_mailboxes(void **state) {
     }
 }
 
+static void an_address_with_a_nul_is_refused(void **state) {
+    (void)state;
+    char found[1024] = "";
+    assert_false(address_list_each(TEXT("root\0@other.test"), collect, found));
+    assert_string_equal(found, "");
+}
+
 static void an_address_without_end_is_refused(void **state) {
     (void)state;
     char list[4096], found[1024] = "";
@@ -64,6 +72,7 @@ static void an_address_without_end_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_list_gives_its_mailboxes),
+        cmocka_unit_test(an_address_with_a_nul_is_refused),
         cmocka_unit_test(an_address_without_end_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

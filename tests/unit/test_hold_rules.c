@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Hold rules: which mail they catch, and what becomes of it in the spool. */
+#include "orders/order.h"
 #include "store/hold_rules.h"
 #include "store_fixture.h"
 
@@ -148,6 +149,17 @@ static void what_the_receiver_wants_held_is_held_for_everybody(void **state) {
     assert_string_equal(newest_reason(), "quarantined by milter x: spam");
 }
 
+static void an_order_without_words_is_refused(void **state) {
+    struct buffer answer;
+    struct order order = {
+        .spool = fixture.spool, .verb = "hold-rule add", .argument = "", .detail = "", .answer = &answer};
+    (void)state;
+    buffer_init(&answer, 1024);
+    assert_int_equal(order_run(&order), EXIT_STATUS_USAGE);
+    assert_non_null(strstr(buffer_string(&answer), "\"\" is no kind of hold rule"));
+    buffer_free(&answer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -156,6 +168,7 @@ int main(void) {
         TEST(caught_mail_is_held_in_a_file_before_it_is_answered),
         TEST(the_letter_in_the_file_alone_holds_after_a_rebuild),
         TEST(what_the_receiver_wants_held_is_held_for_everybody),
+        TEST(an_order_without_words_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,6 +154,31 @@ static void one_unreadable_file_does_not_stop_the_start(void **state) {
     assert_true(fixture_has_file(&fixture, 77));
 }
 
+/* A whole record under one mail id, with the envelope of another. */
+static void a_record_with_the_envelope_of_another_mail_does_not_stop_the_start(void **state) {
+    struct journal *journal = spool_journal(fixture.spool);
+    unsigned char head[RECORD_MAIL_HEAD_SIZE];
+    struct record_mail mail;
+    struct spool_cargo cargo;
+    struct buffer bytes;
+    (void)state;
+    assert_int_equal(fixture_add(&fixture, 1, 2, 500), SPOOL_OK);
+    fixture_finish(&fixture);
+    fixture_cargo(1, 2, 500, &bytes, &cargo);
+    mail.lengths = cargo.lengths;
+    fixture_id(77, mail.mail_id);
+    record_mail_head(&mail, head);
+    assert_int_equal(journal_append(journal, RECORD_MAIL, JOURNAL_ORDINARY, (struct text){(char *)head, sizeof head},
+                                    buffer_text(&bytes), NULL),
+                     JOURNAL_OK);
+    assert_true(journal_finish(journal));
+    buffer_free(&bytes);
+    fixture_close(&fixture);
+    fixture_open(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "queued,queued");
+    assert_string_equal(fixture_states(&fixture, 77), "");
+}
+
 static void left_overs_of_queue_tmp_are_removed_at_start(void **state) {
     char path[PATH_MAX], id[MAIL_ID_SIZE];
     int fd;
@@ -186,9 +211,13 @@ static void a_queue_in_use_is_neither_opened_nor_rebuilt(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_crash_between_flush_and_rows_loses_nothing), TEST(a_file_of_a_failed_batch_leaves_with_its_mail),
-        TEST(a_file_without_rows_gets_them_at_start),       TEST(one_unreadable_file_does_not_stop_the_start),
-        TEST(left_overs_of_queue_tmp_are_removed_at_start), TEST(a_queue_in_use_is_neither_opened_nor_rebuilt),
+        TEST(a_crash_between_flush_and_rows_loses_nothing),
+        TEST(a_file_of_a_failed_batch_leaves_with_its_mail),
+        TEST(a_file_without_rows_gets_them_at_start),
+        TEST(one_unreadable_file_does_not_stop_the_start),
+        TEST(left_overs_of_queue_tmp_are_removed_at_start),
+        TEST(a_queue_in_use_is_neither_opened_nor_rebuilt),
+        TEST(a_record_with_the_envelope_of_another_mail_does_not_stop_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

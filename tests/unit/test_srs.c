@@ -99,6 +99,20 @@ static void a_former_secret_is_still_believed(void **state) {
     assert_int_equal(srs_reverse(&ours, text_of(rewritten), NOW, original), SRS_FORGED);
 }
 
+/* Odd ones of other forwarders, too. */
+static void whatever_is_rewritten_leads_back(void **state) {
+    static const char *const senders[] = {"SRS0=@other.test", "SRS0=HHH=TT=d.test=a@other.test",
+                                          "SRS1=H=d.test==@x.test"};
+    char rewritten[SRS_ADDRESS_SIZE], original[SRS_ADDRESS_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof senders / sizeof senders[0]; i++) {
+        assert_true(srs_forward(&ours, text_of(senders[i]), NOW, rewritten));
+        assert_int_equal(srs_reverse(&ours, text_of(rewritten), NOW, original), SRS_BACK);
+    }
+    assert_false(srs_forward(&ours, TEXT("SRS1=H=d.test=@other.test"), NOW, rewritten));
+    assert_false(srs_forward(&ours, TEXT("SRS1=H==rest@other.test"), NOW, rewritten));
+}
+
 static void what_cannot_be_rewritten_is_left_alone(void **state) {
     struct srs none = {.hash_length = 6, .domain = "example.com"};
     char rewritten[SRS_ADDRESS_SIZE], original[SRS_ADDRESS_SIZE];
@@ -122,6 +136,7 @@ int main(void) {
         cmocka_unit_test(only_what_we_made_leads_back),
         cmocka_unit_test(it_leads_back_for_three_weeks),
         cmocka_unit_test(a_former_secret_is_still_believed),
+        cmocka_unit_test(whatever_is_rewritten_leads_back),
         cmocka_unit_test(what_cannot_be_rewritten_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

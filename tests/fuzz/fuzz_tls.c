@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ * Fuzz target: the first bytes of a TLS client (the name it asks for, the ticket it brings), and certificates that
+ * peers show. The handshake ends, and only a host name becomes a fact. */
+#include "base/clock.h"
+#include "fuzz.h"
+#include "mail/address.h"
+#include "tls/server.h"
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct tls_server *server;
+
+static void fuzz_start(void) {
+    static const struct tls_identity identities[] = {{.name = ""}, {.name = "*.example.test"}, {.name = "mail.test"}};
+    const struct tls_settings settings = {.identities = identities,
+                                          .count = sizeof identities / sizeof identities[0],
+                                          .own_name = "mail.example.test",
+                                          .ask_client = true,
+                                          .client_ca = "",
+                                          .session_lifetime = 3600};
+    struct buffer error;
+
+    buffer_init(&error, 1024);
+    server = tls_server_new(&settings, &error);
+    FUZZ_CHECK(server != NULL);
+    memset(&server->tickets.keys[0], 'k', sizeof server->tickets.keys[0]); /* those of the tickets in the corpus */
+    memset(&server->tickets.keys[1], 'f', sizeof server->tickets.keys[1]);
+    server->tickets.has_former = true;
+    buffer_free(&error);
+}
+
+static void shake_hands(struct text input) {
+    struct tls_facts facts;
+    struct stream stream;
+    char reason[128];
+    int ends[2];
+
+    FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    if (send(ends[1], input.data, input.length, MSG_DONTWAIT) < 0)
+        (void)0; /* more than a socket holds: the server reads what there is */
+    (void)shutdown(ends[1], SHUT_WR);
+    stream_init(&stream, ends[0], 65536, 65536);
+    enum stream_result result = tls_accept_begun(&stream, server, clock_deadline(5000), &facts, reason, sizeof reason);
+    FUZZ_CHECK(result != STREAM_TIMEOUT && (result == STREAM_OK || reason[0] != '\0'));
+    FUZZ_CHECK(facts.server_name[0] == '\0' || address_domain_is_valid(text_of(facts.server_name), false));
+    stream_close(&stream);
+    (void)close(ends[1]);
+}
+
+static void read_certificate(struct text input) {
+    const unsigned char *bytes = (const unsigned char *)input.data;
+    X509 *certificate = d2i_X509(NULL, &bytes, (long)input.length);
+    char name[256], fingerprint[3 * 32];
+
+    if (certificate == NULL)
+        return;
+    certificate_name(X509_get_subject_name(certificate), name, sizeof name);
+    FUZZ_CHECK(memchr(name, '\0', sizeof name) != NULL);
+    certificate_name(X509_get_issuer_name(certificate), name, 16);
+    FUZZ_CHECK(memchr(name, '\0', 16) != NULL);
+    certificate_fingerprint(certificate, fingerprint);
+    FUZZ_CHECK(strlen(fingerprint) == sizeof fingerprint - 1);
+    X509_free(certificate);
+}
+
+static void fuzz_one(struct text input) {
+    if (fuzz_byte(&input) % 2 == 0)
+        shake_hands(input);
+    else
+        read_certificate(input);
+}
