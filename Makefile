@@ -163,7 +163,7 @@ mutants: deps-test
 	@/usr/bin/python3 tests/mutants/run $(MUTANTS)
 
 # Programs that benches use.
-BENCH = $(addprefix $(BUILD)/bench/,client sink)
+BENCH = $(addprefix $(BUILD)/bench/,client sink limits)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link  $@")
@@ -181,6 +181,11 @@ bench: deps-test
 bench-quick: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all shims bench-programs
 	@tests/bench/compare --quick $(BENCH_FLAGS)
+
+# What the machine itself can do, on the file system of BENCH_DIR.
+bench-limits: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/bench/limits
+	@folder=$$(mktemp -d -p "$${BENCH_DIR:-/tmp}") && { $(BUILD)/bench/limits "$$folder"; rm -rf "$$folder"; }
 
 # What one message costs: system calls of each process, flushes.
 bench-message: deps-test
@@ -225,5 +230,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-quick bench-message bench-programs bench-defences bench-queue install clean
+.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-quick bench-limits bench-message bench-programs bench-defences bench-queue install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

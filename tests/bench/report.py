@@ -5,6 +5,9 @@ import platform
 import statistics
 from typing import NamedTuple
 
+import picture
+from memory import COUNTS
+
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 OURS = ("parcelpost 1", "parcelpost 100")
 RIVALS = ("postfix", "exim")  # those that flush what they have accepted
@@ -18,6 +21,8 @@ class Results:
 
     def __init__(self):
         self.titles, self.figures, self.failures = {}, {}, []
+        self.memory = {}  # {server name: {False: what memory.idle gave, True: the same with TLS}}
+        self.full = self.tenfold = None
 
     def add(self, case, server, turn, got):
         self.titles[case.key] = case.title
@@ -36,7 +41,7 @@ class Results:
             others = [self.figures[key][rival][turn][measure] for rival in rivals if turn in self.figures[key].get(rival, {})]
             if others:
                 best = max(others) if measure == "rate" else min(others)
-                ratios.append(got[measure] / best if best else 1)
+                ratios.append(got[measure] / best)
         return statistics.median(ratios) if ratios else None
 
 
@@ -111,12 +116,38 @@ def table(results, measure):
     return "\n".join(lines)
 
 
+def verdict(value, limit, most=True):
+    return "met" if (value <= limit if most else value >= limit) else "missed"
+
+
 def goals(results):
     lines = ["| Goal (ratio to the best durable peer) | wanted | measured | |", "| --- | --- | --- | --- |"]
     for goal in GOALS:
         got = goal.judged(results)
         sign = "≥" if goal.measure == "rate" else "≤"
         lines.append(f"| {goal.text} | {sign} {goal.limit} | " + (f"{got[0]} | {'met' if got[1] else 'missed'} |" if got else "not run | |"))
+    for name in OURS:
+        for tls, limit in ((False, 120), (True, 200)):
+            got = results.memory.get(name, {}).get(tls)
+            if got:
+                most = max(got[count][0] for count in COUNTS)
+                lines.append(f"| KiB per idle connection{', TLS' if tls else ''}, {name} | ≤ {limit} | {most:.0f} | {verdict(most, limit)} |")
+        if name in results.memory:
+            whole = results.memory[name][False][0] / 1024
+            lines.append(f"| MiB of the whole idle server, {name} | < 16 | {whole:.1f} | {verdict(whole, 16)} |")
+    if results.full is not None:
+        lines.append(f"| accept rate with a million rows, to empty tables | ≥ 0.9 | {results.full:.2f} | {verdict(results.full, 0.9, most=False)} |")
+    for what, times in (results.tenfold or {}).items():
+        lines.append(f"| processor time of ten times the {what} | ≤ 11 | {times:.1f} | {verdict(times, 11)} |")
+    return "\n".join(lines)
+
+
+def memory_table(results):
+    lines = ["| KiB per idle connection: PSS (loss of MemAvailable) | idle server, MiB | "
+             + " | ".join(f"{count:,}{kind}" for kind in ("", ", TLS") for count in COUNTS) + " |", "| --- |" + " --- |" * (1 + 2 * len(COUNTS))]
+    for name, got in results.memory.items():
+        cells = [f"{got[tls][count][0]:.0f} ({got[tls][count][1]:.0f})" if tls in got else "–" for tls in (False, True) for count in COUNTS]
+        lines.append(f"| {name} | {got[False][0] / 1024:.1f} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -131,12 +162,22 @@ def text(results, rounds, seconds):
     parts = [f"{today}, {machine()}; {rounds} rounds, {seconds / 60:.0f} minutes. Medians, in brackets the least and the most. A ratio is "
              "the median over the rounds of Parcelpost's figure to that of the better of Postfix and Exim in the same round; parcelpost N: "
              "receiver_sessions = N.",
-             *(table(results, measure) for measure in MEASURES), goals(results)]
+             *(table(results, measure) for measure in MEASURES)]
+    if results.memory:
+        parts.append(memory_table(results))
+    parts.append(goals(results))
     if results.failures:
         parts.append("\n".join(results.failures))
     return "\n\n".join(parts)
 
 
-def write(figures):
-    with open(os.path.join(FOLDER, "RESULTS.md"), "w", encoding="utf-8") as stream:
-        stream.write("# What `make bench` last said\n\n" + figures + "\n")
+def write(figures, results):
+    wanted = {}
+    for goal in GOALS:
+        for key in goal.cases if goal.measure == "rate" else ():
+            wanted.setdefault(key, []).append((goal.server, goal.limit))
+    drawing = picture.svg(results.titles, lambda key, name: results.ratio(key, name, "rate"), wanted)
+    parts = ["# What `make bench` said last", figures, "![rates as ratios to the best durable peer](results.svg)", ""]
+    for name, content in (("RESULTS.md", "\n\n".join(parts)), ("results.svg", drawing)):
+        with open(os.path.join(FOLDER, name), "w", encoding="utf-8") as stream:
+            stream.write(content)

@@ -320,12 +320,21 @@ class Parcelpost:
         with sqlite3.connect(path) as users:
             users.execute("update users set hash = ?", (HASH,))
         users.close()
+        self.launch()
+        return self
+
+    def launch(self):
         os.environ["PARCELPOST_WRAPPER"] = shlex.join(self.house.wrapper())
         try:
             self.server.launch()
         finally:
             del os.environ["PARCELPOST_WRAPPER"]
-        return self
+
+    def halted(self, work):
+        """work() is done while the server does not run."""
+        self.server.halt()
+        work()
+        self.launch()
 
     def stop(self):
         try:

@@ -131,6 +131,19 @@ static void count_one(struct client *client, const struct client_session *sessio
     client->latencies[client->done++] = (uint32_t)((client->last - session->began) / 1000);
 }
 
+/* Says QUIT and does not wait for the reply, as Postfix's client does (smtp_skip_quit_response); the next connection,
+ * if any. */
+static void session_quit(struct client *client, struct client_session *session) {
+    session_say(client, session, STEP_QUIT, "QUIT\r\n");
+    session_close(client, session);
+    if (!client->task.reuse && client_may_begin(client)) {
+        if (client->task.mode == CLIENT_HANDSHAKE) {
+            client->begun++;
+        }
+        session_connect(client, session);
+    }
+}
+
 /* The next thing to do on an open connection that has had its greetings. */
 void session_next(struct client *client, struct client_session *session) {
     if (client->task.mode == CLIENT_IDLE || (client->task.reuse && !client->started)) {
@@ -139,16 +152,7 @@ void session_next(struct client *client, struct client_session *session) {
     } else if (client->task.mode == CLIENT_MAIL && client_may_begin(client)) {
         session_envelope(client, session);
     } else {
-        session_say(client, session, STEP_QUIT, "QUIT\r\n");
-    }
-}
-
-static void session_encrypted(struct client *client, struct client_session *session) {
-    if (client->task.mode == CLIENT_HANDSHAKE) {
-        count_one(client, session);
-        session_say(client, session, STEP_QUIT, "QUIT\r\n");
-    } else {
-        session_say(client, session, STEP_EHLO_TLS, "EHLO client.test\r\n");
+        session_quit(client, session);
     }
 }
 
@@ -160,16 +164,6 @@ static void session_log_in(struct client *client, struct client_session *session
     char line[512];
     snprintf(line, sizeof line, "AUTH PLAIN %s\r\n", client->task.login);
     session_say(client, session, STEP_AUTH, line);
-}
-
-static void session_ended(struct client *client, struct client_session *session) {
-    session_close(client, session);
-    if (!client->task.reuse && client_may_begin(client)) {
-        if (client->task.mode == CLIENT_HANDSHAKE) {
-            client->begun++;
-        }
-        session_connect(client, session);
-    }
 }
 
 /* Everything that was awaited has come, and was good. */
@@ -189,11 +183,16 @@ static void session_advance(struct client *client, struct client_session *sessio
         session->step = STEP_HANDSHAKE;
         wire_start_tls(client, session);
         if (wire_handshake(client, session)) {
-            session_encrypted(client, session);
+            session_say(client, session, STEP_EHLO_TLS, "EHLO client.test\r\n");
         }
         break;
-    case STEP_EHLO_TLS:
-        session_log_in(client, session);
+    case STEP_EHLO_TLS: /* the server's side of the handshake is through, too */
+        if (client->task.mode == CLIENT_HANDSHAKE) {
+            count_one(client, session);
+            session_quit(client, session);
+        } else {
+            session_log_in(client, session);
+        }
         break;
     case STEP_ENVELOPE:
         if (session->output_length < session->envelope) {
@@ -207,15 +206,13 @@ static void session_advance(struct client *client, struct client_session *sessio
         if (client->task.reuse) {
             session_next(client, session);
         } else {
-            session_say(client, session, STEP_QUIT, "QUIT\r\n");
+            session_quit(client, session);
         }
         break;
     case STEP_AUTH:
         session_next(client, session);
         break;
     case STEP_QUIT:
-        session_ended(client, session);
-        break;
     case STEP_HANDSHAKE:
     case STEP_READY:
         client_die("the server spoke out of turn", session->input);
@@ -242,7 +239,7 @@ static bool take_lines(struct client_session *session) {
 void session_event(struct client *client, struct client_session *session, uint32_t events) {
     if (session->step == STEP_HANDSHAKE) {
         if (wire_handshake(client, session)) {
-            session_encrypted(client, session);
+            session_say(client, session, STEP_EHLO_TLS, "EHLO client.test\r\n");
         }
         return;
     }
