@@ -157,10 +157,9 @@ class Session:
     def send(self, reply):
         text, _, then = reply.partition("|")
         if text in ACTIONS:
-            text, then = "", text
-        if text:
-            self.dialogue.append("S: " + text[:500])
-            self.say(text)
+            self.act(text)
+        self.dialogue.append("S: " + text[:500])
+        self.say(text)
         if then:
             self.act(then)
 
