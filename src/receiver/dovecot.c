@@ -247,8 +247,12 @@ enum exchange dovecot_lead(struct session *session, struct login_attempt *attemp
     attempt->outcome = LOGIN_TEMPFAIL;
     if (attempt->initial.length > 0 && mechanism_begin(session, attempt, &message) != EXCHANGE_DONE)
         return EXCHANGE_REPLIED; /* it is no base64 */
-    if (!open_connection(session) || !begin(session, attempt, deadline_of(session)))
+    if (!open_connection(session))
         return EXCHANGE_DONE;
+    if (!begin(session, attempt, deadline_of(session))) {
+        give_up(session->dovecot, "it does not read the question");
+        return EXCHANGE_DONE;
+    }
     enum exchange exchange = converse(session, attempt);
     if (exchange == EXCHANGE_REPLIED) /* cancelled: what it still waits for does not come */
         dovecot_free(session);

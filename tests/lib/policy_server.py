@@ -3,8 +3,8 @@
     with PolicyServer(lambda request: "DUNNO") as policy:
         … policy.endpoint … policy.requests[-1]["protocol_state"] … policy.connections
 
-answer(request) gives an action; bytes are sent as they are; None closes the connection without a word; ... says nothing, ever. Called
-for each request with its attributes as a dictionary. path: a Unix socket instead of a port.
+answer(request) gives an action; bytes are sent as they are; None closes the connection without a word; ... says nothing, ever; a
+function gets the connection, which ends after it. Called for each request with its attributes as a dictionary. path: a Unix socket instead of a port.
 """
 import os
 import socket
@@ -75,6 +75,9 @@ class PolicyServer:
         self.requests.append(request)
         action = self.answer(request)
         if action is None:
+            return False
+        if callable(action):
+            action(client)
             return False
         if action is ...:
             return bool(client.recv(1)) and False
