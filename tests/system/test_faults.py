@@ -13,6 +13,7 @@ import threading
 import pytest
 
 from lib.fake_server import FakeServer
+from lib.faults import fault, faults
 from lib.place import program
 from lib.talker import fresh_source
 from lib.waiting import wait_for
@@ -44,6 +45,7 @@ def send(instance, marker, size=400, source=None):
         return reply
 
 
+@fault("Database and spool", "ENOSPC", "the spool's file system", "452 4.3.1; what had its 250 arrives, and new mail is taken when there is room")
 def test_a_full_disk_is_a_452_and_everything_accepted_arrives_later(make_instance, small_disk, marker):
     sink = FakeServer(lmtp=True, on={"GREETING": "421 4.3.2 not now|CLOSE"}).start()
     settings = {"queue": os.path.join(small_disk, "queue"), "queue_minimum_free": 0, "journal_segment_size": 4 << 20, "retry_schedule": [1]}
@@ -71,6 +73,7 @@ def start_status(instance):
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
+@fault("Database and spool", "a file in its place", "queue/, at the start", "no start: the line names it")
 def test_a_queue_that_is_no_folder_stops_the_start(make_instance):
     instance = make_instance(start=False)
     instance.prepare_files()
@@ -80,6 +83,7 @@ def test_a_queue_that_is_no_folder_stops_the_start(make_instance):
     assert status == CANT_CREATE and instance.queue in output and "is no directory" in output, output
 
 
+@faults("Database and spool", *[("EACCES", f"the folder of {what}, at the start", "no start: the line names it") for what in ("the queue", "the database")])
 @pytest.mark.parametrize("what", ["queue", "state"])
 def test_a_folder_that_must_not_be_written_stops_the_start(make_instance, what):
     instance = make_instance(start=False, root=False)
@@ -110,6 +114,7 @@ class Flushes:
         return struct.unpack("=Q", self.words[16:24])[0]
 
 
+@fault("System calls", "EIO", "the flush of the journal", "451 4.3.0; the message never happened, also not after the next start")
 def test_a_flush_that_fails_is_a_451_and_the_message_never_happened(make_instance, marker):
     sink = FakeServer(lmtp=True).start()
     server = make_instance(start=False, preload="flush", local=f"127.0.0.1:{sink.port}")
@@ -135,6 +140,7 @@ def test_a_flush_that_fails_is_a_451_and_the_message_never_happened(make_instanc
     sink.stop()
 
 
+@fault("Database and spool", "locked for a moment by another program", "parcelpost.db", "it is waited for; 250")
 def test_a_database_that_an_operator_holds_for_a_moment_is_waited_for(make_instance, marker):
     server = make_instance()
     holder = sqlite3.connect(server.database, isolation_level=None)
@@ -150,6 +156,8 @@ def test_a_database_that_an_operator_holds_for_a_moment_is_waited_for(make_insta
     server.wait_mail("coco@example.test", f"{marker}-held")
 
 
+@faults("Processes", *[("hangs longer than service_timeout", name, "killed and replaced; the log says so")
+                       for name in ("lookup", "resolver", "signer", "runner", "ledger")])
 @pytest.mark.parametrize("name", ["lookup", "resolver", "signer", "runner", "ledger"])
 def test_a_service_that_hangs_is_ended_and_replaced(make_instance, marker, name):
     server = make_instance(settings={"service_timeout": 2})
