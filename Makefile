@@ -116,7 +116,7 @@ run: deps
 	@tools/run-demo
 
 check: deps-test
-	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests shims
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests shims bench-programs
 	@/usr/bin/python3 tests/run $(TESTS)
 
 # The whole suite with AddressSanitizer and UndefinedBehaviorSanitizer.

@@ -30,6 +30,7 @@ def grow(server, rows):
             values = ", ".join(changes.get(name, name) for name in names)
             database.execute(f"with recursive number(n) as (select 1 union all select n + 1 from number where n < {rows}) "
                              f"insert into {table} select {values} from number, (select * from {table} limit 1)")
+            assert database.execute(f"select count(*) from {table}").fetchone()[0] > rows
     database.close()
 
 

@@ -92,11 +92,11 @@ def system_files(folder):
 class House:
     """A control group, and commands that run in it."""
 
-    def __init__(self, name, folder):
+    def __init__(self, folder):
         self.folder, self.namespace = folder, None
         root = control_groups()
         assert root, "no control group can be made here, and so no processor time be counted"
-        self.group = os.path.join(root, f"parcelpost-bench.{os.getpid()}.{name}")
+        self.group = os.path.join(root, f"parcelpost-bench.{os.getpid()}.{os.path.basename(folder)}")
         os.mkdir(self.group)
 
     def wrapper(self):

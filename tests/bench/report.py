@@ -125,7 +125,8 @@ def goals(results):
     for goal in GOALS:
         got = goal.judged(results)
         sign = "≥" if goal.measure == "rate" else "≤"
-        lines.append(f"| {goal.text} | {sign} {goal.limit} | " + (f"{got[0]} | {'met' if got[1] else 'missed'} |" if got else "not run | |"))
+        if got:
+            lines.append(f"| {goal.text} | {sign} {goal.limit} | {got[0]} | {'met' if got[1] else 'missed'} |")
     for name in OURS:
         for tls, limit in ((False, 120), (True, 200)):
             got = results.memory.get(name, {}).get(tls)
@@ -162,7 +163,7 @@ def text(results, rounds, seconds):
     parts = [f"{today}, {machine()}; {rounds} rounds, {seconds / 60:.0f} minutes. Medians, in brackets the least and the most. A ratio is "
              "the median over the rounds of Parcelpost's figure to that of the better of Postfix and Exim in the same round; parcelpost N: "
              "receiver_sessions = N.",
-             *(table(results, measure) for measure in MEASURES)]
+             *(table(results, measure) for measure in MEASURES if results.figures)]
     if results.memory:
         parts.append(memory_table(results))
     parts.append(goals(results))

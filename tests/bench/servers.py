@@ -199,7 +199,7 @@ class Peer:
             os.chmod(os.path.join(folder, name), 0o755)
         os.chmod(folder, 0o755)
         self.package = unpack(self.name, self.packages)
-        self.house = House(f"{self.name}.{mode}", folder)
+        self.house = House(folder)
         self.ports = ports.take(2)
         self.port, self.tls_port = self.ports
         self.submission_port = self.tls_port
@@ -298,7 +298,7 @@ class Parcelpost:
     def __init__(self, folder, mode, sinks, sessions=1):
         self.name = f"parcelpost {sessions}"
         os.makedirs(folder, exist_ok=True)
-        self.house = House(f"parcelpost-{sessions}.{mode}", folder)
+        self.house = House(folder)
         settings = {"runner": None if mode == "deliver" else "cron", "receiver_sessions": sessions, "dkim_private_key_file": None, "reverse_lookup": False,
                     "connection_limit": CONNECTIONS, "contact_connection_limit": CONNECTIONS, "recipient_maximum": 10000, "outbound_tls": False,
                     "destination_limit": 100}
