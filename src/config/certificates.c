@@ -46,11 +46,21 @@ static struct tls_identity identity_of(const char *name, const struct config_str
                                  .count = certificates->count};
 }
 
-struct tls_server *config_tls_server(const struct config *config, struct buffer *error) {
+/* The identities are the caller's to free. */
+static struct tls_settings settings_of(const struct config *config, struct tls_identity **identities) {
     size_t count = config->certificate_count + 1;
-    struct tls_identity *identities = memory_new(count, sizeof *identities);
-    const struct tls_settings settings = {
-        .identities = identities,
+    struct tls_identity *all = memory_new(count, sizeof *all);
+
+    all[0] = identity_of("", &config->certificate, &config->private_key);
+    if (!config_has_certificate(config))
+        all[0].count = 0;
+    for (size_t i = 1; i < count; i++) {
+        const struct config_certificate *block = &config->certificates[i - 1];
+        all[i] = identity_of(block->name, &block->certificate, &block->private_key);
+    }
+    *identities = all;
+    return (struct tls_settings){
+        .identities = all,
         .count = count,
         .own_name = config->server_name,
         .preset = (enum tls_preset)config->tls_preset,
@@ -58,14 +68,22 @@ struct tls_server *config_tls_server(const struct config *config, struct buffer 
         .client_ca = config->client_ca,
         .session_lifetime = config->tls_session_lifetime,
     };
+}
 
-    identities[0] = identity_of("", &config->certificate, &config->private_key);
-    if (!config_has_certificate(config))
-        identities[0].count = 0;
-    for (size_t i = 1; i < count; i++) {
-        const struct config_certificate *block = &config->certificates[i - 1];
-        identities[i] = identity_of(block->name, &block->certificate, &block->private_key);
-    }
+struct tls_keys *config_tls_keys(const struct config *config, struct buffer *self_signed, struct buffer *error) {
+    struct tls_identity *identities;
+    struct tls_settings settings = settings_of(config, &identities);
+
+    struct tls_keys *keys = tls_keys_read(&settings, self_signed, error);
+    free(identities);
+    return keys;
+}
+
+struct tls_server *config_tls_server(const struct config *config, struct text self_signed, struct buffer *error) {
+    struct tls_identity *identities;
+    struct tls_settings settings = settings_of(config, &identities);
+
+    settings.self_signed = self_signed;
     struct tls_server *server = tls_server_new(&settings, error);
     free(identities);
     return server;

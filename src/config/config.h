@@ -143,7 +143,7 @@ struct config {
     char *chroot_directory;
     char *lock_file_path, *pid_path, *control_directory;
     long receiver_sessions, receiver_spare, session_limit, connection_limit, contact_connection_limit, listen_backlog,
-        lookup_workers, lookup_timeout, service_timeout;
+        lookup_workers, signer_workers, lookup_timeout, service_timeout;
     long stop_timeout;
     enum runner_mode runner;
     /* files */

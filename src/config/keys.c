@@ -105,6 +105,8 @@ const struct config_key config_keys[] = {
      .help = "Connections at one time from one contact."},
     {ROW(listen_backlog, KEY_NUMBER, "512"), BETWEEN(1, 65535), .help = "Connections that wait to be accepted."},
     {ROW(lookup_workers, KEY_NUMBER, "2"), BETWEEN(1, 64), .help = "Lookup processes, among which receivers are shared out."},
+    {ROW(signer_workers, KEY_NUMBER, "0"), BETWEEN(0, 64),
+     .help = "Signer processes, for TLS handshakes and DKIM, among which receivers are shared out; 0 for as many as there are processors, at most 4."},
     {ROW(service_timeout, KEY_SECONDS, "60"), BETWEEN(1, 3600),
      .help = "Lookup, resolver or signer that does not react for so long is ended and replaced; ledger and queue runner "
              "after five times as long."},

@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SELF_SIGNED_MAXIMUM 4096 /* bytes */
+
 enum finding { GOOD, DOUBTFUL, BAD };
 struct report {
     const struct config *config;
@@ -144,7 +146,7 @@ static void check_expiry(struct report *report, const struct config_strings *fil
 
 static void check_certificates(struct report *report) {
     const struct config *config = report->config;
-    struct buffer error;
+    struct buffer error, self_signed;
     if (!config_has_certificate(config)) {
         tell(report, DOUBTFUL, "certificate: none; %s",
              config->self_signed_certificate ? "the server makes a self-signed one, which no client can verify"
@@ -154,7 +156,13 @@ static void check_certificates(struct report *report) {
         return;
     }
     buffer_init(&error, 4096);
-    struct tls_server *tls = config_tls_server(config, &error);
+    buffer_init(&self_signed, SELF_SIGNED_MAXIMUM);
+    struct tls_server *tls = NULL;
+    struct tls_keys *keys = config_tls_keys(config, &self_signed, &error);
+    if (keys != NULL) {
+        tls_keys_use(keys);
+        tls = config_tls_server(config, buffer_text(&self_signed), &error);
+    }
     if (tls == NULL) {
         tell(report, errno == EACCES ? DOUBTFUL : BAD, "certificate: %s", buffer_string(&error));
     } else if (config->certificate.count > 0) {
@@ -165,6 +173,8 @@ static void check_certificates(struct report *report) {
         check_expiry(report, &config->certificates[i].certificate);
     }
     tls_server_free(tls);
+    tls_keys_free(keys);
+    buffer_free(&self_signed);
     buffer_free(&error);
 }
 

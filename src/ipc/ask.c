@@ -13,6 +13,7 @@
 #define CONTACT_LIMIT 30000
 #define LOOKUP_LIMIT 60000
 #define SIGN_LIMIT 60000
+#define TLS_LIMIT 20000
 #define COMMIT_LIMIT 300000
 #define CONNECT_LIMIT 70000 /* the connector itself gives up before: connect_timeout is at most 60 seconds */
 
@@ -193,6 +194,15 @@ bool ask_signature(int signer, const struct sign_mail *mail, int fd, struct buff
     if (!ask(signer, SIGN_MAIL, mail, fd, SIGN_ANSWER, &answer, SIGN_LIMIT))
         return false;
     return answer.outcome != 0 && buffer_append_text(headers, answer.headers);
+}
+
+bool ask_tls_signature(int signer, uint32_t key, uint32_t scheme, struct text content, struct buffer *signature) {
+    const struct tls_sign question = {.key = key, .scheme = scheme, .content = content};
+    struct tls_signature answer;
+
+    if (!ask(signer, TLS_SIGN, &question, -1, TLS_SIGNATURE, &answer, TLS_LIMIT))
+        return false;
+    return answer.signature.length > 0 && buffer_append_text(signature, answer.signature);
 }
 
 /* ---- connector ---- */

@@ -58,6 +58,8 @@ int ask_spool_file(int ledger, const char *mail_id, enum commit_outcome *outcome
 enum commit_outcome ask_commit(int ledger, const struct mail_commit *commit, int fd);
 /* signer: headers appended; false for a temporary failure. */
 bool ask_signature(int signer, const struct sign_mail *mail, int fd, struct buffer *headers);
+/* signer, or key reader: a tls_sign_function (tls/tls.h). Like every question it ends what texts of answers last. */
+bool ask_tls_signature(int signer, uint32_t key, uint32_t scheme, struct text content, struct buffer *signature);
 /* connector: a connection to what the configuration names (kind: enum outside_kind of config/config.h; index: which of
  * that kind), non-blocking, owned by the caller. -1: why says what went wrong, in words for the log. */
 int ask_connection(int connector, uint32_t kind, uint32_t index, char *why, size_t size);

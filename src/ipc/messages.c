@@ -257,6 +257,18 @@ static const struct channel_field sign_answer_fields[] = {
     NUMBER(sign_answer, outcome, 1),
     BYTES(sign_answer, headers, CARGO_INLINE_MAXIMUM),
 };
+static const struct channel_field tls_sign_fields[] = {
+    NUMBER(tls_sign, key, 0),
+    NUMBER(tls_sign, scheme, UINT16_MAX),
+    BYTES(tls_sign, content, SIGNED_MAXIMUM),
+};
+static const struct channel_field tls_signature_fields[] = {
+    BYTES(tls_signature, signature, SIGNED_MAXIMUM),
+};
+static const struct channel_field tls_keys_answer_fields[] = {
+    BYTES(tls_keys_answer, self_signed, SIGNED_MAXIMUM),
+    BYTES(tls_keys_answer, error, LINE_MAXIMUM),
+};
 static const struct channel_field connect_ask_fields[] = {
     NUMBER(connect_ask, kind, 0),
     NUMBER(connect_ask, index, 0),
@@ -358,6 +370,9 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     ROW(DNS_ANSWER, dns_answer),
     ROW(SIGN_MAIL, sign_mail),
     ROW(SIGN_ANSWER, sign_answer),
+    ROW(TLS_SIGN, tls_sign),
+    ROW(TLS_SIGNATURE, tls_signature),
+    ROW(TLS_KEYS_ANSWER, tls_keys_answer),
     ROW(CONNECT_ASK, connect_ask),
     ROW(CONNECT_ANSWER, connect_answer),
     ROW(AGENT_JOB, agent_job),

@@ -7,6 +7,7 @@
 #include "ipc/channel.h"
 
 #define TARGETS_MAXIMUM (64u * 1024) /* of one LOOKUP_ADDRESS_ANSWER; more are asked for */
+#define SIGNED_MAXIMUM 4096u         /* of one TLS_SIGN: a group of 8192 bits takes 3 KiB */
 #define NOTICES_MAXIMUM (88u * 1024) /* all of one MAIL_RESULT, which has up to 100 results beside them */
 
 enum message_kind {
@@ -70,6 +71,9 @@ enum message_kind {
     /* signer */
     SIGN_MAIL, /* receiver: DKIM-Sign; fd when not inline; answered by SIGN_ANSWER */
     SIGN_ANSWER,
+    TLS_SIGN, /* receiver: a TLS handshake's signature; answered by TLS_SIGNATURE */
+    TLS_SIGNATURE,
+    TLS_KEYS_ANSWER, /* key reader → listener: the keys were read; fd: they, or none and why not */
     /* connector */
     CONNECT_ASK, /* receiver: open what the configuration names; answered by CONNECT_ANSWER; fd: the connection */
     CONNECT_ANSWER,
@@ -340,6 +344,19 @@ struct sign_answer {
     struct text headers;
 };
 
+/* One signature of a handshake; never of a key that signs mail, and of nothing but what a TLS server signs. */
+struct tls_sign {
+    uint32_t key, scheme; /* its number (tls/keys.h); RFC 8446 4.2.3 */
+    struct text content;  /* what is signed, before any hashing */
+};
+struct tls_signature {
+    struct text signature; /* "" when it could not be made */
+};
+struct tls_keys_answer {
+    struct text self_signed; /* DER, when a certificate was made */
+    struct text error;
+};
+
 struct connect_ask {
     uint32_t kind, index; /* enum outside_kind, and which of that kind: never an address */
 };
@@ -409,6 +426,9 @@ union channel_values {
     struct dns_answer dns_answer;
     struct sign_mail sign_mail;
     struct sign_answer sign_answer;
+    struct tls_sign tls_sign;
+    struct tls_signature tls_signature;
+    struct tls_keys_answer tls_keys_answer;
     struct connect_ask connect_ask;
     struct connect_answer connect_answer;
     struct agent_job agent_job;

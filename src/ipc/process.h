@@ -31,6 +31,7 @@ struct process_start { /* descriptors are -1 when the process does not get one *
     struct privilege_user user;           /* whom to become */
     const char *chroot;                   /* empty directory to lock into, or NULL */
     struct tls_server *tls;               /* receiver: certificates, or NULL */
+    int keys;                             /* signer: their private keys, sealed; -1 when there are none */
     const struct sql_rules *rules;        /* receiver, lookup: the operator's rules, checked; or NULL */
     const char *transport;                /* agent: the transport row's name */
     const char *const *arguments;         /* runner in cron mode: mail ids, NULL-terminated; or NULL */

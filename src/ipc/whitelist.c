@@ -70,11 +70,13 @@ static const struct whitelist_row whitelist[] = {
     {SERVICE_RESOLVER, PEER_OPERATOR, DNS_ASK},
     {SERVICE_RESOLVER, PEER_SERVICE, DNS_ASK}, /* the connector: names in the configuration */
 
-    /* The signer: only what our own members send is signed, and receivers know who they are. */
+    /* The signer: only what our own members send is signed, and receivers know who they are. Receivers alone show
+     * certificates: agents have none. */
     {SERVICE_SIGNER, PEER_LISTENER, HUB_PEER},
     {SERVICE_SIGNER, PEER_LISTENER, HUB_LOG},
     {SERVICE_SIGNER, PEER_LISTENER, HUB_PING},
     {SERVICE_SIGNER, PEER_RECEIVER, SIGN_MAIL},
+    {SERVICE_SIGNER, PEER_RECEIVER, TLS_SIGN},
 
     /* The connector: receivers alone, and what they name is a place in the configuration. */
     {SERVICE_CONNECTOR, PEER_LISTENER, HUB_PEER},

@@ -37,6 +37,7 @@ struct process_start child_start(const struct supervisor *supervisor, enum proce
         .job = -1,
         .control = -1,
         .lock = -1,
+        .keys = kind == PROCESS_SIGNER ? supervisor->keys : -1,
         .user = users[kind],
         .chroot = has_chroot[kind] && privilege_is_root() && directory[0] != '\0' ? directory : NULL,
     };
@@ -59,8 +60,8 @@ static void reset_signals(void) {
 
 /* The child's side: what it must not hold is closed before its own code runs. */
 static _Noreturn void run_child(struct supervisor *supervisor, enum process_kind kind, struct process_start *start) {
-    const int own[] = {start->hub,       start->ledger, start->lookup,  start->resolver, start->signer,
-                       start->connector, start->job,    start->control, start->lock,     log_descriptor()};
+    const int own[] = {start->hub, start->ledger,  start->lookup, start->resolver, start->signer,   start->connector,
+                       start->job, start->control, start->lock,   start->keys,     log_descriptor()};
     int keep[sizeof(own) / sizeof(own[0])];
     size_t count = 0;
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
@@ -77,7 +78,7 @@ static _Noreturn void run_child(struct supervisor *supervisor, enum process_kind
         start_detach(); /* what a daemon's services hold of its starter's pipes would never see their end */
     }
     if (kind != PROCESS_RECEIVER && supervisor->tls != NULL) {
-        tls_server_free(supervisor->tls); /* the private key is only for those who use it */
+        tls_server_free(supervisor->tls); /* the keys of tickets are only for those who use them */
         supervisor->tls = NULL;
     }
     process_mains[kind](start);

@@ -52,8 +52,11 @@ static void close_if_open(int *fd) {
 }
 
 static struct child *next_lookup(struct supervisor *supervisor) {
-    size_t workers = supervisor->slot_count - SLOT_LOOKUP;
-    return supervisor->slots[SLOT_LOOKUP + supervisor->next_lookup++ % workers].child;
+    return supervisor->slots[SLOT_LOOKUP + supervisor->next_lookup++ % supervisor->lookups].child;
+}
+
+static struct child *next_signer(struct supervisor *supervisor) {
+    return supervisor->slots[SLOT_SIGNER + supervisor->next_signer++ % supervisor->signers].child;
 }
 
 static bool give_channels(struct child *const services[CHANNELS], pid_t pid, int ours[CHANNELS]) {
@@ -74,7 +77,7 @@ static struct child *fork_receiver(struct supervisor *supervisor) {
     struct child *receiver = NULL;
     struct child *const services[CHANNELS] = {
         supervisor->slots[SLOT_LEDGER].child,    next_lookup(supervisor),
-        supervisor->slots[SLOT_RESOLVER].child,  supervisor->slots[SLOT_SIGNER].child,
+        supervisor->slots[SLOT_RESOLVER].child,  next_signer(supervisor),
         supervisor->slots[SLOT_CONNECTOR].child,
     };
     start.tls = supervisor->tls;

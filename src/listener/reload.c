@@ -6,6 +6,7 @@
 #include "config/certificates.h"
 #include "dkim/dkim.h"
 #include "listener/heap.h"
+#include "listener/key_reader.h"
 #include "listener/listen_name.h"
 #include "listener/supervisor.h"
 #include <errno.h>
@@ -24,6 +25,7 @@ struct renewal {
     struct buffer content; /* the file's bytes, as checked */
     struct config *config;
     struct tls_server *tls;
+    int keys;
     struct sql_rules rules;
     struct system_users users;
     struct port_set ports;
@@ -41,9 +43,10 @@ static enum exit_status go_without_tls(const struct config *config, struct buffe
     return EXIT_STATUS_OK;
 }
 
-enum exit_status supervisor_read_certificates(const struct config *config, struct tls_server **tls,
+enum exit_status supervisor_read_certificates(const struct config *config, struct tls_server **tls, int *keys,
                                               struct buffer *error) {
     *tls = NULL;
+    *keys = -1;
     if (!config_has_certificate(config)) {
         const char *then = config->self_signed_certificate
                                ? "a self-signed one is made, for trying out: no client can verify it"
@@ -57,8 +60,7 @@ enum exit_status supervisor_read_certificates(const struct config *config, struc
             return go_without_tls(config, error);
         }
     }
-    *tls = config_tls_server(config, error);
-    return *tls != NULL ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG;
+    return key_reader_run(config, tls, keys, error);
 }
 
 enum exit_status supervisor_check_passwords(const struct config *config, struct buffer *error) {
@@ -207,6 +209,10 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
     }
     tls_server_free(supervisor->tls);
     supervisor->tls = renewal->tls;
+    if (supervisor->keys >= 0) {
+        close(supervisor->keys);
+    }
+    supervisor->keys = renewal->keys;
     sql_rules_free(&supervisor->rules);
     supervisor->rules = renewal->rules;
     supervisor->users = renewal->users;
@@ -229,14 +235,14 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
 }
 
 void supervisor_reload(struct supervisor *supervisor) {
-    struct renewal renewal = {0};
+    struct renewal renewal = {.keys = -1};
     struct buffer error;
     buffer_init(&renewal.content, CONFIGURATION_MAXIMUM);
     buffer_init(&error, ERROR_MAXIMUM);
     bool good = read_configuration(supervisor->config->file, &renewal, &error) &&
                 keeps_places(supervisor->config, renewal.config, &error) &&
                 startup_users(renewal.config, &renewal.users, &error) == EXIT_STATUS_OK &&
-                supervisor_read_certificates(renewal.config, &renewal.tls, &error) == EXIT_STATUS_OK &&
+                supervisor_read_certificates(renewal.config, &renewal.tls, &renewal.keys, &error) == EXIT_STATUS_OK &&
                 supervisor_check_passwords(renewal.config, &error) == EXIT_STATUS_OK &&
                 check_keys(renewal.config, &error) == EXIT_STATUS_OK &&
                 rules_load(renewal.config, &renewal.users, &renewal.rules, &error) == EXIT_STATUS_OK &&
@@ -251,6 +257,9 @@ void supervisor_reload(struct supervisor *supervisor) {
         sql_rules_free(&renewal.rules);
         if (renewal.tls != NULL) {
             tls_server_free(renewal.tls);
+        }
+        if (renewal.keys >= 0) {
+            close(renewal.keys);
         }
         if (renewal.config != NULL) {
             config_free(renewal.config);

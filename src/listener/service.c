@@ -13,11 +13,13 @@
 #define PATIENCE 5 /* ledger and runner get so many times the others' service_timeout */
 
 enum process_kind slot_kind(size_t place) {
-    static const enum process_kind kinds[SLOT_LOOKUP] = {
-        [SLOT_LEDGER] = PROCESS_LEDGER, [SLOT_RESOLVER] = PROCESS_RESOLVER,   [SLOT_SIGNER] = PROCESS_SIGNER,
-        [SLOT_RUNNER] = PROCESS_RUNNER, [SLOT_CONNECTOR] = PROCESS_CONNECTOR,
+    static const enum process_kind kinds[SLOT_SIGNER] = {
+        [SLOT_LEDGER] = PROCESS_LEDGER,
+        [SLOT_RESOLVER] = PROCESS_RESOLVER,
+        [SLOT_RUNNER] = PROCESS_RUNNER,
+        [SLOT_CONNECTOR] = PROCESS_CONNECTOR,
     };
-    return place < SLOT_LOOKUP ? kinds[place] : PROCESS_LOOKUP;
+    return place < SLOT_SIGNER ? kinds[place] : place < SLOT_LOOKUP ? PROCESS_SIGNER : PROCESS_LOOKUP;
 }
 
 struct slot *slot_of(struct supervisor *supervisor, const struct child *child) {
@@ -39,14 +41,25 @@ static bool is_ready(const struct supervisor *supervisor, size_t place) {
     return child != NULL && child->ready && child->hub >= 0;
 }
 
-/* A run of the queue alone, and a server that asks nobody outside, go on without some. */
+/* A run of the queue alone, and a server that asks nobody outside, go on without some; pools have as many as they have.
+ */
 static bool is_wanted(const struct supervisor *supervisor, size_t place) {
-    return place != SLOT_CONNECTOR || config_has_outside(supervisor->config, false);
+    switch (slot_kind(place)) {
+    case PROCESS_LEDGER:
+    case PROCESS_RESOLVER:
+    case PROCESS_RUNNER:
+        return true;
+    case PROCESS_CONNECTOR:
+        return !supervisor->options.queue_run && config_has_outside(supervisor->config, false);
+    case PROCESS_SIGNER:
+        return !supervisor->options.queue_run && place - SLOT_SIGNER < supervisor->signers;
+    default:
+        return !supervisor->options.queue_run && place - SLOT_LOOKUP < supervisor->lookups;
+    }
 }
 
 bool services_are_ready(const struct supervisor *supervisor) {
-    size_t last = supervisor->options.queue_run ? SLOT_RESOLVER + 1 : supervisor->slot_count;
-    for (size_t i = 0; i < last; i++) {
+    for (size_t i = 0; i < SLOTS; i++) {
         if (i != SLOT_RUNNER && is_wanted(supervisor, i) && !is_ready(supervisor, i)) {
             return false;
         }
@@ -79,9 +92,9 @@ static bool may_start(struct supervisor *supervisor, size_t place) {
     case PROCESS_RESOLVER:
         return is_ready(supervisor, SLOT_LEDGER);
     case PROCESS_CONNECTOR:
-        return is_wanted(supervisor, place) && is_ready(supervisor, SLOT_RESOLVER) && !supervisor->options.queue_run;
+        return is_ready(supervisor, SLOT_RESOLVER);
     default:
-        return is_ready(supervisor, SLOT_LEDGER) && !supervisor->options.queue_run;
+        return is_ready(supervisor, SLOT_LEDGER);
     }
 }
 
@@ -145,9 +158,9 @@ static struct child *start_service(struct supervisor *supervisor, size_t place) 
 
 void services_settle(struct supervisor *supervisor) {
     int64_t now = clock_now_ms();
-    for (size_t i = 0; i < supervisor->slot_count; i++) {
+    for (size_t i = 0; i < SLOTS; i++) {
         struct slot *slot = &supervisor->slots[i];
-        if (slot->child != NULL || now < slot->not_before || !may_start(supervisor, i)) {
+        if (slot->child != NULL || now < slot->not_before || !is_wanted(supervisor, i) || !may_start(supervisor, i)) {
             continue;
         }
         slot->child = start_service(supervisor, i);
@@ -206,7 +219,7 @@ static bool hangs(struct child *child, int64_t limit) {
 
 void services_watch(struct supervisor *supervisor) {
     const struct empty_message ping = {0};
-    for (size_t i = 0; i < supervisor->slot_count; i++) {
+    for (size_t i = 0; i < SLOTS; i++) {
         struct child *child = supervisor->slots[i].child;
         int64_t limit = supervisor->config->service_timeout * 1000 * (slot_is_patient(i) ? PATIENCE : 1);
         if (!is_ready(supervisor, i)) {
@@ -224,6 +237,13 @@ void services_watch(struct supervisor *supervisor) {
     }
 }
 
+/* Unless it is said, as many as there are processors, but no more than four. */
+static size_t workers(long configured, size_t maximum) {
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t wanted = configured > 0 ? (size_t)configured : processors < 1 ? 1 : processors > 4 ? 4 : (size_t)processors;
+    return wanted < maximum ? wanted : maximum;
+}
+
 void services_renew(struct supervisor *supervisor) {
     for (size_t i = 0; i < SLOTS; i++) {
         if (i != SLOT_LEDGER && i != SLOT_RUNNER) {
@@ -231,10 +251,8 @@ void services_renew(struct supervisor *supervisor) {
             supervisor->slots[i].not_before = 0;
         }
     }
-    long workers = supervisor->config->lookup_workers;
-    supervisor->slot_count = SLOT_LOOKUP + (workers < 1                        ? 1
-                                            : workers > LOOKUP_WORKERS_MAXIMUM ? LOOKUP_WORKERS_MAXIMUM
-                                                                               : (size_t)workers);
+    supervisor->lookups = workers(supervisor->config->lookup_workers, LOOKUP_WORKERS_MAXIMUM);
+    supervisor->signers = workers(supervisor->config->signer_workers, SIGNERS_MAXIMUM);
 }
 
 static void operator_waits(void *context, int fd, uint32_t events) {

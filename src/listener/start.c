@@ -81,7 +81,7 @@ static enum exit_status read_certificates(struct supervisor *supervisor, struct 
     if (supervisor->options.queue_run) {
         return EXIT_STATUS_OK;
     }
-    return supervisor_read_certificates(supervisor->config, &supervisor->tls, error);
+    return supervisor_read_certificates(supervisor->config, &supervisor->tls, &supervisor->keys, error);
 }
 
 static enum exit_status check_passwords(struct supervisor *supervisor, struct buffer *error) {

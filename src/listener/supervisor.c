@@ -92,7 +92,7 @@ static struct supervisor *supervisor_new(struct config *config, const struct lis
     struct supervisor *supervisor = memory_new(1, sizeof(*supervisor));
     supervisor->config = config;
     supervisor->options = *options;
-    supervisor->lock = supervisor->ledger_socket = supervisor->runner_socket = -1;
+    supervisor->lock = supervisor->ledger_socket = supervisor->runner_socket = supervisor->keys = -1;
     supervisor->start_report = options->daemonize ? start_daemonize() : -1;
     supervisor->loop = loop_new();
     supervisor->lockouts = lockout_set_new(LOCKOUTS_MAXIMUM);
@@ -123,6 +123,9 @@ static void supervisor_free(struct supervisor *supervisor) {
     }
     if (supervisor->tls != NULL) {
         tls_server_free(supervisor->tls);
+    }
+    if (supervisor->keys >= 0) {
+        close(supervisor->keys);
     }
     guard_free(supervisor->guard);
     sql_rules_free(&supervisor->rules);

@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #define LOOKUP_WORKERS_MAXIMUM 64
+#define SIGNERS_MAXIMUM 64
 
 enum receiver_state {
     RECEIVER_NONE,    /* no receiver, or told to end before it had a client */
@@ -47,10 +48,10 @@ struct child {
 enum slot_place {
     SLOT_LEDGER,
     SLOT_RESOLVER,
-    SLOT_SIGNER,
     SLOT_RUNNER,
     SLOT_CONNECTOR, /* stays empty when nothing is configured that needs it */
-    SLOT_LOOKUP,
+    SLOT_SIGNER,    /* the first of a pool: places past its workers stay empty */
+    SLOT_LOOKUP = SLOT_SIGNER + SIGNERS_MAXIMUM,
     SLOTS = SLOT_LOOKUP + LOOKUP_WORKERS_MAXIMUM
 };
 struct slot {
@@ -69,6 +70,7 @@ struct supervisor {
     enum exit_status status; /* to end with */
     struct system_users users;
     struct tls_server *tls;
+    int keys;               /* for signers: the private keys of its certificates, sealed; -1 */
     struct sql_rules rules; /* the operator's */
     char log_period[LOG_PERIOD_SIZE];
     int lock;
@@ -88,9 +90,9 @@ struct supervisor {
     struct restart_history receiver_history;    /* deaths of receivers that had no client */
     int64_t receivers_not_before;               /* clock_now_ms */
     unsigned arrivals, arrivals_before;         /* connections in this second and the one before */
-    unsigned next_lookup;                       /* round robin */
+    unsigned next_lookup, next_signer;          /* round robin */
+    size_t lookups, signers;                    /* workers of the pools */
     struct slot slots[SLOTS];
-    size_t slot_count; /* SLOT_LOOKUP + lookup workers */
     int64_t stop_deadline;
     int64_t orphans_deadline; /* when a replaced runner that does not end is killed; 0: none */
     bool cron_wanted;         /* runner = cron: somebody asked for a run */
@@ -189,8 +191,8 @@ bool agents_are_gone(struct supervisor *supervisor);
 void supervisor_reload(struct supervisor *supervisor);
 /* Opens the log again (after a rename) and tells everybody. */
 void supervisor_reopen_log(struct supervisor *supervisor);
-/* Certificates as configured into *tls (NULL when there are none). */
-enum exit_status supervisor_read_certificates(const struct config *config, struct tls_server **tls,
+/* Certificates as configured into *tls (NULL when there are none), their keys into a file for signers. */
+enum exit_status supervisor_read_certificates(const struct config *config, struct tls_server **tls, int *keys,
                                               struct buffer *error);
 /* Whether the passwords of routes can be read; nothing of them is kept. */
 enum exit_status supervisor_check_passwords(const struct config *config, struct buffer *error);

@@ -7,8 +7,10 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "config/config.h"
+#include "ipc/ask.h"
 #include "receiver/hub.h"
 #include "receiver/session.h"
+#include "tls/tls.h"
 #include <malloc.h>
 
 static void close_others(const struct process_start *start) {
@@ -25,6 +27,7 @@ _Noreturn void receiver_main(const struct process_start *start) {
     log_set_program("receiver");
     privilege_drop(&start->user, start->chroot);
     close_others(start);
+    tls_set_signer(ask_tls_signature, start->signer);
     sandbox_enter(SANDBOX_RECEIVER);
     for (long session = 1; hub_next_client(start->hub, &client, &fd); session++) {
         session_serve(start, &client, fd);

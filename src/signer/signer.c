@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The signer: SIGN_MAIL in, complete DKIM-Signature fields out, one for each key of the domain. Forked by the listener;
- * reads its keys, drops to parcelpost-key in an empty chroot, enters its sandbox, then serves. An unreadable key ends
- * the start; a message that cannot be signed is answered so and never ends the process. */
+ * The signer: SIGN_MAIL in, complete DKIM-Signature fields out, one for each key of the domain; TLS_SIGN in, one
+ * signature of a handshake out. Keys for the one are in no table of the other. Forked by the listener; reads its keys,
+ * drops to parcelpost-key in an empty chroot, enters its sandbox, then serves. An unreadable key ends the start; what
+ * cannot be signed is answered so and never ends the process. */
 #include "signer/signer.h"
 #include "base/exit_status.h"
 #include "base/file.h"
@@ -10,9 +11,16 @@
 #include "ipc/service.h"
 #include "mail/header.h"
 #include "signer/keys.h"
+#include "tls/keys.h"
+#include <unistd.h>
 
 #define HEADERS_MAXIMUM (1u << 20) /* a longer header section is not signed */
 #define ERROR_MAXIMUM 1024u
+
+struct signer {
+    struct keys mail;
+    struct tls_keys *handshake; /* NULL: there are no certificates */
+};
 
 enum signed_outcome { SIGNED_NOT = 0, SIGNED_OK = 1 }; /* struct sign_answer */
 
@@ -114,7 +122,7 @@ static enum signed_outcome sign(const struct keys *keys, const struct cargo *car
 }
 
 static bool handle_sign(void *context, struct service_peer *peer, struct channel_message *message) {
-    const struct keys *keys = context;
+    const struct keys *keys = &((const struct signer *)context)->mail;
     const struct sign_mail *request = &message->values->sign_mail;
     struct cargo cargo;
     struct buffer fields;
@@ -134,22 +142,60 @@ static bool handle_sign(void *context, struct service_peer *peer, struct channel
     return true;
 }
 
-static const struct service_row rows[] = {{SIGN_MAIL, handle_sign}};
+/* Who asks for anything but a handshake's signature was taken over. */
+static bool handle_tls_sign(void *context, struct service_peer *peer, struct channel_message *message) {
+    const struct signer *signer = context;
+    const struct tls_sign *request = &message->values->tls_sign;
+    struct buffer signature;
+    enum tls_signed outcome = TLS_SIGN_REFUSED;
+    buffer_init(&signature, TLS_SIGNATURE_MAXIMUM);
+    if (signer->handshake != NULL) {
+        outcome = tls_keys_sign(signer->handshake, request->key, request->scheme, request->content, &signature);
+    }
+    const struct tls_signature answer = {.signature = buffer_text(&signature)};
+    if (outcome == TLS_SIGN_REFUSED) {
+        log_warn("process %u asks for a signature that no TLS handshake needs: closed", peer->pid);
+    } else {
+        service_answer(peer, TLS_SIGNATURE, message->serial, &answer, -1);
+    }
+    if (outcome == TLS_SIGN_FAILED) {
+        log_error("a TLS handshake cannot be signed with key %u and scheme %04x", request->key, request->scheme);
+    }
+    buffer_free(&signature);
+    return outcome != TLS_SIGN_REFUSED;
+}
+
+static const struct service_row rows[] = {{SIGN_MAIL, handle_sign}, {TLS_SIGN, handle_tls_sign}};
 static const struct service_definition definition = {
     .kind = SERVICE_SIGNER, .rows = rows, .row_count = sizeof rows / sizeof *rows};
 
+/* The listener has them checked before it starts a signer (listener/key_reader.c). */
+static struct tls_keys *load_handshake_keys(int fd) {
+    if (fd < 0) {
+        return NULL;
+    }
+    struct tls_keys *keys = tls_keys_load(fd);
+    if (keys == NULL) {
+        die_fatal(EXIT_STATUS_SYSTEM, "the keys of certificates cannot be read back");
+    }
+    close(fd);
+    return keys;
+}
+
 _Noreturn void signer_main(const struct process_start *start) {
-    struct keys keys;
+    struct signer signer;
     struct buffer error;
     log_set_program("signer");
     buffer_init(&error, ERROR_MAXIMUM);
     dkim_prepare();
-    if (!keys_read(&keys, start->config, &error)) {
+    if (!keys_read(&signer.mail, start->config, &error)) {
         die_fatal(EXIT_STATUS_CONFIG, "%s", buffer_string(&error));
     }
-    struct service *service = service_new(&definition, start->hub, &keys);
+    signer.handshake = load_handshake_keys(start->keys);
+    struct service *service = service_new(&definition, start->hub, &signer);
     privilege_drop(&start->user, start->chroot);
     sandbox_enter(SANDBOX_SIGNER);
-    log_info("%zu DKIM keys", keys.count);
+    log_info("%zu DKIM keys, %zu of certificates", signer.mail.count,
+             signer.handshake != NULL ? tls_keys_count(signer.handshake) : 0);
     service_run(service);
 }

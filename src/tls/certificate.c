@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Certificates and keys in files, and what they say. Called by the listener before it forks, and by `parcelpost`; what
- * is wrong with a file comes back as a sentence that names it. */
+ * Certificates and keys in files, and what certificates say. Called by the listener before it forks, which reads no
+ * keys, by the process that does (listener/key_reader.c), and by `parcelpost`; what is wrong with a file comes back as
+ * a sentence that names it. */
 #include "base/file.h"
+#include "tls/provider.h"
 #include "tls/server.h"
 #include <errno.h>
 #include <openssl/err.h>
@@ -11,8 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A key with a passphrase: nobody is there to type it. */
-static int no_passphrase(char *bytes, int size, int writing, void *context) {
+int no_passphrase(char *bytes, int size, int writing, void *context) {
     (void)bytes;
     (void)size;
     (void)writing;
@@ -27,25 +28,56 @@ bool certificate_is_readable(const char *what, const char *file, struct buffer *
     return false;
 }
 
-bool certificate_read_pair(SSL_CTX *context, const char *certificate, const char *private_key, struct buffer *error) {
-    if (!certificate_is_readable("certificate", certificate, error) ||
-        !certificate_is_readable("private key", private_key, error) ||
-        !file_is_private("private key", private_key, error))
+EVP_PKEY *certificate_read_key(const char *file, struct buffer *error) {
+    if (!certificate_is_readable("private key", file, error) || !file_is_private("private key", file, error))
+        return NULL;
+    ERR_clear_error();
+    BIO *stream = BIO_new_file(file, "r");
+    EVP_PKEY *key = stream != NULL ? PEM_read_bio_PrivateKey(stream, NULL, no_passphrase, NULL) : NULL;
+    BIO_free(stream);
+    if (key == NULL)
+        (void)buffer_format(error, "private key %s: %s", file, session_error("not a PEM key"));
+    return key;
+}
+
+X509 *certificate_read(const char *file, struct buffer *error) {
+    if (!certificate_is_readable("certificate", file, error))
+        return NULL;
+    ERR_clear_error();
+    BIO *stream = BIO_new_file(file, "r");
+    X509 *certificate = stream != NULL ? PEM_read_bio_X509_AUX(stream, NULL, no_passphrase, NULL) : NULL;
+    BIO_free(stream);
+    if (certificate == NULL)
+        (void)buffer_format(error, "certificate %s: %s", file, session_error("not a PEM certificate"));
+    return certificate;
+}
+
+/* The key of the certificate that was just put into the context. */
+static bool use_key(SSL_CTX *context, uint32_t number, const char *name, struct buffer *error) {
+    EVP_PKEY *key = provider_key(SSL_CTX_get0_certificate(context), number);
+    bool good = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1;
+
+    if (!good)
+        (void)buffer_format(error, "certificate %s: %s", name, session_error("no use can be made of its kind of key"));
+    EVP_PKEY_free(key);
+    return good;
+}
+
+bool certificate_use_file(SSL_CTX *context, const char *file, uint32_t number, struct buffer *error) {
+    if (!certificate_is_readable("certificate", file, error))
         return false;
     ERR_clear_error();
-    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-    if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1) {
-        (void)buffer_format(error, "certificate %s: %s", certificate, session_error("not a PEM certificate"));
-        return false;
-    }
-    bool is_read = SSL_CTX_use_PrivateKey_file(context, private_key, SSL_FILETYPE_PEM) == 1;
-    if (is_read && SSL_CTX_check_private_key(context) == 1)
-        return true;
-    /* A key of the certificate's kind is compared when it is read, another kind afterwards. */
-    if (is_read || ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
-        (void)buffer_format(error, "private key %s does not belong to certificate %s", private_key, certificate);
-    else
-        (void)buffer_format(error, "private key %s: %s", private_key, session_error("not a PEM key"));
+    if (SSL_CTX_use_certificate_chain_file(context, file) == 1)
+        return use_key(context, number, file, error);
+    (void)buffer_format(error, "certificate %s: %s", file, session_error("not a PEM certificate"));
+    return false;
+}
+
+bool certificate_use(SSL_CTX *context, struct text der, uint32_t number, struct buffer *error) {
+    ERR_clear_error();
+    if (SSL_CTX_use_certificate_ASN1(context, (int)der.length, (const unsigned char *)der.data) == 1)
+        return use_key(context, number, "(self-signed)", error);
+    (void)buffer_format(error, "the self-signed certificate: %s", session_error("there is none"));
     return false;
 }
 

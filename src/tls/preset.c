@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The presets of protocol versions and ciphers: Mozilla's "Server Side TLS", guidelines 5.7, in OpenSSL's names. Called
- * when a context is made, in the listener; fails only when OpenSSL knows none of a list. What OpenSSL was built without
- * (3DES in Debian's) is left out. */
+ * when a context is made, in the listener; fails only when OpenSSL knows none of a list. Of its oldest those are left
+ * out in which the server's key decrypts (RSA key exchange): ours only signs. In their place DHE with AES and SHA-1,
+ * which all of them know that are not older than 2002 (RFC 3268). */
 #include "tls/server.h"
 
 #define AEAD                                                                                                           \
@@ -11,8 +12,7 @@
 #define CBC                                                                                                            \
     "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:"                   \
     "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:"                   \
-    "DHE-RSA-AES128-SHA256:DHE-RSA-AES256-SHA256:AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:"     \
-    "AES128-SHA:AES256-SHA:DES-CBC3-SHA"
+    "DHE-RSA-AES128-SHA256:DHE-RSA-AES256-SHA256:DHE-RSA-AES128-SHA:DHE-RSA-AES256-SHA"
 
 static const struct preset {
     int least_version;

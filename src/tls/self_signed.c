@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A certificate that nobody vouches for, made in memory in the listener when none is configured: enough to try a server
- * out, and against listeners on the wire who only listen. It is another one after each start and reload. Fails when
- * OpenSSL does. */
+ * A certificate that nobody vouches for, made in memory when none is configured, by the process that reads keys: enough
+ * to try a server out, and against listeners on the wire who only listen. It is another one after each start and
+ * reload. Fails when OpenSSL does. */
 #include "tls/server.h"
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -42,13 +42,23 @@ static bool fill(X509 *certificate, EVP_PKEY *key, const char *name) {
            X509_sign(certificate, key, EVP_sha256()) > 0;
 }
 
-bool self_signed_use(SSL_CTX *context, const char *name) {
+static bool append_der(X509 *certificate, struct buffer *der) {
+    unsigned char *bytes = NULL;
+    int length = i2d_X509(certificate, &bytes);
+    bool good = length > 0 && buffer_append(der, bytes, (size_t)length);
+
+    OPENSSL_free(bytes);
+    return good;
+}
+
+EVP_PKEY *self_signed_make(const char *name, struct buffer *der) {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = X509_new();
-    bool good = key != NULL && certificate != NULL && fill(certificate, key, name) &&
-                SSL_CTX_use_certificate(context, certificate) == 1 && SSL_CTX_use_PrivateKey(context, key) == 1;
+    bool good = key != NULL && certificate != NULL && fill(certificate, key, name) && append_der(certificate, der);
 
     X509_free(certificate);
+    if (good)
+        return key;
     EVP_PKEY_free(key);
-    return good;
+    return NULL;
 }

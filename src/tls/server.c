@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * The server's side: certificates and keys are read, and everything OpenSSL loads late is loaded, in the listener
- * before it forks; receivers inherit it and shake hands in their sandbox, with nothing to make but a connection's own
- * state. Wrong files come back as a sentence. */
+ * The server's side: certificates are read, and everything OpenSSL loads late is loaded, in the listener before it
+ * forks; receivers inherit it and shake hands in their sandbox, with nothing to make but a connection's own state. The
+ * keys are elsewhere (provider.h). Wrong files come back as a sentence. */
 #include "tls/server.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "mail/address.h"
+#include "tls/provider.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -97,15 +98,24 @@ static bool prepare(SSL_CTX *context, const char *name, struct tls_server *serve
     return set_session_context(context, name, settings) && ticket_prepare(context, &server->tickets);
 }
 
-static bool read_identity(SSL_CTX *context, const struct tls_identity *identity, const char *own_name,
-                          struct buffer *error) {
+/* The number of the first key of an identity, or, behind the last, of the self-signed certificate's (tls/keys.h). */
+static uint32_t first_key(const struct tls_settings *settings, size_t index) {
+    uint32_t number = 0;
+
+    for (size_t i = 0; i < index; i++)
+        number += (uint32_t)settings->identities[i].count;
+    return number;
+}
+
+static bool read_identity(SSL_CTX *context, const struct tls_settings *settings, size_t index, struct buffer *error) {
+    const struct tls_identity *identity = &settings->identities[index];
+    uint32_t number = first_key(settings, index);
+
     for (size_t i = 0; i < identity->count; i++)
-        if (!certificate_read_pair(context, identity->certificates[i], identity->private_keys[i], error))
+        if (!certificate_use_file(context, identity->certificates[i], number + (uint32_t)i, error))
             return false;
-    if (identity->count > 0 || self_signed_use(context, own_name))
-        return true;
-    (void)buffer_format(error, "a self-signed certificate cannot be made: %s", session_error("OpenSSL fails"));
-    return false;
+    return identity->count > 0 ||
+           certificate_use(context, settings->self_signed, first_key(settings, settings->count), error);
 }
 
 static bool add_identity(struct tls_server *server, const struct tls_settings *settings, size_t index,
@@ -117,7 +127,7 @@ static bool add_identity(struct tls_server *server, const struct tls_settings *s
     server->contexts[index] = context;
     server->count = index + 1;
     if (context != NULL && prepare(context, identity->name, server, settings))
-        return read_identity(context, identity, settings->own_name, error);
+        return read_identity(context, settings, index, error);
     (void)buffer_format(error, "TLS cannot be used: %s", session_error("OpenSSL does not start"));
     return false;
 }
@@ -137,6 +147,10 @@ static bool ask_clients(struct tls_server *server, const char *authorities, stru
 static bool fill(struct tls_server *server, const struct tls_settings *settings, struct buffer *error) {
     unsigned char seed;
 
+    if (!provider_load()) {
+        (void)buffer_format(error, "TLS cannot be used: %s", session_error("OpenSSL takes no provider"));
+        return false;
+    }
     if (!ticket_keys_init(&server->tickets, settings->session_lifetime) || RAND_bytes(&seed, 1) != 1 ||
         RAND_priv_bytes(&seed, 1) != 1) {
         (void)buffer_format(error, "TLS cannot be used: %s", session_error("there is no randomness"));

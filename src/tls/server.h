@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Private to tls/: the server's side, which is made in the listener and inherited by receivers. */
+ * Private to tls/: the server's side, which is made in the listener and inherited by receivers, and the files. */
 #ifndef TLS_SERVER_H
 #define TLS_SERVER_H
 #include "tls/session.h"
@@ -22,8 +22,14 @@ struct tls_server {
 };
 
 /* ---- certificate.c ---- */
-/* Reads one pair into a context. */
-bool certificate_read_pair(SSL_CTX *context, const char *certificate, const char *private_key, struct buffer *error);
+/* Puts a chain (PEM), or one certificate (DER), into a context, with the key of this number elsewhere. */
+bool certificate_use_file(SSL_CTX *context, const char *file, uint32_t number, struct buffer *error);
+bool certificate_use(SSL_CTX *context, struct text der, uint32_t number, struct buffer *error);
+/* The first of a file; NULL with a sentence. A key that is open to everybody is none. */
+X509 *certificate_read(const char *file, struct buffer *error);
+EVP_PKEY *certificate_read_key(const char *file, struct buffer *error);
+/* Of a key with a passphrase: nobody is there to type it. */
+int no_passphrase(char *bytes, int size, int writing, void *context);
 bool certificate_is_readable(const char *what, const char *file, struct buffer *error);
 /* The subject's or issuer's name as RFC 4514 writes it, cut where it does not fit. */
 void certificate_name(const X509_NAME *name, char *text, size_t size);
@@ -35,7 +41,8 @@ void certificate_fingerprint(const X509 *certificate, char text[3 * 32]);
 int channel_binding_keep(SSL *ssl, void *context);
 
 /* ---- self_signed.c ---- */
-bool self_signed_use(SSL_CTX *context, const char *name);
+/* The key; its certificate is appended to der. NULL when OpenSSL fails. */
+EVP_PKEY *self_signed_make(const char *name, struct buffer *der);
 
 /* ---- preset.c ---- */
 bool preset_apply(SSL_CTX *context, enum tls_preset preset);

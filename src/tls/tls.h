@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * TLS with OpenSSL, as a stream's transport. Certificates and keys are read by the listener before it forks; the only
- * folder that includes OpenSSL's headers. */
+ * TLS with OpenSSL, as a stream's transport. Certificates are read by the listener before it forks, their keys are the
+ * signer's (tls/keys.h); the only folder that includes OpenSSL's headers. */
 #ifndef TLS_TLS_H
 #define TLS_TLS_H
 #include "base/buffer.h"
@@ -26,19 +26,28 @@ enum tls_preset { TLS_PRESET_INTERMEDIATE, TLS_PRESET_MODERN, TLS_PRESET_OLD };
 /* The certificates of one server name, of different kinds of keys (RSA, ECDSA): the client's choice. */
 struct tls_identity {
     const char *name; /* "mail.example.org", "*.example.org"; "" for all that no other has */
-    const char *const *certificates, *const *private_keys; /* PEM files: a chain, and its key */
-    size_t count;                                          /* 0: a self-signed one is made */
+    const char *const *certificates, *const
+                                         *private_keys; /* PEM files: a chain, and its key, for tls_keys_read alone */
+    size_t count;                                       /* 0: a self-signed one is made */
 };
 struct tls_settings {
     const struct tls_identity *identities; /* the first one's name is "" */
     size_t count;
-    const char *own_name; /* for a self-signed certificate */
+    const char *own_name;    /* for a self-signed certificate */
+    struct text self_signed; /* it, as tls_keys_read made it; "" where every identity has its own */
     enum tls_preset preset;
     bool ask_client;       /* for a certificate; none, or a bad one, is no error */
     const char *client_ca; /* PEM, who may vouch for one; "" */
     long session_lifetime; /* seconds for which a session can be resumed; 0: none can */
 };
-/* Reads everything. NULL with a sentence in error (a file is missing, unreadable, does not match). */
+/* How this process has signatures made with the private keys, which it does not hold: key is a number (tls/keys.h),
+ * scheme one of RFC 8446 4.2.3, content what is signed. Appends the signature; false when there is none, which ends the
+ * handshake. channel: where to ask. Set before a server is made, and in each process that accepts. */
+typedef bool tls_sign_function(int channel, uint32_t key, uint32_t scheme, struct text content,
+                               struct buffer *signature);
+void tls_set_signer(tls_sign_function *sign, int channel);
+/* Reads everything but keys, and rehearses a handshake with each certificate. NULL with a sentence in error (a file is
+ * missing, unreadable, cannot be used). */
 struct tls_server *tls_server_new(const struct tls_settings *settings, struct buffer *error);
 void tls_server_free(struct tls_server *server);
 /* The keys that tickets are made with go on: sessions of the former server can be resumed with this one, where both

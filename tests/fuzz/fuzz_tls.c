@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * Fuzz target: the first bytes of a TLS client (the name it asks for, the ticket it brings), and certificates that
- * peers show. The handshake ends, and only a host name becomes a fact. */
+ * Fuzz target: the first bytes of a TLS client (the name it asks for, the ticket it brings), certificates that peers
+ * show, and what a receiver asks the signer to sign. The handshake ends, only a host name becomes a fact, and what is
+ * signed is of one kind alone. */
 #include "base/clock.h"
 #include "fuzz.h"
 #include "mail/address.h"
+#include "tls/keys.h"
+#include "tls/scheme.h"
 #include "tls/server.h"
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,20 +15,26 @@ static struct tls_server *server;
 
 static void fuzz_start(void) {
     static const struct tls_identity identities[] = {{.name = ""}, {.name = "*.example.test"}, {.name = "mail.test"}};
-    const struct tls_settings settings = {.identities = identities,
-                                          .count = sizeof identities / sizeof identities[0],
-                                          .own_name = "mail.example.test",
-                                          .ask_client = true,
-                                          .client_ca = "",
-                                          .session_lifetime = 3600};
-    struct buffer error;
+    struct tls_settings settings = {.identities = identities,
+                                    .count = sizeof identities / sizeof identities[0],
+                                    .own_name = "mail.example.test",
+                                    .ask_client = true,
+                                    .client_ca = "",
+                                    .session_lifetime = 3600};
+    struct buffer error, self_signed;
 
     buffer_init(&error, 1024);
+    buffer_init(&self_signed, 4096);
+    struct tls_keys *keys = tls_keys_read(&settings, &self_signed, &error);
+    FUZZ_CHECK(keys != NULL);
+    tls_keys_use(keys);
+    settings.self_signed = buffer_text(&self_signed);
     server = tls_server_new(&settings, &error);
     FUZZ_CHECK(server != NULL);
     memset(&server->tickets.keys[0], 'k', sizeof server->tickets.keys[0]); /* those of the tickets in the corpus */
     memset(&server->tickets.keys[1], 'f', sizeof server->tickets.keys[1]);
     server->tickets.has_former = true;
+    buffer_free(&self_signed);
     buffer_free(&error);
 }
 
@@ -63,9 +72,22 @@ static void read_certificate(struct text input) {
     X509_free(certificate);
 }
 
+/* What may be signed with PKCS #1 is never what TLS 1.3 signs, and has two randoms before at least three bytes. */
+static void ask_for_signature(struct text input) {
+    bool old = scheme_signs(scheme_of_code(0x0401), input), any = scheme_signs(scheme_of_code(0x0804), input);
+
+    FUZZ_CHECK(any || !old);
+    FUZZ_CHECK(!old || input.length > 64 + 3);
+    FUZZ_CHECK(old || !any || text_starts_nocase(text_from(input, 64), TEXT("TLS 1.3, server ")));
+}
+
 static void fuzz_one(struct text input) {
-    if (fuzz_byte(&input) % 2 == 0)
+    unsigned char kind = fuzz_byte(&input);
+
+    if (kind % 2 == 0)
         shake_hands(input);
-    else
+    else if (kind % 4 == 1)
         read_certificate(input);
+    else
+        ask_for_signature(input);
 }

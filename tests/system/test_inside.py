@@ -28,8 +28,9 @@ POLICY = 'policy "p" { endpoint = "127.0.0.1:9"\n stages = {mail_from}\n when_do
 YES = "succeeds"
 NO_ROOT = {"become root": "EPERM", "mount": "EPERM", "raw socket": "EPERM", "folder in /": "EACCES"}
 NO_FILES = dict.fromkeys(("write the database", "read the database", "read users.db", "list the queue", "read a message", "TLS key",
-                          "DKIM key", "/etc/shadow", "memory of the ledger"), "ENOENT")  # its root is an empty folder
-NO_SECRETS = dict.fromkeys(("TLS key", "DKIM key", "/etc/shadow", "memory of the ledger"), "EACCES")
+                          "DKIM key", "/etc/shadow", "memory of the ledger",
+                          "memory of a signer"), "ENOENT")  # its root is an empty folder
+NO_SECRETS = dict.fromkeys(("TLS key", "DKIM key", "/etc/shadow", "memory of the ledger", "memory of a signer"), "EACCES")
 NO_SPOOL = dict.fromkeys(("write the database", "list the queue", "read a message"), "EACCES")
 NO_PROGRAMS = dict.fromkeys(("start a program", "start a process", "signal the ledger", "trace the ledger", "name spaces"), KILLED)
 OWN_ROOT_ONLY = {"folder in /": "EACCES"}
@@ -51,7 +52,7 @@ OUTCOMES = {
                   **dict.fromkeys(("DKIM key", "read a message", "become root", "signal the ledger"), KILLED)},
     # Root, so that what root owns is open to it; it parses nothing that comes from a network.
     "parcelpostd": {**NO_SPOOL, "read the database": "EACCES", "read users.db": "EACCES", "memory of the ledger": "EACCES",
-                    "raw socket": "EPERM", "mount": "EPERM", "trace the ledger": "EPERM"},
+                    "memory of a signer": "EACCES", "raw socket": "EPERM", "mount": "EPERM", "trace the ledger": "EPERM"},
 }
 
 
@@ -69,7 +70,8 @@ def taken():
 
 
 def acts(server):
-    ledger = next(pid for pid, _, _ in server.processes("ledger"))
+    ledger, signer = (wait_for(lambda name=name: [pid for pid, _, _ in server.processes(name)], name, explain=server.log_tail)[0]
+                      for name in ("ledger", "signer"))
     loopback = struct.pack("=H", socket.AF_INET) + struct.pack("!H", server.mx_port) + socket.inet_aton("127.0.0.1") + bytes(8)
     journal = server.path("queue", "journal")
     return {
@@ -82,6 +84,7 @@ def acts(server):
         "DKIM key": ("openat", HERE, server.path("dkim.pem"), READ),
         "/etc/shadow": ("openat", HERE, "/etc/shadow", READ),
         "memory of the ledger": ("openat", HERE, f"/proc/{ledger}/mem", READ),
+        "memory of a signer": ("openat", HERE, f"/proc/{signer}/mem", READ),
         "network": ("socket", socket.AF_INET, socket.SOCK_STREAM, 0),
         "raw socket": ("socket", socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP),
         "connect": ("connect", 0, loopback, len(loopback)),

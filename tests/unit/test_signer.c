@@ -10,6 +10,7 @@
 #include "mail/header.h"
 #include "signer/keys.h"
 #include "signer/signer.h"
+#include "tls/keys.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +23,9 @@
 #include <cmocka.h>
 
 #include "service_child.h"
+
+/* Two randoms, and a point on P-256. */
+#define HANDSHAKE "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\x03\x01\x17\x04\x04xyz"
 
 struct fixture {
     char directory[32], rsa[64], ed25519[64];
@@ -205,8 +209,9 @@ static void sign_row(struct fixture *f, const struct service_child *child, const
 static void the_process_signs_inside_its_sandbox(void **state) {
     struct fixture *f = *state;
     struct service_child child;
-    service_child_start(&child, signer_main,
-                        (struct process_start){.config = &f->config, .chroot = SERVICE_CHILD_CHROOT(f->directory)});
+    service_child_start(
+        &child, signer_main,
+        (struct process_start){.config = &f->config, .keys = -1, .chroot = SERVICE_CHILD_CHROOT(f->directory)});
     for (size_t i = 0; i < sizeof sign_rows / sizeof *sign_rows; i++) {
         print_message("  %s\n", sign_rows[i].sentence);
         sign_row(f, &child, &sign_rows[i]);
@@ -221,7 +226,7 @@ static void a_message_without_from_goes_unsigned(void **state) {
     const struct sign_mail mail = {
         .message_length = 18, .domain = TEXT("example.test"), .cargo = TEXT("Subject: x\r\n\r\nbody")};
     buffer_init(&fields, 65536);
-    service_child_start(&child, signer_main, (struct process_start){.config = &f->config});
+    service_child_start(&child, signer_main, (struct process_start){.config = &f->config, .keys = -1});
     assert_true(ask_signature(child.channel, &mail, -1, &fields));
     assert_int_equal(fields.length, 0);
     assert_int_equal(service_child_end(&child), 0);
@@ -235,12 +240,88 @@ static void an_asker_who_lies_about_lengths_is_closed(void **state) {
     struct sign_mail mail = {
         .message_length = 1000, .domain = TEXT("example.test"), .cargo = TEXT("From: a@example.test\r\n\r\n")};
     buffer_init(&fields, 65536);
-    service_child_start(&child, signer_main, (struct process_start){.config = &f->config});
+    service_child_start(&child, signer_main, (struct process_start){.config = &f->config, .keys = -1});
     assert_false(ask_signature(child.channel, &mail, -1, &fields));
     mail.message_length = (int64_t)mail.cargo.length;
     assert_false(ask_signature(child.channel, &mail, -1, &fields)); /* nobody listens to this channel any more */
     assert_int_equal(service_child_end(&child), 0);
     buffer_free(&fields);
+}
+
+/* ---- handshakes ---- */
+
+/* The keys of a server with a self-signed certificate, in a file as the listener has it. */
+static int store_keys(struct tls_settings *settings, struct buffer *self_signed, struct buffer *error) {
+    static const struct tls_identity identity = {.name = ""};
+    *settings =
+        (struct tls_settings){.identities = &identity, .count = 1, .own_name = "mail.example.test", .client_ca = ""};
+    struct tls_keys *keys = tls_keys_read(settings, self_signed, error);
+    int fd = file_memory("keys");
+    assert_non_null(keys);
+    assert_true(tls_keys_store(keys, fd));
+    assert_true(file_seal(fd));
+    tls_keys_free(keys);
+    settings->self_signed = buffer_text(self_signed);
+    return fd;
+}
+
+static void handshakes_are_signed_by_the_process_inside_its_sandbox(void **state) {
+    struct fixture *f = *state;
+    struct service_child child;
+    struct tls_settings settings;
+    struct buffer self_signed, error;
+    buffer_init(&self_signed, 4096);
+    buffer_init(&error, 4096);
+    int fd = store_keys(&settings, &self_signed, &error);
+    service_child_start(
+        &child, signer_main,
+        (struct process_start){.config = &f->config, .keys = fd, .chroot = SERVICE_CHILD_CHROOT(f->directory)});
+    tls_set_signer(ask_tls_signature, child.channel);
+    struct tls_server *server = tls_server_new(&settings, &error); /* shakes hands with itself */
+    if (server == NULL) {
+        fail_msg("%s", buffer_string(&error));
+    }
+    tls_server_free(server);
+    assert_int_equal(service_child_end(&child), 0);
+    assert_null(tls_server_new(&settings, &error));
+    close(fd);
+    buffer_free(&self_signed);
+    buffer_free(&error);
+}
+
+static void who_wants_anything_else_signed_is_closed(void **state) {
+    static const struct {
+        const char *sentence;
+        uint32_t key, scheme;
+        struct text content;
+    } rows[] = {
+        {"a hash", 0, 0x0403, TEXT("0123456789abcdef0123456789abcdef")},
+        {"a header section", 0, 0x0403, TEXT("from:a@example.test\r\ndkim-signature:v=1; d=example.test; b=")},
+        {"nothing", 0, 0x0403, TEXT("")},
+        {"a DKIM key, by its number", 1, 0x0401, TEXT(HANDSHAKE)},
+        {"a scheme that is not the key's", 0, 0x0804, TEXT(HANDSHAKE)},
+    };
+    struct fixture *f = *state;
+    struct tls_settings settings;
+    struct buffer self_signed, error, signature;
+    buffer_init(&self_signed, 4096);
+    buffer_init(&error, 4096);
+    buffer_init(&signature, TLS_SIGNATURE_MAXIMUM);
+    int fd = store_keys(&settings, &self_signed, &error);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct service_child child;
+        print_message("  %s\n", rows[i].sentence);
+        service_child_start(&child, signer_main, (struct process_start){.config = &f->config, .keys = fd});
+        assert_true(ask_tls_signature(child.channel, 0, 0x0403, TEXT(HANDSHAKE), &signature));
+        buffer_clear(&signature);
+        assert_false(ask_tls_signature(child.channel, rows[i].key, rows[i].scheme, rows[i].content, &signature));
+        assert_false(ask_tls_signature(child.channel, 0, 0x0403, TEXT(HANDSHAKE), &signature)); /* nobody listens */
+        assert_int_equal(service_child_end(&child), 0);
+    }
+    close(fd);
+    buffer_free(&self_signed);
+    buffer_free(&error);
+    buffer_free(&signature);
 }
 
 int main(void) {
@@ -250,6 +331,8 @@ int main(void) {
         cmocka_unit_test(the_process_signs_inside_its_sandbox),
         cmocka_unit_test(a_message_without_from_goes_unsigned),
         cmocka_unit_test(an_asker_who_lies_about_lengths_is_closed),
+        cmocka_unit_test(handshakes_are_signed_by_the_process_inside_its_sandbox),
+        cmocka_unit_test(who_wants_anything_else_signed_is_closed),
     };
     log_start(2, "test_signer", LOG_LEVEL_INFO);
     return cmocka_run_group_tests(tests, set_up, tear_down);

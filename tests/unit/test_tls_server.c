@@ -2,6 +2,7 @@
  * The server's TLS in one process, against OpenSSL's own client: which name gets which certificate, and how long the
  * keys of tickets are taken. */
 #include "base/clock.h"
+#include "tls/keys.h"
 #include "tls/server.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,15 +17,24 @@
 
 static struct tls_server *new_server(long lifetime, bool ask_client) {
     static const struct tls_identity identities[] = {{.name = ""}, {.name = "other.example.test"}};
-    const struct tls_settings settings = {.identities = identities,
-                                          .count = 2,
-                                          .own_name = "mail.example.test",
-                                          .client_ca = "",
-                                          .ask_client = ask_client,
-                                          .session_lifetime = lifetime};
+    static struct buffer self_signed;
+    static struct tls_keys *keys; /* of all servers here: their certificate is one */
+    struct tls_settings settings = {.identities = identities,
+                                    .count = 2,
+                                    .own_name = "mail.example.test",
+                                    .client_ca = "",
+                                    .ask_client = ask_client,
+                                    .session_lifetime = lifetime};
     struct buffer error;
 
     buffer_init(&error, 4096);
+    if (keys == NULL) {
+        buffer_init(&self_signed, 4096);
+        keys = tls_keys_read(&settings, &self_signed, &error);
+        assert_non_null(keys);
+        tls_keys_use(keys);
+    }
+    settings.self_signed = buffer_text(&self_signed);
     struct tls_server *server = tls_server_new(&settings, &error);
     if (server == NULL)
         fail_msg("%s", buffer_string(&error));

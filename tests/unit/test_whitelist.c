@@ -42,6 +42,9 @@ static void requests_are_allowed_to_those_who_need_them(void **state) {
         {"an agent asks DNS", SERVICE_RESOLVER, PEER_AGENT, DNS_ASK, true},
         {"the operator asks DNS", SERVICE_RESOLVER, PEER_OPERATOR, DNS_ASK, true},
         {"an agent cannot have mail signed", SERVICE_SIGNER, PEER_AGENT, SIGN_MAIL, false},
+        {"a receiver has handshakes signed", SERVICE_SIGNER, PEER_RECEIVER, TLS_SIGN, true},
+        {"an agent has none signed", SERVICE_SIGNER, PEER_AGENT, TLS_SIGN, false},
+        {"nobody gives a service keys", SERVICE_SIGNER, PEER_LISTENER, TLS_KEYS_ANSWER, false},
         {"a receiver has outside connections opened", SERVICE_CONNECTOR, PEER_RECEIVER, CONNECT_ASK, true},
         {"the connector asks DNS", SERVICE_RESOLVER, PEER_SERVICE, DNS_ASK, true},
         {"an agent has none opened", SERVICE_CONNECTOR, PEER_AGENT, CONNECT_ASK, false},
@@ -64,7 +67,8 @@ static void requests_are_allowed_to_those_who_need_them(void **state) {
 static void answers_are_never_requests(void **state) {
     static const uint32_t answers[] = {CONTACT_STATE,       SPOOL_FILE,      MAIL_COMMITTED,        CONTROL_ANSWER,
                                        LOOKUP_LOGIN_ANSWER, DNS_ANSWER,      LOOKUP_ADDRESS_ANSWER, SIGN_ANSWER,
-                                       CONNECT_ANSWER,      CONTACT_COUNTED, GREYLIST_ANSWER};
+                                       CONNECT_ANSWER,      CONTACT_COUNTED, GREYLIST_ANSWER,       TLS_SIGNATURE,
+                                       TLS_KEYS_ANSWER};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(answers); i++)

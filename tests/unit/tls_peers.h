@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_TLS_PEERS_H
 #define TESTS_UNIT_TLS_PEERS_H
 #include "base/clock.h"
+#include "tls/keys.h"
 #include "tls/tls.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@ SHARED char directory[] = "/tmp/parcelpost-tls-XXXXXX";
 SHARED char certificate[64], private_key[64], other_key[64];
 SHARED struct buffer error;
 SHARED struct tls_server *server;
+SHARED struct tls_keys *keys;
 
 /* ---- certificates ---- */
 
@@ -61,16 +63,33 @@ SHARED void make_certificate(const char *kind, const char *key, const char *file
     run(arguments);
 }
 
+/* Its keys stay here: this process signs for itself. */
+SHARED struct tls_server *server_with_keys(struct tls_settings *settings, struct buffer *sentence) {
+    struct buffer self_signed;
+
+    buffer_init(&self_signed, 4096);
+    struct tls_keys *read = tls_keys_read(settings, &self_signed, sentence);
+    if (read == NULL)
+        return NULL;
+    tls_keys_free(keys);
+    keys = read;
+    tls_keys_use(keys);
+    settings->self_signed = buffer_text(&self_signed);
+    struct tls_server *made = tls_server_new(settings, sentence);
+    buffer_free(&self_signed);
+    return made;
+}
+
 SHARED struct tls_server *new_server(const char *chain, const char *key) {
     const struct tls_identity identity = {
         .name = "", .certificates = &chain, .private_keys = &key, .count = chain != NULL};
-    const struct tls_settings settings = {.identities = &identity,
-                                          .count = 1,
-                                          .own_name = "mail.example.test",
-                                          .client_ca = "",
-                                          .session_lifetime = 3600};
+    struct tls_settings settings = {.identities = &identity,
+                                    .count = 1,
+                                    .own_name = "mail.example.test",
+                                    .client_ca = "",
+                                    .session_lifetime = 3600};
 
-    return tls_server_new(&settings, &error);
+    return server_with_keys(&settings, &error);
 }
 
 SHARED int make_files(void **state) {
@@ -96,6 +115,7 @@ SHARED int remove_files(void **state) {
 
     (void)state;
     tls_server_free(server);
+    tls_keys_free(keys);
     buffer_free(&error);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", directory, names[i]);
