@@ -1,5 +1,6 @@
 """What `make bench` prints: figures of each case, ratios to the best durable peer, and each goal with its figure."""
 import datetime
+import json
 import os
 import platform
 import statistics
@@ -9,6 +10,7 @@ import picture
 from memory import COUNTS
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+KEPT = 3  # runs
 OURS = ("parcelpost 1", "parcelpost 100")
 RIVALS = ("postfix", "exim")  # those that flush what they have accepted
 SERVERS = ("postfix", "exim", "opensmtpd", *OURS)
@@ -120,27 +122,33 @@ def verdict(value, limit, most=True):
     return "met" if (value <= limit if most else value >= limit) else "missed"
 
 
-def goals(results):
-    lines = ["| Goal (ratio to the best durable peer) | wanted | measured | |", "| --- | --- | --- | --- |"]
+def goal_rows(results):
+    """(goal, wanted, measured, met or missed) of each goal that was measured."""
+    rows = []
     for goal in GOALS:
         got = goal.judged(results)
         sign = "≥" if goal.measure == "rate" else "≤"
         if got:
-            lines.append(f"| {goal.text} | {sign} {goal.limit} | {got[0]} | {'met' if got[1] else 'missed'} |")
+            rows.append((goal.text, f"{sign} {goal.limit}", got[0], "met" if got[1] else "missed"))
     for name in OURS:
         for tls, limit in ((False, 120), (True, 200)):
             got = results.memory.get(name, {}).get(tls)
             if got:
                 most = max(got[count][0] for count in COUNTS)
-                lines.append(f"| KiB per idle connection{', TLS' if tls else ''}, {name} | ≤ {limit} | {most:.0f} | {verdict(most, limit)} |")
+                rows.append((f"KiB per idle connection{', TLS' if tls else ''}, {name}", f"≤ {limit}", f"{most:.0f}", verdict(most, limit)))
         if name in results.memory:
             whole = results.memory[name][False][0] / 1024
-            lines.append(f"| MiB of the whole idle server, {name} | < 16 | {whole:.1f} | {verdict(whole, 16)} |")
+            rows.append((f"MiB of the whole idle server, {name}", "< 16", f"{whole:.1f}", verdict(whole, 16)))
     if results.full is not None:
-        lines.append(f"| accept rate with a million rows, to empty tables | ≥ 0.9 | {results.full:.2f} | {verdict(results.full, 0.9, most=False)} |")
+        rows.append(("accept rate with a million rows, to empty tables", "≥ 0.9", f"{results.full:.2f}", verdict(results.full, 0.9, most=False)))
     for what, times in (results.tenfold or {}).items():
-        lines.append(f"| processor time of ten times the {what} | ≤ 11 | {times:.1f} | {verdict(times, 11)} |")
-    return "\n".join(lines)
+        rows.append((f"processor time of ten times the {what}", "≤ 11", f"{times:.1f}", verdict(times, 11)))
+    return rows
+
+
+def goals(results):
+    return "\n".join(["| Goal (ratio to the best durable peer) | wanted | measured | |", "| --- | --- | --- | --- |",
+                      *("| " + " | ".join(row) + " |" for row in goal_rows(results))])
 
 
 def memory_table(results):
@@ -158,9 +166,12 @@ def machine():
     return f"{os.cpu_count()} cores ({model}), Linux {platform.release()}, load average {os.getloadavg()[2]:.1f}"
 
 
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def text(results, rounds, seconds):
-    today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    parts = [f"{today}, {machine()}; {rounds} rounds, {seconds / 60:.0f} minutes. Medians, in brackets the least and the most. A ratio is "
+    parts = [f"{now()}, {machine()}; {rounds} rounds, {seconds / 60:.0f} minutes. Medians, in brackets the least and the most. A ratio is "
              "the median over the rounds of Parcelpost's figure to that of the better of Postfix and Exim in the same round; parcelpost N: "
              "receiver_sessions = N.",
              *(table(results, measure) for measure in MEASURES if results.figures)]
@@ -172,13 +183,38 @@ def text(results, rounds, seconds):
     return "\n\n".join(parts)
 
 
+def remember(rows):
+    """The last runs, this one included: [{"when", "load", "goals": {goal: [wanted, measured, met or missed]}}], kept in results.json."""
+    path = os.path.join(FOLDER, "results.json")
+    runs = []
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as stream:
+            runs = json.load(stream)
+    runs.append({"when": now(), "load": round(os.getloadavg()[2], 1), "goals": {row[0]: row[1:] for row in rows}})
+    runs = runs[-KEPT:]
+    with open(path, "w", encoding="utf-8") as stream:
+        json.dump(runs, stream, indent=1, ensure_ascii=False)
+        stream.write("\n")
+    return runs
+
+
+def runs_table(runs):
+    lines = ["| The last runs | wanted | " + " | ".join(f"{run['when']}, load {run['load']}" for run in runs) + " |", "| --- |" + " --- |" * (1 + len(runs))]
+    for name, (wanted, *_) in runs[-1]["goals"].items():
+        cells = [f"{run['goals'][name][1]}, {run['goals'][name][2]}" if name in run["goals"] else "–" for run in runs]
+        lines.append(f"| {name} | {wanted} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def write(figures, results):
+    """RESULTS.md and results.svg: this run, and what the ones before said of each goal."""
     wanted = {}
     for goal in GOALS:
         for key in goal.cases if goal.measure == "rate" else ():
             wanted.setdefault(key, []).append((goal.server, goal.limit))
     drawing = picture.svg(results.titles, lambda key, name: results.ratio(key, name, "rate"), wanted)
-    parts = ["# What `make bench` said last", figures, "![rates as ratios to the best durable peer](results.svg)", ""]
+    parts = ["# What `make bench` said last", figures, "![rates as ratios to the best durable peer](results.svg)",
+             runs_table(remember(goal_rows(results))), ""]
     for name, content in (("RESULTS.md", "\n\n".join(parts)), ("results.svg", drawing)):
         with open(os.path.join(FOLDER, name), "w", encoding="utf-8") as stream:
             stream.write(content)

@@ -79,9 +79,11 @@ void session_redial(struct client *client, struct client_session *session) {
     }
 }
 
+/* A connection that is there carries one message, also when the time has run out meanwhile. */
 bool client_may_begin(const struct client *client) {
     return client->begun < client->task.messages &&
-           (!client->started || (double)(client_now() - client->start) / 1e9 < client->task.seconds);
+           (!client->started || client->begun == 0 ||
+            (double)(client_now() - client->start) / 1e9 < client->task.seconds);
 }
 
 /* What may go out before the next reply: all of the envelope, or a line where the server does not pipeline. */
@@ -149,7 +151,8 @@ void session_next(struct client *client, struct client_session *session) {
     if (client->task.mode == CLIENT_IDLE || (client->task.reuse && !client->started)) {
         session->step = STEP_READY;
         client->ready++;
-    } else if (client->task.mode == CLIENT_MAIL && client_may_begin(client)) {
+    } else if (client->task.mode == CLIENT_MAIL && client->begun < client->task.messages &&
+               (!client->task.reuse || client_may_begin(client))) {
         session_envelope(client, session);
     } else {
         session_quit(client, session);
