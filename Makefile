@@ -202,10 +202,21 @@ bench-queue: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@tests/bench/queue
 
-# What 1,000 connections that idle after EHLO cost in memory; check does it with 100.
+# Half an hour at full speed with everything happening at once: SOAK_MINUTES (30). Needs 5 GB of disk.
+soak: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tests/soak/run --minutes $(or $(SOAK_MINUTES),30) --table tests/soak/SOAK.md
+
+# What 5,000 connections that do nothing cost, and others beside them; the same with TLS. check does it with 250.
 idle: deps-test
-	@$(MAKE) --no-print-directory -j$(JOBS) all shims
-	@PARCELPOST_IDLE_CONNECTIONS=1000 /usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/system/test_cost.py -k idle
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tests/soak/idle
+	@tests/soak/idle --tls --pairs 2
+
+# Connections as fast as they come, from who is locked out and from new addresses, beside a client with mail.
+flood: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tests/soak/flood
 
 JOBS ?= $(shell nproc)
 BINARIES = $(PROGRAMS:%=$(BUILD)/bin/%)
@@ -230,5 +241,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-quick bench-limits bench-message bench-programs bench-defences bench-queue install clean
+.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-quick bench-limits bench-message bench-programs bench-defences bench-queue soak idle flood install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

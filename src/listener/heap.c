@@ -26,32 +26,56 @@ static void keep(struct filling *filling) {
     fillings = filling;
 }
 
+/* A block of this size, and the heap's figures before; NULL when it was cut from the heap's end, whose pages are new.
+ */
+static struct filling *take(size_t size, struct mallinfo2 *before) {
+    *before = mallinfo2();
+    struct filling *filling = malloc(size);
+    if (filling != NULL && mallinfo2().keepcost != before->keepcost) {
+        void *large = realloc(filling, CACHED_LARGEST * 4); /* grows where it is; a small one would stay in the cache */
+        free(large != NULL ? large : filling);
+        return NULL;
+    }
+    return filling;
+}
+
 /* Blocks in the cache count as used; they lie anywhere, and children would be given them first. */
 static void drain_cache(void) {
+    struct mallinfo2 before;
     for (size_t size = SMALLEST_HOLE; size <= CACHED_LARGEST; size += CACHED_STEP) {
-        for (int i = 0; i < CACHED_BLOCKS; i++) {
-            struct filling *filling = malloc(size);
-            if (filling != NULL) {
-                keep(filling);
-            }
+        struct filling *filling;
+        for (int i = 0; i < CACHED_BLOCKS && (filling = take(size, &before)) != NULL; i++) {
+            keep(filling);
         }
     }
 }
 
 /* One block of this size from a hole; false when there is none left that large. */
 static bool fill_one(size_t size) {
-    struct mallinfo2 before = mallinfo2();
-    struct filling *filling = malloc(size);
-    struct mallinfo2 after = mallinfo2();
+    struct mallinfo2 before;
+    struct filling *filling = take(size, &before);
     if (filling == NULL) {
         return false;
     }
-    if (after.keepcost != before.keepcost || after.fordblks >= before.fordblks) {
-        free(filling); /* it came from the heap's end */
+    if (mallinfo2().fordblks >= before.fordblks) {
+        free(filling); /* it came from the cache */
         return false;
     }
     keep(filling);
     return true;
+}
+
+void heap_prepare(void) {
+    mallopt(M_MMAP_THRESHOLD, (int)LARGEST_HOLE);
+}
+
+void heap_loosen(void) {
+    while (fillings != NULL) {
+        struct filling *next = fillings->next;
+        free(fillings);
+        fillings = next;
+    }
+    malloc_trim(0); /* small blocks are joined to larger ones only now */
 }
 
 void heap_settle(void) {

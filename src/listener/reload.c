@@ -229,7 +229,6 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
     } else {
         tell_service(supervisor->slots[SLOT_RUNNER].child, &renewal->content);
     }
-    heap_settle();
     services_renew(supervisor);
     receivers_replace(supervisor);
 }
@@ -237,6 +236,7 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
 void supervisor_reload(struct supervisor *supervisor) {
     struct renewal renewal = {.keys = -1};
     struct buffer error;
+    heap_loosen();
     buffer_init(&renewal.content, CONFIGURATION_MAXIMUM);
     buffer_init(&error, ERROR_MAXIMUM);
     bool good = read_configuration(supervisor->config->file, &renewal, &error) &&
@@ -267,6 +267,7 @@ void supervisor_reload(struct supervisor *supervisor) {
     }
     buffer_free(&renewal.content);
     buffer_free(&error);
+    heap_settle();
 }
 
 void supervisor_reopen_log(struct supervisor *supervisor) {

@@ -155,6 +155,7 @@ static void report_failure(const struct supervisor *supervisor, struct buffer *e
 }
 
 int listener_main(struct config *config, const struct listener_options *options) {
+    heap_prepare();
     struct supervisor *supervisor = supervisor_new(config, options);
     struct buffer error;
     buffer_init(&error, ERROR_MAXIMUM);

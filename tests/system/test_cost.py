@@ -12,7 +12,7 @@ from lib.waiting import wait_for
 pytestmark = [pytest.mark.alone, pytest.mark.skipif(SANITIZED, reason="a sanitizer's build costs what the sanitizer costs"),
               pytest.mark.skipif("PARCELPOST_WRAPPER" in os.environ, reason="under a wrapper, costs are the wrapper's")]
 CLIENTS, MESSAGES = 50, 1000
-IDLE = int(os.environ.get("PARCELPOST_IDLE_CONNECTIONS") or 250)  # make idle: 1,000; with fewer, the spare receivers of the rush weigh more
+IDLE = int(os.environ.get("PARCELPOST_IDLE_CONNECTIONS") or 250)  # with fewer, the spare receivers of the rush weigh more
 PLAIN_KIB, TLS_KIB = 190, 320
 
 
