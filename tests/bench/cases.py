@@ -111,7 +111,7 @@ def measure(server, case, seconds, most, sinks):
     if not server.greets_all:
         words.append("--redial")
     if case.mode == "deliver":
-        words += ["--messages", str(most)]
+        words += ["--messages", str(int(most * server.deliveries))]
     cpu, before = settled_cpu(server.house), sink.counts()
     got = run_client(words, server)
     median, high, elapsed = got["median_us"], got["p99_us"], got["seconds"]

@@ -2,6 +2,7 @@
 /etc in a mount namespace that nobody else sees, and a control group that counts the processor time of every process it
 ever has, however short. Root only. Nothing of the machine's own mail system is read or written.
 """
+import contextlib
 import os
 import shutil
 import subprocess
@@ -51,25 +52,28 @@ def control_groups():
     return None
 
 
-def take_weight(weight):
-    """The folder of a control group with so many times an ordinary one's share of the processors (version 1's cpu controller), with this
-    process and so all that it will start in it; None where there is no such controller."""
+@contextlib.contextmanager
+def weight(times):
+    """This process, and all that it starts, has so many times an ordinary control group's share of the processors (version 1's cpu
+    controller; without it, nothing is changed)."""
     root = "/sys/fs/cgroup/cpu"
     if not os.path.exists(os.path.join(root, "cpu.shares")):
-        return None
+        yield
+        return
     group = os.path.join(root, f"parcelpost-bench.{os.getpid()}")
     os.mkdir(group)
-    for name, value in (("cpu.shares", 1024 * weight), ("cgroup.procs", os.getpid())):
-        with open(os.path.join(group, name), "w", encoding="ascii") as stream:
-            stream.write(str(value))
-    return group
+    write_word(group, "cpu.shares", 1024 * times)
+    write_word(group, "cgroup.procs", os.getpid())
+    try:
+        yield
+    finally:
+        write_word(root, "cgroup.procs", os.getpid())
+        os.rmdir(group)
 
 
-def give_back(group):
-    """This process goes back to where all are, and the group goes."""
-    with open(os.path.join(os.path.dirname(group), "cgroup.procs"), "w", encoding="ascii") as stream:
-        stream.write(str(os.getpid()))
-    os.rmdir(group)
+def write_word(folder, name, value):
+    with open(os.path.join(folder, name), "w", encoding="ascii") as stream:
+        stream.write(str(value))
 
 
 def system_files(folder):
@@ -147,8 +151,7 @@ class House:
 
     def clear(self):
         """Kills whatever is left, and the group goes."""
-        with open(os.path.join(self.group, "cgroup.kill"), "w", encoding="ascii") as stream:
-            stream.write("1")
+        write_word(self.group, "cgroup.kill", 1)
         if self.namespace:
             self.namespace.wait()
         wait_for(lambda: not self.pids(), "the end of all processes")
