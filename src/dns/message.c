@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define HEADER_LENGTH 12u
+#define FLAGS_KIND 0xf8u /* QR and OPCODE in the third byte */
+#define FLAGS_ANSWER 0x80u
 #define TYPE_NS 2u
 #define TYPE_CNAME 5u
 #define TYPE_SOA 6u
@@ -202,8 +204,8 @@ static bool read_start(const unsigned char *bytes, size_t length, struct answer 
     struct reader reader = {bytes, length, 0};
     char name[DNS_NAME_SIZE];
     bool odd;
-    if (!reader_take(&reader, HEADER_LENGTH)) {
-        return false;
+    if (!reader_take(&reader, HEADER_LENGTH) || (bytes[2] & FLAGS_KIND) != FLAGS_ANSWER) {
+        return false; /* also our question, sent back */
     }
     answer->rcode = dns_message_rcode(bytes, length);
     answer->authoritative = (bytes[2] & 0x04u) != 0;
@@ -239,7 +241,9 @@ struct dns_reply *dns_message_read(const unsigned char *bytes, size_t length, co
         return reply;
     }
     reply->count = 0; /* records beside NXDOMAIN, or in half an answer, are nobody's */
-    if (whole && seen == 0) {
+    bool of_others =
+        answer.answer_count > 0 && text_equal(text_of(target), text_of(name)); /* no alias, and yet records */
+    if (whole && seen == 0 && !of_others) {
         set_negative(&answer, reply);
     }
     return reply;

@@ -84,9 +84,12 @@ void session_reply_lockout(struct session *session, int64_t expires_at) {
 }
 
 void session_send(struct session *session, const struct reply *reply, const char *rule, enum violation_mercy mercy) {
-    char line[REPLY_TEXT_SIZE];
+    char line[REPLY_TEXT_SIZE], shown[REPLY_TEXT_SIZE];
     int64_t expires_at;
 
+    if (reply->code < 500 && reply->code >= 400 && mercy != VIOLATION_ALWAYS) /* else the violation is logged */
+        log_info("%s is put off: %s, rule %s: %s", session->client.peer_ip, session->verb, rule,
+                 text_printable(shown, sizeof shown, text_of(reply_line(reply, line, sizeof line))));
     if ((reply->code >= 500 || mercy == VIOLATION_ALWAYS) &&
         violation_report(session, rule, mercy, reply_line(reply, line, sizeof line), &expires_at)) {
         session_reply_lockout(session, expires_at);

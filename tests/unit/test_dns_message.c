@@ -134,6 +134,33 @@ static void ways_of_not_finding_are_never_mixed_up(void **state) {
     }
 }
 
+static void what_is_no_answer_or_one_about_others_is_a_failure_and_not_absence(void **state) {
+    static const struct {
+        const char *sentence;
+        unsigned char kind; /* QR and OPCODE, changed by this */
+        const char *owner;
+    } rows[] = {
+        {"our question, sent back", 0x80, NULL},
+        {"another opcode", 0x28, NULL},
+        {"an address of another name", 0, "y.test"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct message m;
+        print_message("  %s\n", rows[i].sentence);
+        put_start(&m, 0x400, rows[i].owner != NULL, 0);
+        put_question(&m, "x.test", DNS_ASK_A);
+        if (rows[i].owner != NULL) {
+            put_record(&m, rows[i].owner, DNS_ASK_A, 60, "\x7f\0\0\1", 4);
+        }
+        m.bytes[2] ^= rows[i].kind;
+        struct dns_reply *reply = dns_message_read(m.bytes, m.length, "x.test", DNS_ASK_A);
+        assert_int_equal(reply->outcome, DNS_OUTCOME_FAILED);
+        assert_int_equal(reply->count, 0);
+        dns_reply_free(reply);
+    }
+}
+
 struct broken_row {
     const char *sentence;
     const char *data;
@@ -247,6 +274,7 @@ int main(void) {
         cmocka_unit_test(strings_of_a_text_record_are_joined_and_keep_every_byte),
         cmocka_unit_test(preferences_and_compressed_names_are_read),
         cmocka_unit_test(ways_of_not_finding_are_never_mixed_up),
+        cmocka_unit_test(what_is_no_answer_or_one_about_others_is_a_failure_and_not_absence),
         cmocka_unit_test(broken_records_are_failures_and_not_absence),
         cmocka_unit_test(a_cut_message_at_any_place_is_a_failure),
         cmocka_unit_test(changed_bytes_never_crash_the_reader),
