@@ -26,7 +26,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -rdynamic
 PACKAGE_FLAGS = $(eval PACKAGE_FLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PACKAGE_FLAGS)
 LIBRARIES = $(eval LIBRARIES := $$(shell pkg-config --libs $(PACKAGES)))$(LIBRARIES)
 
-SANDBOX_SKIP = $(if $(SANITIZE)$(filter no,$(SANDBOX)),src/base/sandbox.c,src/base/sandbox_empty.c)
+SANDBOX_SKIP = $(if $(SANITIZE)$(filter no,$(SANDBOX)),src/base/sandbox.c src/base/landlock.c,src/base/sandbox_empty.c)
 SOURCES = $(filter-out $(SANDBOX_SKIP),$(foreach d,$(ONLY),$(wildcard src/$(d)/*.c)))
 OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o)
 ARCHIVE = $(BUILD)/libparcelpost.a

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/sandbox.h"
+#include "config/confinement.h"
 #include "ipc/whitelist.h"
 #include <errno.h>
 #include <poll.h>
@@ -34,7 +35,8 @@ static void drop_privileges(const struct process_start *start, const struct tran
     privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
     privilege_drop(&start->user, transport_needs_file_system(context) ? NULL : start->chroot);
     if (!context->filtered && !context->transport->runs_programs) { /* a program would inherit the filter */
-        sandbox_enter(context->transport->network ? SANDBOX_NETWORK : SANDBOX_FILES);
+        confinement_enter(context->transport->network ? CONFINED_NETWORK_AGENT : CONFINED_FOLDER_AGENT, start->config,
+                          context->target);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "agent/line_ends.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "config/confinement.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -72,6 +73,7 @@ static bool take_limits(const struct program *program) {
 static _Noreturn void become(const struct program *program, int output, int failure) {
     usual_signals();
     (void)setsid();
+    confinement_enter(CONFINED_PROGRAM, NULL, NULL);
     if (take_descriptors(program, output) && take_limits(program)) {
         if (program->directory != NULL && chdir(program->directory) != 0 && chdir("/") != 0) {
             _exit(EXIT_FAILURE);

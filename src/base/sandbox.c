@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * System call filters. sandbox_prepare is called in the parent, sandbox_enter in each child once it holds everything it
  * needs. Receiver, signer and connector have a list of what is allowed; those that work with files or c-ares, whose
- * calls are their libraries' choice, a list of what is not. A forbidden call kills the process. Failure ends the
- * process. */
+ * calls are their libraries' choice, a list of what is not. A forbidden call kills the process. The listener has the
+ * shortest list, for its programs have it too: there a forbidden call fails. Failure ends the process. */
 #include "base/sandbox.h"
 #include "base/exit_status.h"
 #include "base/file.h"
@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -24,6 +25,8 @@
 #include <unistd.h>
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
+/* Of Linux 6.1, for which the lists were made; those of later kernels have the same numbers everywhere. */
+#define NEWEST_CALL 450u
 
 static struct sock_fprog prepared[SANDBOX_PROFILES];
 
@@ -93,9 +96,8 @@ static const int signer_calls[] = {
 
 /* The same, and opening connections; no names, no files, no programs. */
 static const int connector_calls[] = {
-    SCMP_SYS(epoll_create1),   SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
-    SCMP_SYS(epoll_pwait),     SCMP_SYS(signalfd4), SCMP_SYS(timerfd_create),
-    SCMP_SYS(timerfd_settime), SCMP_SYS(socket),    SCMP_SYS(connect),
+    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),      SCMP_SYS(epoll_wait),      SCMP_SYS(epoll_pwait),
+    SCMP_SYS(signalfd4),     SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(connect),
 };
 
 /* What nobody needs who starts no programs: other programs, other processes, other rights, and those parts of the
@@ -144,6 +146,57 @@ static const int forbidden_calls[] = {
     SCMP_SYS(finit_module),
     SCMP_SYS(kexec_load),
     SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(truncate), /* by its name; before version 3 Landlock does not see it */
+};
+
+/* By which its files, or their contents, would be others' too; Landlock does not see them. */
+static const int giving_calls[] = {
+    SCMP_SYS(chmod),     SCMP_SYS(fchmod),    SCMP_SYS(fchmodat), SCMP_SYS(chown),  SCMP_SYS(fchown),
+    SCMP_SYS(lchown),    SCMP_SYS(fchownat),  SCMP_SYS(link),     SCMP_SYS(linkat), SCMP_SYS(setxattr),
+    SCMP_SYS(fsetxattr), SCMP_SYS(lsetxattr), SCMP_SYS(utime),    SCMP_SYS(utimes), SCMP_SYS(utimensat),
+};
+
+/* What neither the listener nor any program that takes part in mail needs, though root has it: the kernel's own
+ * workings, other processes, file systems, the clock, name spaces. */
+static const int administrators_calls[] = {
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(kcmp),
+    SCMP_SYS(setns),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(open_tree),
+    SCMP_SYS(move_mount),
+    SCMP_SYS(fsopen),
+    SCMP_SYS(fsmount),
+    SCMP_SYS(fspick),
+    SCMP_SYS(mount_setattr),
+    SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(kexec_file_load),
+    SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(swapon),
+    SCMP_SYS(swapoff),
+    SCMP_SYS(reboot),
+    SCMP_SYS(acct),
+    SCMP_SYS(quotactl),
+    SCMP_SYS(syslog),
+    SCMP_SYS(iopl),
+    SCMP_SYS(ioperm),
+    SCMP_SYS(settimeofday),
+    SCMP_SYS(clock_settime),
+    SCMP_SYS(sethostname),
+    SCMP_SYS(setdomainname),
+    SCMP_SYS(vhangup),
 };
 
 /* default_action: for calls in neither common_calls (where that is to kill), calls, nor the tables of limited calls. */
@@ -151,13 +204,16 @@ static const struct profile {
     const int *calls;
     size_t count;
     uint32_t default_action;
-    bool network; /* of those that allow by default: sockets of other kinds than Unix */
+    bool network; /* sockets */
+    bool gives;   /* of those that allow by default: also giving_calls */
 } profiles[SANDBOX_PROFILES] = {
-    [SANDBOX_RECEIVER] = {receiver_calls, COUNT_OF(receiver_calls), SCMP_ACT_KILL_PROCESS, false},
-    [SANDBOX_SIGNER] = {signer_calls, COUNT_OF(signer_calls), SCMP_ACT_KILL_PROCESS, false},
-    [SANDBOX_CONNECTOR] = {connector_calls, COUNT_OF(connector_calls), SCMP_ACT_KILL_PROCESS, false},
-    [SANDBOX_FILES] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, false},
-    [SANDBOX_NETWORK] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, true},
+    [SANDBOX_RECEIVER] = {receiver_calls, COUNT_OF(receiver_calls), SCMP_ACT_KILL_PROCESS, false, false},
+    [SANDBOX_SIGNER] = {signer_calls, COUNT_OF(signer_calls), SCMP_ACT_KILL_PROCESS, false, false},
+    [SANDBOX_CONNECTOR] = {connector_calls, COUNT_OF(connector_calls), SCMP_ACT_KILL_PROCESS, true, false},
+    [SANDBOX_LEDGER] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, false, true},
+    [SANDBOX_FILES] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, false, false},
+    [SANDBOX_NETWORK] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, true, false},
+    [SANDBOX_LISTENER] = {.default_action = SCMP_ACT_ALLOW}, /* forbid_administration */
 };
 
 /* Calls that are allowed with certain arguments only: argument & mask == value. */
@@ -187,43 +243,74 @@ static _Noreturn void die_unprepared(const char *what, int reason) {
     die_fatal(EXIT_STATUS_SYSTEM, "cannot prepare the sandbox: %s: %s", what, strerror(reason));
 }
 
-static void add_calls(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        int result = seccomp_rule_add(filter, action, calls[i], 0);
-        /* EDOM: a call that this architecture does not have. */
-        if (result != 0 && result != -EDOM) {
-            die_unprepared("a rule", -result);
-        }
+static void check_rule(int result) {
+    /* EDOM: a call that this architecture does not have. */
+    if (result != 0 && result != -EDOM) {
+        die_unprepared("a rule", -result);
     }
 }
 
-static void allow_limited_calls(scmp_filter_ctx filter) {
+static void add_calls(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        check_rule(seccomp_rule_add(filter, action, calls[i], 0));
+    }
+}
+
+static void add_limited(scmp_filter_ctx filter, uint32_t action, int call, struct scmp_arg_cmp compare) {
+    check_rule(seccomp_rule_add_array(filter, action, call, 1, &compare));
+}
+
+/* Kinds of sockets that Landlock does not know as TCP, such as MPTCP, are numbered behind UDP. */
+static void allow_limited_calls(scmp_filter_ctx filter, bool network) {
     for (size_t i = 0; i < COUNT_OF(limited_calls); i++) {
         const struct limited_call *row = &limited_calls[i];
-        struct scmp_arg_cmp compare = SCMP_CMP64(row->argument, SCMP_CMP_MASKED_EQ, row->mask, row->value);
-        int result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, row->call, 1, &compare);
-        if (result != 0 && result != -EDOM) {
-            die_unprepared("a limited rule", -result);
-        }
+        add_limited(filter, SCMP_ACT_ALLOW, row->call,
+                    SCMP_CMP64(row->argument, SCMP_CMP_MASKED_EQ, row->mask, row->value));
     }
+    if (network) {
+        add_limited(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), SCMP_CMP64(2, SCMP_CMP_LE, IPPROTO_UDP));
+    }
+}
+
+static void forbid_sockets(scmp_filter_ctx filter, bool network) {
+    if (network) {
+        add_limited(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), SCMP_CMP64(2, SCMP_CMP_GT, IPPROTO_UDP));
+        return;
+    }
+    /* The C library tries a name service's socket first when it looks for a user's name, and goes on without. */
+    add_limited(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX));
+    add_limited(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), SCMP_CMP64(0, SCMP_CMP_NE, AF_UNIX));
 }
 
 /* Threads are no processes. What clone3 is asked for lies in memory, where no filter can look: the C library then does
  * with clone. */
-static void forbid_limited_calls(scmp_filter_ctx filter, bool network) {
+static void forbid_limited_calls(scmp_filter_ctx filter, const struct profile *row) {
     static const int clone3[] = {SCMP_SYS(clone3)};
-    struct scmp_arg_cmp no_thread = SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
-    struct scmp_arg_cmp dumpable = SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, UINT32_MAX, PR_SET_DUMPABLE);
-    struct scmp_arg_cmp no_unix = SCMP_CMP64(0, SCMP_CMP_NE, AF_UNIX, 0);
-    int result = seccomp_rule_add_array(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1, &no_thread);
-    if (result == 0) {
-        result = seccomp_rule_add_array(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(prctl), 1, &dumpable);
+    add_limited(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+    add_limited(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(prctl),
+                SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, UINT32_MAX, PR_SET_DUMPABLE));
+    forbid_sockets(filter, row->network);
+    if (!row->gives) {
+        add_calls(filter, SCMP_ACT_ERRNO(EPERM), giving_calls, COUNT_OF(giving_calls)); /* SQLite tries some */
     }
-    if (result == 0 && !network) {
-        result = seccomp_rule_add_array(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 1, &no_unix);
+    add_calls(filter, SCMP_ACT_ERRNO(ENOSYS), clone3, 1);
+}
+
+/* A program may be one of another architecture that this machine runs, and may ask whether it has what it does not get;
+ * so calls fail here, and nobody is killed. */
+static void forbid_administration(scmp_filter_ctx filter) {
+    static const uint32_t others[] = {SCMP_ARCH_X86, SCMP_ARCH_ARM};
+    static const uint32_t natives[] = {SCMP_ARCH_X86_64, SCMP_ARCH_AARCH64};
+    static const int clone3[] = {SCMP_SYS(clone3)}, spaces[] = {SCMP_SYS(clone), SCMP_SYS(unshare)};
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        if (seccomp_arch_native() == natives[i] && seccomp_arch_add(filter, others[i]) != 0) {
+            die_unprepared("an architecture", EIO);
+        }
     }
-    if (result != 0) {
-        die_unprepared("a limited rule", -result);
+    add_calls(filter, SCMP_ACT_ERRNO(EPERM), administrators_calls, COUNT_OF(administrators_calls));
+    for (size_t i = 0; i < COUNT_OF(spaces); i++) {
+        add_limited(filter, SCMP_ACT_ERRNO(EPERM), spaces[i],
+                    SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
     }
     add_calls(filter, SCMP_ACT_ERRNO(ENOSYS), clone3, 1);
 }
@@ -255,13 +342,15 @@ void sandbox_prepare(enum sandbox_profile profile) {
     }
     /* A binary tree: a few comparisons for each call instead of up to sixty. */
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    if (row->default_action == SCMP_ACT_ALLOW) {
+    if (profile == SANDBOX_LISTENER) {
+        forbid_administration(filter);
+    } else if (row->default_action == SCMP_ACT_ALLOW) {
         add_calls(filter, SCMP_ACT_KILL_PROCESS, row->calls, row->count);
-        forbid_limited_calls(filter, row->network);
+        forbid_limited_calls(filter, row);
     } else {
         add_calls(filter, SCMP_ACT_ALLOW, common_calls, COUNT_OF(common_calls));
         add_calls(filter, SCMP_ACT_ALLOW, row->calls, row->count);
-        allow_limited_calls(filter);
+        allow_limited_calls(filter, row->network);
     }
     export_program(filter, &prepared[profile]);
     seccomp_release(filter);
@@ -274,14 +363,17 @@ static void load(const struct sock_fprog *program) {
 }
 
 /* The process id is not known when the filter is compiled, so a second one guards tgkill: without it a receiver could
- * end the others of its user. Filters stack, the strictest answer counts. Architecture: the first filter checks it. */
-static void forbid_foreign_signals(void) {
+ * end the others of its user. And to calls that are newer than our lists it says what an older kernel says, which every
+ * library can do with. Filters stack, the strictest answer counts. Architecture: the first filter checks it. */
+static void forbid_foreign_signals_and_new_calls(void) {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)SCMP_SYS(tgkill), 0, 3),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, NEWEST_CALL, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)SCMP_SYS(tgkill), 0, 4),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)getpid(), 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)getpid(), 2, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {.len = COUNT_OF(code), .filter = code};
@@ -295,7 +387,9 @@ void sandbox_enter(enum sandbox_profile profile) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         die_fatal(EXIT_STATUS_SYSTEM, "cannot enter the sandbox: %s", strerror(errno));
     }
-    forbid_foreign_signals();
+    if (profile != SANDBOX_LISTENER) {
+        forbid_foreign_signals_and_new_calls();
+    }
     load(&prepared[profile]);
 }
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * System call filters (seccomp). A filter is compiled once with libseccomp before the fork and loaded raw in the
- * child; a forbidden call kills the process with SIGSYS. Sanitizer builds link sandbox_empty.c instead. */
+ * child; a forbidden call kills the process with SIGSYS. Which process has which is the table in config/confinement.c.
+ * Sanitizer builds link sandbox_empty.c instead. */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
 enum sandbox_profile {
     SANDBOX_RECEIVER,
     SANDBOX_SIGNER,
     SANDBOX_CONNECTOR,
-    SANDBOX_FILES,   /* ledger, lookup, runner, agents for folders: files, threads, no network, no programs */
-    SANDBOX_NETWORK, /* resolver, agents for other servers: files and sockets, no programs */
+    SANDBOX_LEDGER,   /* files, threads, no sockets, no programs */
+    SANDBOX_FILES,    /* lookup, runner, agents for folders: as the ledger, and nothing is given to others */
+    SANDBOX_NETWORK,  /* resolver, agents for other servers: files and sockets, no programs */
+    SANDBOX_LISTENER, /* what nobody needs, programs of the operator's neither; a forbidden call fails with EPERM */
     SANDBOX_PROFILES
 };
 /* Compiles the profile's filter; called once in the parent. Dies on failure. */

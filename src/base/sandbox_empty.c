@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * No sandbox: sanitizers need system calls that the filters forbid. Linked in place of sandbox.c by SANITIZE=1 alone;
- * says so in the log, so that nobody runs such a build by mistake. */
+ * No sandbox: sanitizers need system calls that the filters forbid, and files that Landlock does. Linked in place of
+ * sandbox.c and landlock.c by SANITIZE=1 alone; says so in the log, so that nobody runs such a build by mistake. */
+#include "base/landlock.h"
 #include "base/log.h"
 #include "base/sandbox.h"
 #include <stdlib.h>
@@ -15,4 +16,12 @@ void sandbox_enter(enum sandbox_profile profile) {
 
 _Noreturn void sandbox_exit(int status) {
     exit(status);
+}
+
+int landlock_version(void) {
+    return 0;
+}
+
+void landlock_enter(const struct landlock_rules *rules) {
+    (void)rules;
 }

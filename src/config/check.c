@@ -476,6 +476,7 @@ void config_complete(struct reading *reading) {
     complete_listens(reading);
     complete_maildir(reading->config);
     complete_secret(reading->config);
+    complete_alias_directories(reading->config);
     complete_schedule(&reading->config->retry_schedule, &reading->config->retry_seconds, &reading->config->retry_count);
     check_names(reading);
     check_delivery(reading);

@@ -125,6 +125,7 @@ struct config {
     struct config_strings local_domains;
     /* names */
     char *recipient_delimiter; /* one character, or "" */
+    struct config_strings alias_directories;
     long expansion_maximum;
     char *srs_domain, *srs_secret_file;
     /* ports and listeners */

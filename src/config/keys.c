@@ -47,6 +47,8 @@ const struct config_key config_keys[] = {
      .help = "The character between a user and a tag: user+tag is user where nobody has the whole name; empty for none."},
     {ROW(expansion_maximum, KEY_NUMBER, "10000"), BETWEEN(1, 20000),
      .help = "Addresses that aliases may make of the recipients of one message."},
+    {ROW(alias_directories, KEY_PATHS, ""), .derived = "the configuration file's own",
+     .help = "The directories, with all below them, that lists of aliases may be read from; no other file can be one."},
     {ROW(srs_domain, KEY_DOMAIN, ""), .derived = "the first of local_domains",
      .help = "The domain of the senders that forwarded mail of strangers gets (SRS), so that SPF of their own does not fail."},
     {ROW(srs_secret_file, KEY_PATH, ""), .derived = "srs.secret beside users_database",

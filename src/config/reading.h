@@ -54,6 +54,8 @@ void check_certificates(struct reading *reading);
 void config_complete(struct reading *reading);
 /* outside.c: the blocks of what the connector opens, and which listeners use them. */
 void check_outside(struct reading *reading);
+/* confinement.c: where lists may lie, when the file does not say. */
+void complete_alias_directories(struct config *config);
 /* The keys of logins (check_login.c). */
 void check_logins(struct reading *reading);
 #endif

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/sandbox.h"
+#include "config/confinement.h"
 #include "connector/connector_private.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -140,7 +140,7 @@ _Noreturn void connector_main(const struct process_start *start) {
     names_begin(&connector, start->resolver);
     privilege_drop(&start->user, NULL);
     if (!config_has_outside(start->config, true)) {
-        sandbox_enter(SANDBOX_CONNECTOR);
+        confinement_enter(CONFINED_CONNECTOR, start->config, NULL);
     }
     service_run(connector.service);
 }

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "config/confinement.h"
 #include "connector/connector_private.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -67,6 +68,7 @@ static _Noreturn void become(char *const *arguments, int end, int errors, int fa
     usual_signals();
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     environ = environment;
+    confinement_enter(CONFINED_PROGRAM, NULL, NULL);
     if (setsid() >= 0 && chdir("/") == 0 && dup2(end, STDIN_FILENO) >= 0 && dup2(end, STDOUT_FILENO) >= 0 &&
         dup2(errors, STDERR_FILENO) >= 0 && take_limits()) {
         (void)close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);

@@ -7,9 +7,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/sandbox.h"
+#include "config/confinement.h"
 #include "ledger/ledger_private.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -128,8 +129,13 @@ static const struct service_definition definition = {
 
 static struct spool *open_spool(const struct ledger *ledger) {
     const struct spool_options options = options_of(ledger);
-    struct buffer error;
+    struct buffer error, aside;
     buffer_init(&error, 4096);
+    buffer_init(&aside, PATH_MAX);
+    if (buffer_format(&aside, "%s/tmp", options.queue)) {
+        database_put_aside(buffer_string(&aside));
+    }
+    buffer_free(&aside);
     struct spool *spool = spool_open(&options, &error);
     if (spool == NULL) {
         die_fatal(EXIT_STATUS_CANT_CREATE, "%s", buffer_string(&error));
@@ -144,7 +150,7 @@ _Noreturn void ledger_main(const struct process_start *start) {
     log_set_program("ledger");
     privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
     privilege_drop(&start->user, start->chroot);
-    sandbox_enter(SANDBOX_FILES);
+    confinement_enter(CONFINED_LEDGER, start->config, NULL);
     ledger.start = start;
     ledger.config = start->config;
     ledger.spool = open_spool(&ledger);

@@ -3,6 +3,7 @@
  * one clear sentence. Runs with the caller's full privileges and ends with the listener's reduced ones. */
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "config/confinement.h"
 #include "dkim/dkim.h"
 #include "listener/listen_name.h"
 #include "listener/supervisor.h"
@@ -99,13 +100,7 @@ static enum exit_status load_rules(struct supervisor *supervisor, struct buffer 
 static enum exit_status prepare_sandboxes(struct supervisor *supervisor, struct buffer *error) {
     (void)error;
     tzset();
-    sandbox_prepare(SANDBOX_FILES);
-    sandbox_prepare(SANDBOX_NETWORK);
-    if (!supervisor->options.queue_run) {
-        sandbox_prepare(SANDBOX_RECEIVER);
-        sandbox_prepare(SANDBOX_SIGNER);
-        sandbox_prepare(SANDBOX_CONNECTOR); /* also for what a reload brings */
-    }
+    confinement_prepare(!supervisor->options.queue_run); /* also the connector's, for what a reload brings */
     if (!supervisor->options.queue_run && supervisor->config->dkim_verify) {
         dkim_prepare();
     }
@@ -127,6 +122,7 @@ static enum exit_status reduce_privileges(struct supervisor *supervisor, struct 
     (void)supervisor;
     (void)error;
     privilege_keep_listener_capabilities();
+    sandbox_enter(SANDBOX_LISTENER);
     return EXIT_STATUS_OK;
 }
 

@@ -24,7 +24,8 @@ bool alias_file_read(const char *path, struct buffer *content) {
         (void)close(fd);
     }
     if (reason != NULL) {
-        log_error("the addresses in %s cannot be read: %s", path, reason);
+        log_error("the addresses in %s cannot be read: %s%s", path, reason,
+                  fd < 0 && errno == EACCES ? "; auth_user must be able to, and it must lie in alias_directories" : "");
     }
     return reason == NULL;
 }

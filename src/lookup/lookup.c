@@ -11,8 +11,8 @@
 #include "lookup/lookup.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/sandbox.h"
 #include "config/config.h"
+#include "config/confinement.h"
 #include "ipc/service.h"
 #include "lookup/alias.h"
 #include "lookup/login.h"
@@ -193,7 +193,8 @@ _Noreturn void lookup_main(const struct process_start *start) {
     log_set_program("lookup");
     struct service *service = service_new(&definition, start->hub, &worker);
     privilege_drop(&start->user, NULL);
-    sandbox_enter(SANDBOX_FILES);
+    confinement_enter(CONFINED_LOOKUP, start->config, NULL);
+    database_put_aside(NULL);
     let_alarm_end_us();
     lookup_take_settings(&worker.lookup, start->config);
     worker.lookup.rules = &worker.rules;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "config/config.h"
+#include "config/confinement.h"
 #include "ipc/ask.h"
 #include "receiver/hub.h"
 #include "receiver/session.h"
@@ -28,7 +29,7 @@ _Noreturn void receiver_main(const struct process_start *start) {
     privilege_drop(&start->user, start->chroot);
     close_others(start);
     tls_set_signer(ask_tls_signature, start->signer);
-    sandbox_enter(SANDBOX_RECEIVER);
+    confinement_enter(CONFINED_RECEIVER, start->config, NULL);
     for (long session = 1; hub_next_client(start->hub, &client, &fd); session++) {
         session_serve(start, &client, fd);
         if (session >= start->config->receiver_sessions)

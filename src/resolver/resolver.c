@@ -5,8 +5,8 @@
 #include "resolver/resolver.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/sandbox.h"
 #include "config/config.h"
+#include "config/confinement.h"
 #include "dns/dns.h"
 #include "ipc/list.h"
 #include "ipc/service.h"
@@ -130,6 +130,6 @@ _Noreturn void resolver_main(const struct process_start *start) {
     struct service *service = service_new(&definition, start->hub, &resolver);
     resolver.dns = dns_new(service_loop(service), &settings);
     privilege_drop(&start->user, start->chroot);
-    sandbox_enter(SANDBOX_NETWORK);
+    confinement_enter(CONFINED_RESOLVER, config, NULL);
     service_run(service);
 }

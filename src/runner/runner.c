@@ -8,7 +8,7 @@
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/sandbox.h"
+#include "config/confinement.h"
 #include "runner/runner_private.h"
 #include <errno.h>
 #include <stdio.h>
@@ -211,7 +211,8 @@ _Noreturn void runner_main(const struct process_start *start) {
     tzset();
     privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
     privilege_drop(&start->user, start->chroot);
-    sandbox_enter(SANDBOX_FILES);
+    confinement_enter(CONFINED_RUNNER, start->config, NULL);
+    database_put_aside(NULL);
     struct runner *runner = memory_new(1, sizeof *runner);
     runner->start = start;
     runner->config = start->config;

@@ -7,7 +7,7 @@
 #include "base/exit_status.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/sandbox.h"
+#include "config/confinement.h"
 #include "ipc/service.h"
 #include "mail/header.h"
 #include "signer/keys.h"
@@ -194,7 +194,7 @@ _Noreturn void signer_main(const struct process_start *start) {
     signer.handshake = load_handshake_keys(start->keys);
     struct service *service = service_new(&definition, start->hub, &signer);
     privilege_drop(&start->user, start->chroot);
-    sandbox_enter(SANDBOX_SIGNER);
+    confinement_enter(CONFINED_SIGNER, start->config, NULL);
     log_info("%zu DKIM keys, %zu of certificates", signer.mail.count,
              signer.handshake != NULL ? tls_keys_count(signer.handshake) : 0);
     service_run(service);

@@ -9,6 +9,8 @@
 
 #define BUSY_MILLISECONDS 5000 /* how long a foreign write, e.g. of the sqlite3 program, is waited for */
 
+static bool aside_in_memory;
+
 static bool run_text(struct database *database, const char *sql) {
     sqlite3_stmt *statement = NULL;
     bool good = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL) == SQLITE_OK;
@@ -111,6 +113,7 @@ static bool set_up(struct database *database, enum database_kind kind, enum data
     const char *journal = kind == DATABASE_USERS ? "PRAGMA journal_mode = DELETE" : "PRAGMA journal_mode = WAL";
     sqlite3_extended_result_codes(database->handle, 1);
     sqlite3_busy_timeout(database->handle, BUSY_MILLISECONDS);
+    database_settle_aside(database->handle);
     bool good = mode == DATABASE_READ ||
                 (run_text(database, journal) && run_text(database, "PRAGMA synchronous = NORMAL") &&
                  run_text(database, "PRAGMA wal_autocheckpoint = 0") && run_text(database, "PRAGMA foreign_keys = ON"));
@@ -155,6 +158,20 @@ struct database *database_open(const char *path, enum database_kind kind, enum d
     }
     database_close(database);
     return NULL;
+}
+
+void database_settle_aside(struct sqlite3 *handle) {
+    sqlite3_stmt *statement = NULL;
+    if (aside_in_memory &&
+        sqlite3_prepare_v2(handle, "PRAGMA temp_store = MEMORY", -1, &statement, NULL) == SQLITE_OK) {
+        (void)sqlite3_step(statement);
+    }
+    (void)sqlite3_finalize(statement);
+}
+
+void database_put_aside(const char *directory) {
+    aside_in_memory = directory == NULL;
+    sqlite3_temp_directory = directory != NULL ? sqlite3_mprintf("%s", directory) : NULL;
 }
 
 void database_close(struct database *database) {

@@ -14,6 +14,10 @@ enum database_kind { DATABASE_MAIN /* parcelpost.db */, DATABASE_USERS /* users.
 struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode,
                                struct buffer *error);
 void database_close(struct database *database);
+/* What SQLite puts aside (a large sort, what a statement may have to undo) goes into this directory from now on; NULL:
+ * what is opened from now on keeps it in memory. A confined process reaches no other directory. Once, before any is
+ * opened. */
+void database_put_aside(const char *directory);
 /* Transactions; false with the reason in database_error. */
 bool database_begin(struct database *database);
 bool database_commit(struct database *database);

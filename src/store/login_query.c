@@ -56,6 +56,7 @@ static const char *check(struct sqlite3_stmt *statement, const char *rest) {
 
 static bool prepare(struct login_query *query, const char *sql, struct buffer *error) {
     const char *rest = "";
+    database_settle_aside(query->handle);
     sql_lock_down(query->handle, &query->lock);
     if (sqlite3_prepare_v2(query->handle, sql, -1, &query->statement, &rest) != SQLITE_OK) {
         (void)buffer_format(error, "login_query: %s%s",

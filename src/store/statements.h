@@ -201,6 +201,8 @@ enum statement_result statement_step(struct sqlite3_stmt *statement);
  * reader met the writer. */
 int statement_prepare(struct sqlite3 *handle, const char *sql, unsigned flags, struct sqlite3_stmt **statement);
 int statement_advance(struct sqlite3_stmt *statement);
+/* Has a connection obey database_put_aside; whoever opens one does it first. */
+void database_settle_aside(struct sqlite3 *handle);
 extern void (*statement_pause)(void);
 void statement_end(struct sqlite3_stmt *statement);
 int64_t column_integer(struct sqlite3_stmt *statement, int column);

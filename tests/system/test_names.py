@@ -11,7 +11,9 @@ import pytest
 
 from lib.fake_server import FakeServer
 from lib.instance import Instance
+from lib.landlock import landlock_version
 from lib.messages import message
+from lib.place import SANITIZED
 from lib.postfix import Postfix
 from lib.talker import fresh_source
 from lib.waiting import wait_for
@@ -105,6 +107,19 @@ def test_a_list_has_its_owners_sender_and_members_from_a_file(world, marker):
     assert (forwarded.sender, forwarded.accepted_for) == ("coco@example.test", [f"member@{domain}"])
     world.server.wait_mail("mike@example.test", marker)
     assert {row["from_url"] for row in world.server.wait_parcels(mail_id, "delivered")} == {"coco@example.test"}
+
+
+@pytest.mark.skipif(landlock_version() < 2 or SANITIZED, reason="this kernel, or this build, has no Landlock")
+def test_a_list_outside_alias_directories_is_not_read_and_the_operator_hears_why(world):
+    with tempfile.TemporaryDirectory() as elsewhere:
+        os.chmod(elsewhere, 0o755)
+        path = os.path.join(elsewhere, "members")
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write("mike@example.test\n")
+        world.server.command("alias", "add", "outside@example.test", path)
+        [reply] = rcpt(world.server, "outside@example.test")
+    assert reply.code == 451
+    world.server.wait_log(rf"the addresses in {re.escape(path)} cannot be read: Permission denied; .*alias_directories")
 
 
 def test_a_large_list_comes_through_whole(world, marker):

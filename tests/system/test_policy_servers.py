@@ -334,7 +334,7 @@ def test_a_connector_that_dies_is_replaced(make_instance):
 
 @pytest.mark.skipif(not can_be_root(), reason="needs root: without it nothing is dropped")
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's build has no sandbox")
-@pytest.mark.parametrize("endpoint, filtered", [("127.0.0.1:9", "2"), ("|/bin/cat", "0")])
+@pytest.mark.parametrize("endpoint, filtered", [("127.0.0.1:9", "3"), ("|/bin/cat", "1")])
 def test_a_connector_has_a_user_of_its_own_and_a_filter_where_no_program_would_inherit_it(make_instance, endpoint, filtered):
     server = make_instance(root=True, extra=block(endpoint))
     with open(f"/proc/{connectors(server)[0]}/status", encoding="ascii") as stream:
@@ -342,4 +342,4 @@ def test_a_connector_has_a_user_of_its_own_and_a_filter_where_no_program_would_i
     user = pwd.getpwnam("parcelpost-out")
     assert {int(word) for word in fields["Uid"].split()} == {user.pw_uid} and {int(word) for word in fields["Gid"].split()} == {user.pw_gid}
     assert int(fields["CapEff"], 16) == 0 and int(fields["CapPrm"], 16) == 0
-    assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", filtered)
+    assert (fields["NoNewPrivs"], fields["Seccomp_filters"]) == ("1", filtered)  # the listener's, and two of its own

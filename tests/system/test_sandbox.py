@@ -173,7 +173,7 @@ def test_a_receiver_has_no_root_no_groups_no_capabilities_and_no_way_back(server
     assert ids(fields, "Uid") == {user.pw_uid} and ids(fields, "Gid") == {user.pw_gid}
     assert ids(fields, "Groups") <= {user.pw_gid}
     assert not any(capabilities(fields, name) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb"))
-    assert fields["NoNewPrivs"] == "1" and fields["Seccomp"] == "2"
+    assert fields["NoNewPrivs"] == "1" and fields["Seccomp_filters"] == "3"
     assert os.readlink(f"/proc/{session}/root") == server.path("empty") and not os.listdir(server.path("empty"))
 
 
@@ -194,10 +194,11 @@ def test_every_process_runs_as_its_user(server, session, name):
         assert ids(fields, "Uid") == {user.pw_uid}, fields
         if name == "parcelpostd":
             assert capabilities(fields, "CapEff") == LISTENER_CAPABILITIES
+            assert fields["NoNewPrivs"] == "1" and fields["Seccomp_filters"] == "1"
             continue
         assert not capabilities(fields, "CapEff") and not capabilities(fields, "CapPrm") and fields["NoNewPrivs"] == "1"
         assert 0 not in ids(fields, "Gid") | (ids(fields, "Groups") if fields["Groups"].strip() else set())
-        assert fields["Seccomp"] == "2"
+        assert fields["Seccomp_filters"] == "3"
 
 
 @pytest.mark.parametrize("name", ["receiver", "resolver", "signer", "runner"])

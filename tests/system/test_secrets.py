@@ -51,8 +51,10 @@ def processes(server):
     """{pid: name}, once each service is there and is who it means to be."""
     def ready():
         found = {pid: name for pid, name, _ in server.processes()}
-        waiting = server.root and any(name != "parcelpostd" and os.stat(f"/proc/{pid}").st_uid == 0 and b"\nUid:\t0\t" in read(pid, "status")
-                                      for pid, name in found.items())
+        try:
+            waiting = server.root and any(name != "parcelpostd" and b"\nUid:\t0\t" in read(pid, "status") for pid, name in found.items())
+        except (FileNotFoundError, ProcessLookupError):
+            return None  # a receiver that has ended by now
         return found if set(found.values()) >= SERVICES and not waiting else None
     return wait_for(ready, "all processes", explain=server.log_tail)
 

@@ -12,7 +12,9 @@ import pytest
 from lib import ports
 from lib.background import Background
 from lib.instance import Instance
+from lib.landlock import landlock_version
 from lib.messages import as_crlf, message
+from lib.place import SANITIZED
 from lib.waiting import running, wait_for
 from lib.world import id_of
 
@@ -41,6 +43,14 @@ if do == "grow":
         sys.exit(75)
 if do == "kill":
     os.kill(os.getpid(), 9)
+if do == "signal":
+    def signal(pid):
+        try:
+            os.kill(pid, 0)
+            return "reached"
+        except PermissionError:
+            return "EPERM"
+    do = [signal(int(rest)), signal(os.getppid()), signal(os.getpid())]
 if do == "flood":
     for _ in range(3000):
         print("x" * 1000)
@@ -137,6 +147,14 @@ def test_a_program_runs_as_the_transports_user_without_anything_of_ours(place, m
     if place.server.root:
         assert note["uid"] == pwd.getpwnam("games").pw_uid and note["groups"] == []
     assert note["descriptors"] == ["0", "1", "2"] and note["session"] and os.path.isdir(note["here"])
+
+
+@pytest.mark.skipif(landlock_version() < 6 or SANITIZED, reason="this kernel's Landlock, or this build, does not know signals")
+def test_a_program_signals_neither_its_agent_nor_anybody_else_of_its_user(place, marker):
+    with subprocess.Popen(["sleep", "600"], user="games" if place.server.root else None) as other:
+        note = place.note(place.receive("coco@example.test", marker, f"signal {other.pid}"), "coco@example.test")
+        other.kill()
+    assert note["child"] == ["EPERM", "EPERM", "reached"]
 
 
 def test_placeholders_are_one_word_each_whatever_is_in_them(place, marker):

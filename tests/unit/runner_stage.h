@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/sandbox.h"
 #include "config/config.h"
+#include "config/confinement.h"
 #include "ipc/list.h"
 #include "mail/envelope.h"
 #include "runner/runner.h"
@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -30,6 +31,7 @@
 
 static char directory[] = "/tmp/parcelpost-test-XXXXXX";
 static char database_path[64], control_path[64];
+static pid_t holder; /* has the database open, as the ledger has it: a reader cannot make its write-ahead log */
 static char storage[CHANNEL_MESSAGE_MAXIMUM];
 static union channel_values values;
 
@@ -75,7 +77,7 @@ static inline void run_child(struct stage *stage, int hub, int ledger, bool cron
     if (privilege_is_root()) { /* it does not go on as root */
         assert_true(privilege_find("nobody", "", &start.user));
     }
-    sandbox_prepare(SANDBOX_FILES);
+    confinement_prepare(false);
     runner_main(&start);
 }
 
@@ -287,28 +289,50 @@ static inline int hand_over(void) {
     return chown(directory, nobody.uid, nobody.gid) == 0 ? chown(database_path, nobody.uid, nobody.gid) : -1;
 }
 
+/* In a process of its own: SQLite's locks must not be inherited. */
+static inline int hold_database(void) {
+    int ready[2];
+    char byte;
+    if (pipe(ready) != 0 || (holder = fork()) < 0) {
+        return -1;
+    }
+    if (holder == 0) {
+        struct buffer error;
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        buffer_init(&error, 1000);
+        if (database_open(database_path, DATABASE_MAIN, DATABASE_WRITE, &error) == NULL) {
+            print_error("%s\n", buffer_string(&error));
+            _exit(1);
+        }
+        (void)!write(ready[1], "", 1);
+        for (;;) {
+            (void)pause();
+        }
+    }
+    close(ready[1]);
+    ssize_t got = read(ready[0], &byte, 1);
+    close(ready[0]);
+    return got == 1 ? 0 : -1;
+}
+
 static inline int make_directory(void **state) {
-    struct buffer error;
     (void)state;
-    buffer_init(&error, 1000);
     if (mkdtemp(directory) == NULL) {
         return -1;
     }
     snprintf(database_path, sizeof database_path, "%s/parcelpost.db", directory);
     snprintf(control_path, sizeof control_path, "%s/control", directory);
-    struct database *database = database_open(database_path, DATABASE_MAIN, DATABASE_WRITE, &error);
-    if (database == NULL) {
-        print_error("%s\n", buffer_string(&error));
+    if (hold_database() != 0) {
         return -1;
     }
-    database_close(database);
-    buffer_free(&error);
     return privilege_is_root() ? hand_over() : 0;
 }
 
 static inline int remove_directory(void **state) {
     static const char *const names[] = {"parcelpost.db", "parcelpost.db-wal", "parcelpost.db-shm", "control"};
     (void)state;
+    (void)kill(holder, SIGKILL);
+    (void)waitpid(holder, NULL, 0);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", directory, names[i]);

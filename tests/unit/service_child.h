@@ -5,7 +5,7 @@
 #define TESTS_SERVICE_CHILD_H
 #include "base/clock.h"
 #include "base/privilege.h"
-#include "base/sandbox.h"
+#include "config/confinement.h"
 #include "ipc/channel.h"
 #include "ipc/messages.h"
 #include "ipc/process.h"
@@ -39,8 +39,7 @@ static inline void service_child_start(struct service_child *child, process_main
     const struct hub_peer peer = {.peer = PEER_RECEIVER, .pid = 1};
     assert_true(channel_pair(hub));
     assert_true(channel_pair(channel));
-    sandbox_prepare(SANDBOX_FILES);
-    sandbox_prepare(SANDBOX_NETWORK);
+    confinement_prepare(true);
     child->pid = fork();
     assert_true(child->pid >= 0);
     if (child->pid == 0) {

@@ -2,7 +2,6 @@
  * The connector as a process: connections by kind and index, programs on a socket, what is refused. */
 #include "base/file.h"
 #include "base/log.h"
-#include "base/sandbox.h"
 #include "config/config.h"
 #include "connector/connector.h"
 #include "ipc/ask.h"
@@ -81,7 +80,6 @@ static int tear_down(void **state) {
 }
 
 static void start(struct fixture *f, struct service_child *child) {
-    sandbox_prepare(SANDBOX_CONNECTOR);
     service_child_start(child, connector_main, (struct process_start){.config = &f->config, .resolver = -1});
 }
 

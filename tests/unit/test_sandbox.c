@@ -9,7 +9,9 @@
 #include "base/random.h"
 #include "base/sandbox.h"
 #include "base/stream.h"
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -104,6 +106,12 @@ static void try_rings(void) {
 static void try_programs_in_the_kernel(void) {
     (void)syscall(SYS_bpf, 0, NULL, 0);
 }
+static void try_a_socket_that_landlock_does_not_know(void) {
+    (void)socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+}
+static void try_truncating_by_name(void) {
+    (void)!truncate("/nonexistent/file", 0);
+}
 static void try_memory_file(void) {
     close(file_memory("x"));
 }
@@ -187,7 +195,8 @@ static void allowed_work_goes_on(void **state) {
 #define SIGNER (1u << SANDBOX_SIGNER)
 #define CONNECTOR (1u << SANDBOX_CONNECTOR)
 #define NETWORK (1u << SANDBOX_NETWORK)
-#define BOTH (1u << SANDBOX_FILES | NETWORK)
+#define WITHOUT_NETWORK (1u << SANDBOX_FILES | 1u << SANDBOX_LEDGER)
+#define BOTH (WITHOUT_NETWORK | NETWORK)
 
 static void *work_of_a_thread(void *unused) {
     return unused;
@@ -196,8 +205,7 @@ static void *work_of_a_thread(void *unused) {
 static void use_files_and_threads(void) {
     pthread_t thread;
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (fd < 0 || pthread_create(&thread, NULL, work_of_a_thread, NULL) != 0 || pthread_join(thread, NULL) != 0 ||
-        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0) {
+    if (fd < 0 || pthread_create(&thread, NULL, work_of_a_thread, NULL) != 0 || pthread_join(thread, NULL) != 0) {
         _exit(4);
     }
     do_what_the_signer_needs();
@@ -206,6 +214,7 @@ static void use_files_and_threads(void) {
 static void files_threads_and_the_network_are_for_those_who_need_them(void **state) {
     (void)state;
     assert_int_equal(run(SANDBOX_FILES, use_files_and_threads), 0);
+    assert_int_equal(run(SANDBOX_LEDGER, use_files_and_threads), 0);
     assert_int_equal(run(SANDBOX_NETWORK, use_files_and_threads), 0);
     assert_int_equal(run(SANDBOX_NETWORK, try_socket), 0);
 }
@@ -234,11 +243,13 @@ static void anything_else_ends_the_process(void **state) {
         {"taking hold of a process", try_process_descriptor, 0},
         {"making rings", try_rings, 0},
         {"loading programs into the kernel", try_programs_in_the_kernel, 0},
+        {"a socket that Landlock does not know", try_a_socket_that_landlock_does_not_know, 0},
+        {"truncating by name", try_truncating_by_name, 0},
         {"an event loop in a receiver", try_epoll, CONNECTOR | SIGNER | BOTH},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        for (int profile = 0; profile < SANDBOX_PROFILES; profile++) {
+        for (int profile = 0; profile < SANDBOX_LISTENER; profile++) {
             if (rows[i].allowed & 1u << profile) {
                 continue;
             }
@@ -249,6 +260,78 @@ static void anything_else_ends_the_process(void **state) {
         }
     }
     assert_int_equal(WTERMSIG(run(SANDBOX_SIGNER, try_memory_file)), SIGSYS);
+}
+
+/* The exit status of each is the errno. */
+static void try_giving_a_file(void) {
+    int fd = file_memory("file");
+    _exit(fchmod(fd, 0666) == 0 ? 0 : errno);
+}
+static void try_giving_a_path(void) {
+    _exit(chmod("/nonexistent/file", 0666) == 0 ? 0 : errno);
+}
+static void try_unix_socket(void) {
+    _exit(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0 ? 0 : errno);
+}
+static void try_a_call_newer_than_the_lists(void) {
+    _exit(syscall(452, AT_FDCWD, "/nonexistent/file", 0666, 0) == 0 ? 0 : errno); /* fchmodat2 */
+}
+static void try_a_name_space(void) {
+    _exit(unshare(CLONE_NEWUSER) == 0 ? 0 : errno);
+}
+static void try_a_child_in_a_name_space(void) {
+    _exit(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL) >= 0 ? 0 : errno);
+}
+static void try_tracing(void) {
+    _exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : errno);
+}
+static void try_reading_anothers_memory(void) {
+    _exit(syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0) == 0 ? 0 : errno);
+}
+static void try_a_ring(void) {
+    _exit(syscall(SYS_io_uring_setup, 0, NULL) == 0 ? 0 : errno);
+}
+static void start_a_program(void) {
+    int status = 1;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)execl("/bin/true", "true", NULL);
+        _exit(EXIT_FAILURE);
+    }
+    _exit(child > 0 && kill(child, 0) == 0 && waitpid(child, &status, 0) == child ? status : EXIT_FAILURE);
+}
+
+static void what_libraries_try_or_programs_ask_for_fails_and_kills_nobody(void **state) {
+    static const struct {
+        const char *sentence;
+        enum sandbox_profile profile;
+        void (*act)(void);
+        int problem;
+    } rows[] = {
+        {"the ledger gives its log the database's mode", SANDBOX_LEDGER, try_giving_a_file, 0},
+        {"nobody else gives a file", SANDBOX_FILES, try_giving_a_file, EPERM},
+        {"nor by its name", SANDBOX_FILES, try_giving_a_path, EPERM},
+        {"nor with a network", SANDBOX_NETWORK, try_giving_a_path, EPERM},
+        {"the ledger has no socket", SANDBOX_LEDGER, try_unix_socket, EACCES},
+        {"nor have others with files", SANDBOX_FILES, try_unix_socket, EACCES},
+        {"Unix sockets are network", SANDBOX_NETWORK, try_unix_socket, 0},
+        {"a new call, for the ledger", SANDBOX_LEDGER, try_a_call_newer_than_the_lists, ENOSYS},
+        {"a new call, with files", SANDBOX_FILES, try_a_call_newer_than_the_lists, ENOSYS},
+        {"a new call, with a network", SANDBOX_NETWORK, try_a_call_newer_than_the_lists, ENOSYS},
+        {"the listener starts and signals programs", SANDBOX_LISTENER, start_a_program, 0},
+        {"makes no user name space", SANDBOX_LISTENER, try_a_name_space, EPERM},
+        {"nor for a child", SANDBOX_LISTENER, try_a_child_in_a_name_space, EPERM},
+        {"traces nobody", SANDBOX_LISTENER, try_tracing, EPERM},
+        {"reads nobody's memory", SANDBOX_LISTENER, try_reading_anothers_memory, EPERM},
+        {"makes no rings", SANDBOX_LISTENER, try_a_ring, EPERM},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        print_message("%s\n", rows[i].sentence);
+        int status = run(rows[i].profile, rows[i].act);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), rows[i].problem);
+    }
 }
 
 static void a_panic_still_aborts(void **state) {
@@ -269,6 +352,7 @@ int main(void) {
         cmocka_unit_test(allowed_work_goes_on),
         cmocka_unit_test(files_threads_and_the_network_are_for_those_who_need_them),
         cmocka_unit_test(anything_else_ends_the_process),
+        cmocka_unit_test(what_libraries_try_or_programs_ask_for_fails_and_kills_nobody),
         cmocka_unit_test(a_panic_still_aborts),
     };
     if (BUILD_HAS_NO_SANDBOX || is_under_valgrind()) {
@@ -284,5 +368,7 @@ int main(void) {
     sandbox_prepare(SANDBOX_CONNECTOR);
     sandbox_prepare(SANDBOX_FILES);
     sandbox_prepare(SANDBOX_NETWORK);
+    sandbox_prepare(SANDBOX_LEDGER);
+    sandbox_prepare(SANDBOX_LISTENER);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/sandbox.h"
 #include "config/config.h"
 #include "dkim/dkim.h"
 #include "ipc/ask.h"
@@ -63,7 +62,6 @@ static int set_up(void **state) {
                                .dkim_private_key_file = f.rsa,
                                .dkim_selector = (char *)"rsa",
                                .local_domains = {domains, 2}};
-    sandbox_prepare(SANDBOX_SIGNER);
     *state = &f;
     return 0;
 }
