@@ -112,6 +112,10 @@ enum exit_status startup_users_database(const struct config *config, const struc
         return EXIT_STATUS_CANT_CREATE;
     }
     database_close(database);
+    if (is_new) {
+        log_warn("%s was not there and is made: no users yet; try: parcelpost user add ADDRESS",
+                 config->users_database);
+    }
     if (is_new && users->lookup.known && chown(config->users_database, users->lookup.uid, users->lookup.gid) != 0) {
         buffer_format(error, "users_database \"%s\" cannot be given to %s: %s", config->users_database,
                       config->auth_user, strerror(errno));

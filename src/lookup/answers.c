@@ -27,7 +27,7 @@ void lookup_take_settings(struct lookup *lookup, const struct config *config) {
 }
 
 enum users_found local_domain(struct lookup *lookup, struct text domain) {
-    if (source_refresh(&lookup->main) != SOURCE_OPEN) {
+    if (!source_refresh(&lookup->main)) {
         return USERS_ERROR;
     }
     enum users_found found = users_local_domain(lookup->main.database, domain);
@@ -38,13 +38,8 @@ enum users_found local_domain(struct lookup *lookup, struct text domain) {
 }
 
 enum users_found find_user(struct lookup *lookup, struct text address, char canonical[ANSWER_ADDRESS_SIZE]) {
-    switch (source_refresh(&lookup->users)) {
-    case SOURCE_ABSENT:
-        return USERS_NO;
-    case SOURCE_BROKEN:
+    if (!source_refresh(&lookup->users)) {
         return USERS_ERROR;
-    case SOURCE_OPEN:
-        break;
     }
     enum users_found found = users_find(lookup->users.database, address, canonical, ANSWER_ADDRESS_SIZE);
     if (found == USERS_ERROR) {

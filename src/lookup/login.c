@@ -50,13 +50,8 @@ static enum users_found find_account(struct lookup *lookup, struct text user, ch
     if (address_at(user) < user.length) {
         return find_user(lookup, user, account);
     }
-    switch (source_refresh(&lookup->users)) {
-    case SOURCE_ABSENT:
-        return USERS_NO;
-    case SOURCE_BROKEN:
+    if (!source_refresh(&lookup->users)) {
         return USERS_ERROR;
-    case SOURCE_OPEN:
-        break;
     }
     struct candidates candidates = {.lookup = lookup, .account = account};
     if (!users_by_local_part(lookup->users.database, user, CANDIDATES_MAXIMUM, take_candidate, &candidates) ||
@@ -78,7 +73,7 @@ static void make_canonical(const struct lookup *lookup, struct login *login, cha
 }
 
 static void find_secret(struct lookup *lookup, struct login *login) {
-    bool open = source_refresh(&lookup->users) == SOURCE_OPEN;
+    bool open = source_refresh(&lookup->users);
     if (!open || users_secret(lookup->users.database, login->secret) != USERS_YES) {
         login->secret[0] = '\0';
     }

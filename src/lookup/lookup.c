@@ -177,16 +177,6 @@ static void let_alarm_end_us(void) {
     (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
 
-static void open_sources(struct lookup *lookup, const struct config *config) {
-    if (source_refresh(&lookup->main) == SOURCE_ABSENT) {
-        log_error("%s is not there: until the ledger has made it, every address is a temporary failure",
-                  config->database);
-    }
-    if (source_refresh(&lookup->users) == SOURCE_ABSENT) {
-        log_warn("%s is not there: no users yet; try: parcelpost user add ADDRESS", config->users_database);
-    }
-}
-
 _Noreturn void lookup_main(const struct process_start *start) {
     struct worker worker = {.timeout = (unsigned)start->config->lookup_timeout,
                             .rules = {.config = start->config, .rules = start->rules}};
@@ -198,6 +188,7 @@ _Noreturn void lookup_main(const struct process_start *start) {
     let_alarm_end_us();
     lookup_take_settings(&worker.lookup, start->config);
     worker.lookup.rules = &worker.rules;
-    open_sources(&worker.lookup, start->config);
+    (void)source_refresh(&worker.lookup.main); /* what cannot be opened is in the log from the start */
+    (void)source_refresh(&worker.lookup.users);
     service_run(service);
 }

@@ -13,10 +13,9 @@ struct source { /* one database file */
     ino_t inode;
     bool complained; /* the reason is in the log already */
 };
-enum source_state { SOURCE_OPEN, SOURCE_ABSENT, SOURCE_BROKEN };
 /* Opens nothing yet. path stays the caller's. */
 void source_init(struct source *source, const char *path, enum database_kind kind);
-/* Makes sure that what is open is what has the path now. */
-enum source_state source_refresh(struct source *source);
+/* Makes sure that what is open is what has the path now. False: nothing is, and the log says why. */
+bool source_refresh(struct source *source);
 void source_close(struct source *source);
 #endif

@@ -143,6 +143,14 @@ bool database_restart_wal(struct database *database) {
     return good;
 }
 
+/* Whatever is wrong with parcelpost.db, mail is in journal and files. */
+static void advise(struct database *database, enum database_kind kind, struct buffer *error) {
+    int code = sqlite3_extended_errcode(database->handle) & 0xff;
+    if (kind == DATABASE_MAIN && (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)) {
+        buffer_format(error, "; parcelpost queue rebuild makes it anew");
+    }
+}
+
 struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode,
                                struct buffer *error) {
     struct database *database = memory_new(1, sizeof *database);
@@ -156,6 +164,7 @@ struct database *database_open(const char *path, enum database_kind kind, enum d
         }
         return database;
     }
+    advise(database, kind, error);
     database_close(database);
     return NULL;
 }

@@ -7,6 +7,7 @@ with one allocation that fails there, then started again; and what must hold aft
 import collections
 import os
 import re
+import sqlite3
 import subprocess
 import tempfile
 
@@ -108,8 +109,8 @@ class Series:
             self.run = Run(number)
             try:
                 self.one_run()
-            except AssertionError as problem:
-                self.run.faults.append(f"STUCK {str(problem)[:1000]}\n{self.server.log_tail()}")
+            except (AssertionError, OSError, sqlite3.Error, subprocess.SubprocessError) as problem:
+                self.run.faults.append(f"STUCK {type(problem).__name__} {str(problem)[:1000]}\n{self.server.log_tail()}")
             reached = self.run.call is not None
             if reached or self.run.faults:
                 yield self.run
@@ -213,8 +214,11 @@ class Series:
     def waiting(self):
         """(mails that wait to be tried again, parcels that are not over) of this run."""
         accepted = [letter.mail_id for letter in self.letters if letter.mail_id]
-        rows = self.server.sql("select mail_id, state from parcels where state in ('queued', 'deferred')")
-        known = {row[0] for row in self.server.sql("select mail_id from parcels")}
+        try:
+            rows = self.server.sql("select mail_id, state from parcels where state in ('queued', 'deferred')")
+            known = {row[0] for row in self.server.sql("select mail_id from parcels")}
+        except sqlite3.OperationalError:  # nobody is there who could open it
+            return set(), 1
         unknown = [] if self.way in POWER_FAILURE else [one for one in accepted if one not in known]
         return {row["mail_id"] for row in rows if row["state"] == "deferred"}, len(rows) + len(unknown)
 
