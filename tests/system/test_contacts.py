@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 
+from lib.instance import can_be_root
 from lib.messages import message
 from lib.talker import SmtpTalker, fresh_source
 from lib.waiting import wait_for
@@ -286,6 +287,17 @@ def test_parcelpost_forgives_and_locks(server):
     wait_for(lambda: not is_greeted(server, source), "the lock to take effect")
     assert counts(server, source) == (4, 2)
     server.command("contacts", "forgive", source)
+
+
+@pytest.mark.skipif(not can_be_root(), reason="needs root: its descriptors are shown to nobody else")
+def test_the_guard_hears_the_listener_alone(make_instance):
+    server = make_instance(root=True, settings={"lock_command": "/bin/true"})
+    [guard] = wait_for(lambda: [pid for pid, _, _ in server.processes("guard")], "the guard")
+
+    def sockets():
+        names = [os.readlink(f"/proc/{guard}/fd/{name}") for name in os.listdir(f"/proc/{guard}/fd")]
+        return [name for name in names if name.startswith("socket:")]
+    wait_for(lambda: len(sockets()) == 1, "what is not its own to be closed")
 
 
 def test_commands_run_when_a_contact_is_locked_out_and_when_that_ends(make_instance):
