@@ -18,9 +18,10 @@ static size_t smaller(size_t a, size_t b) {
 }
 
 void stream_init(struct stream *stream, int fd, size_t input_maximum, size_t output_maximum) {
-    *stream = (struct stream){.fd = fd, .stop_fd = -1, .read_size = READ_SMALLEST};
+    *stream = (struct stream){.fd = fd, .stop_fd = -1};
     buffer_init(&stream->input, input_maximum);
     buffer_init(&stream->output, output_maximum);
+    stream_expect(stream, 0);
     (void)file_set_nonblocking(fd, true); /* fails for a bad descriptor only, which the first read reports */
 }
 
@@ -81,7 +82,7 @@ static enum stream_result wait_for(struct stream *stream, short wanted, int stop
 
 /* An idle session holds little: what a burst made large is given back before the next wait. */
 static void shrink_idle_input(struct stream *stream) {
-    stream->read_size = READ_SMALLEST;
+    stream->read_size = stream->read_least;
     if (stream->input.length == 0 && stream->input.capacity > READ_SMALLEST + 1) {
         buffer_free(&stream->input);
     }
@@ -92,6 +93,7 @@ static enum stream_result fill_once(struct stream *stream, size_t room, short *w
     char *at = buffer_reserve(&stream->input, room);
     *wanted = 0;
     ssize_t got = read_some(stream, at, room, wanted);
+    stream->drained = got > 0 && (size_t)got < room;
     if (got > 0) {
         buffer_advance(&stream->input, (size_t)got);
         if ((size_t)got == stream->read_size) {
@@ -116,12 +118,13 @@ enum stream_result stream_fill(struct stream *stream, int64_t deadline) {
         return STREAM_CLOSED;
     }
     for (;;) {
-        short wanted;
+        short wanted = POLLIN;
         size_t room = smaller(stream->input.maximum - stream->input.length, stream->read_size);
         if (room == 0) {
             return STREAM_TOO_LONG;
         }
-        enum stream_result result = fill_once(stream, room, &wanted);
+        bool waits = stream->drained && stream->transport.read == NULL; /* a transport may hold what it has read ahead */
+        enum stream_result result = waits ? STREAM_BROKEN : fill_once(stream, room, &wanted);
         if (result != STREAM_BROKEN || wanted == 0) {
             return result;
         }
@@ -130,6 +133,14 @@ enum stream_result stream_fill(struct stream *stream, int64_t deadline) {
         if (result != STREAM_OK) {
             return result;
         }
+        stream->drained = false;
+    }
+}
+
+void stream_expect(struct stream *stream, size_t length) {
+    stream->read_least = length > READ_SMALLEST ? length : READ_SMALLEST;
+    if (stream->read_size < stream->read_least) {
+        stream->read_size = stream->read_least;
     }
 }
 

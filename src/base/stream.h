@@ -30,8 +30,9 @@ struct stream {
     int stop_fd; /* -1, or a descriptor whose readability interrupts a wait for input */
     struct buffer input, output;
     struct stream_transport transport; /* read == NULL: plain */
-    bool ended;
-    size_t read_size; /* how much the next read asks for: grows while reads come back full, falls when idle */
+    bool ended, drained; /* drained: the last read took all there was, so the next one would find nothing yet */
+    size_t read_size;  /* how much the next read asks for: grows while reads come back full, falls when idle */
+    size_t read_least; /* to this */
 };
 /* fd is owned from now on and made non-blocking. input_maximum bounds what is read ahead, output_maximum what is held
  * back. */
@@ -39,6 +40,9 @@ void stream_init(struct stream *stream, int fd, size_t input_maximum, size_t out
 void stream_close(struct stream *stream);
 /* Reads at least one more byte into input (up to its free room). */
 enum stream_result stream_fill(struct stream *stream, int64_t deadline);
+/* What comes next comes in pieces of about this many bytes (at most), which one read shall take; 0: lines. Costs no
+ * memory before something comes. */
+void stream_expect(struct stream *stream, size_t length);
 /* Waits until the deadline, and reads nothing. STREAM_TIMEOUT: it has passed; STREAM_CLOSED: the peer sends no more. */
 enum stream_result stream_pause(struct stream *stream, int64_t deadline);
 /* The stop descriptor is readable: for those whose peer never lets them wait. */

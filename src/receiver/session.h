@@ -137,9 +137,8 @@ enum session_line {
 enum session_line session_read_line(struct session *session, struct text *line);
 /* Takes the line in hand off the input: before anything but a line is read. */
 void session_finish_line(struct session *session);
-/* Sends what is held back and waits for more input. False when the session is over (state SESSION_CLOSING). */
-bool session_fill(struct session *session, enum session_phase phase);
-/* The same for a message's data, which must also come at data_minimum_rate, and end before it is far too large. */
+/* Sends what is held back and waits for more of a message's data, which must come at data_minimum_rate, and end before
+ * it is far too large. False when the session is over (state SESSION_CLOSING). */
 struct session_pace {    /* zero it at the data's beginning */
     uint64_t bytes;      /* that have come */
     int64_t grace_until; /* how long they may have taken at first */

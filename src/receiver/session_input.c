@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define LINES_BETWEEN_LOOKS 32
+#define DATA_BLOCK (16u * 1024)
 #define DATA_FARTHEST 2 /* times message_maximum: who goes on after that has no end in mind */
 
 /* TLS record type "handshake", then the major version (RFC 8446 5.1). */
@@ -90,10 +91,6 @@ static bool fill(struct session *session, int64_t deadline, const char *late) {
     }
 }
 
-bool session_fill(struct session *session, enum session_phase phase) {
-    return fill(session, session_deadline(session, phase), "silent for too long");
-}
-
 bool session_fill_data(struct session *session, enum session_phase phase, struct session_pace *pace) {
     int64_t silent = session_deadline(session, phase), slow = INT64_MAX;
     long rate = session->config->data_minimum_rate;
@@ -108,6 +105,7 @@ bool session_fill_data(struct session *session, enum session_phase phase, struct
         pace->grace_until = session_deadline(session, PHASE_DATA_BLOCK);
     if (rate > 0)
         slow = pace->grace_until + (int64_t)(pace->bytes / (uint64_t)rate) * 1000;
+    stream_expect(&session->stream, DATA_BLOCK);
     return slow < silent ? fill(session, slow, "too slow") : fill(session, silent, "silent for too long");
 }
 
@@ -164,6 +162,7 @@ enum session_line session_read_line(struct session *session, struct text *line) 
         }
         if (deadline == 0)
             deadline = session_deadline(session, PHASE_COMMAND);
+        stream_expect(&session->stream, 0);
         if (!fill(session, deadline, "silent for too long"))
             return SESSION_LINE_ENDED;
         if (clock_remaining(deadline) == 0) { /* a line without end never lets anybody wait */
