@@ -43,16 +43,17 @@ static void send_bytes(int fd, const unsigned char *bytes, size_t length, bool w
 
 /* Answers as they will be read, one behind the other: of the right kind and serial but where a flag says otherwise. */
 static void send_answers(int fd, uint32_t kind, struct text *input) {
-    unsigned char bytes[8 + 255];
+    static unsigned char bytes[20000];
     uint32_t serial = scratch_serial();
 
     for (unsigned i = 0; i < ANSWERS_MAXIMUM && input->length > 0; i++) {
         uint8_t flags = fuzz_byte(input);
         struct text rest = fuzz_piece(input);
+        memset(bytes, 0, sizeof bytes);
         put_u32(bytes, flags & 1 ? flags : kind);
         put_u32(bytes + 4, flags & 2 ? serial - 1 : ++serial);
         memcpy(bytes + 8, rest.data, rest.length);
-        send_bytes(fd, bytes, 8 + rest.length, flags & 4);
+        send_bytes(fd, bytes, flags & 8 ? sizeof bytes : 8 + rest.length, flags & 4);
     }
     (void)shutdown(fd, SHUT_WR);
 }

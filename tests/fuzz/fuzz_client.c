@@ -9,7 +9,16 @@
 
 #define RECIPIENTS 3
 
-enum flag { LMTP = 1, HELO = 2, LOGIN = 4, EIGHT_BIT = 8, EIGHT_BIT_LATER = 16, MORE_FLAGS = 32, LONG_LINE = 64 };
+enum flag {
+    LMTP = 1,
+    HELO = 2,
+    LOGIN = 4,
+    EIGHT_BIT = 8,
+    EIGHT_BIT_LATER = 16,
+    MORE_FLAGS = 32,
+    LONG_LINE = 64,
+    CLOSED = 128
+};
 enum more { WITHOUT_TLS = 1, TLS_FAILS = 2, NO_PASSWORD = 4, REQUIRETLS = 8, UNREADABLE = 16, BINARY = 32, UTF8 = 64 };
 
 struct server {
@@ -31,6 +40,12 @@ static void say(int fd, struct text said, bool long_line) {
     if (long_line)
         FUZZ_CHECK(write(fd, rest, sizeof rest) == (ssize_t)sizeof rest);
     (void)shutdown(fd, SHUT_WR);
+}
+
+/* Its last words can be read, and nothing can be written. */
+static void hang_up(struct server *server) {
+    (void)close(server->end);
+    server->end = -1;
 }
 
 static void trace(void *context, enum client_direction direction, struct text line) {
@@ -57,9 +72,11 @@ static bool start_tls(void *context, struct stream *stream, int64_t deadline, ch
         (void)text_split(&server->said, '\n', &line);
     FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     say(ends[1], server->said, false);
-    FUZZ_CHECK(dup2(ends[0], stream->fd) == stream->fd && dup2(ends[1], server->end) == server->end);
+    FUZZ_CHECK(dup2(ends[0], stream->fd) == stream->fd);
     (void)close(ends[0]);
-    (void)close(ends[1]);
+    if (server->end >= 0)
+        (void)close(server->end);
+    server->end = ends[1];
     stream->ended = false;
     server->tls = true;
     return true;
@@ -128,6 +145,8 @@ static void fuzz_one(struct text input) {
         return;
     server.end = ends[1];
     say(ends[1], input, flags & LONG_LINE);
+    if (flags & CLOSED)
+        hang_up(&server);
     if (client_open(&client, ends[0], &settings) == CLIENT_OPEN) {
         send_one(&client, flags & EIGHT_BIT, more);
         (void)client_is_full(&client);
@@ -135,5 +154,6 @@ static void fuzz_one(struct text input) {
             send_one(&client, flags & EIGHT_BIT_LATER, more);
         client_quit(&client);
     }
-    (void)close(ends[1]);
+    if (server.end >= 0)
+        hang_up(&server);
 }

@@ -114,6 +114,20 @@ static void check_file(struct text data, size_t size, bool kept) {
     (void)close(fd);
 }
 
+/* As long as pieces are, and without a line end, so that nothing becomes shorter. */
+static void check_long_piece(char byte) {
+    static struct line_ends ends;
+    static char piece[DELIVERY_PIECE];
+    int fd = file_memory("file");
+
+    memset(piece, byte == '\r' || byte == '\n' ? 'x' : byte, sizeof piece);
+    piece[0] = '\r';
+    ends = (struct line_ends){.kept = false};
+    FUZZ_CHECK(line_ends_write(fd, &ends, (struct text){piece, sizeof piece}) && line_ends_finish(fd, &ends));
+    FUZZ_CHECK(file_size(fd) == (int64_t)sizeof piece);
+    (void)close(fd);
+}
+
 static void fuzz_one(struct text input) {
     uint8_t flags = fuzz_byte(&input);
     size_t size = flags % 7 + 1;
@@ -122,4 +136,6 @@ static void fuzz_one(struct text input) {
     check_encoder(input, size);
     check_chunks(input, size, flags & 0x80, flags & 0x40);
     check_file(input, size, flags & 0x20);
+    if (flags & 0x10 && input.length > 0)
+        check_long_piece(input.data[0]);
 }

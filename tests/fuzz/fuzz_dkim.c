@@ -7,6 +7,8 @@
 #include "fuzz_directory.h"
 #include "mail/header.h"
 
+#define FIELDS 2000 /* more than libopendkim is given */
+
 struct own { /* a key of ours */
     struct dkim_key *key;
     struct buffer record;
@@ -42,7 +44,9 @@ enum letter {
     LETTER_ED25519 = 'e',
     LETTER_OTHER = 'o',    /* the record of another key */
     LETTER_TEMPFAIL = 't', /* DNS fails */
-    LETTER_LONG = 'l'      /* a record longer than libopendkim takes */
+    LETTER_LONG = 'l',     /* a record longer than libopendkim takes */
+    LETTER_SHORT = 's',    /* to be signed by us, and the body is shorter than was said */
+    LETTER_MANY = 'm'      /* to be signed by us, all fields many times */
 };
 
 static enum dkim_dns give_key(void *context, const char *name, struct buffer *record) {
@@ -53,6 +57,7 @@ static enum dkim_dns give_key(void *context, const char *name, struct buffer *re
         return DKIM_DNS_NONE;
     switch (key->length == 1 ? (unsigned char)key->data[0] : 0) {
     case LETTER_RSA:
+    case LETTER_SHORT:
     case LETTER_OTHER:
         return buffer_append_text(record, buffer_text(&rsa.record)) ? DKIM_DNS_FOUND : DKIM_DNS_TEMPFAIL;
     case LETTER_ED25519:
@@ -91,6 +96,37 @@ static void sign(const struct own *own, struct text key, const struct dkim_sourc
     buffer_free(&results);
 }
 
+/* What cannot be signed gets no field; what cannot be verified gets a verdict. */
+static void sign_impossible(char letter, struct text key, const struct dkim_source *source) {
+    struct dkim_source other = *source;
+    struct buffer headers, field, results;
+
+    buffer_init(&headers, 1u << 21);
+    buffer_init(&field, 1u << 16);
+    buffer_init(&results, 24u * 1024);
+    if (letter == LETTER_SHORT) {
+        other.fd = file_memory("body");
+        other.length = source->length + 10;
+        FUZZ_CHECK(file_pwrite_all(other.fd, source->body.data, source->length, 0));
+        FUZZ_CHECK(!dkim_sign_message(rsa.key, &other, &field) && field.length == 0);
+    }
+    for (unsigned i = 0; letter == LETTER_MANY && i < FIELDS; i++) /* From stands behind those that are read */
+        (void)buffer_append_string(&headers, "X:\r\n");
+    for (unsigned i = 0; i < (letter == LETTER_MANY ? 32 : 1); i++)
+        (void)buffer_append_text(&headers, source->headers);
+    other.headers = buffer_text(&headers);
+    if (letter == LETTER_MANY)
+        FUZZ_CHECK(!dkim_sign_message(rsa.key, &other, &field) && field.length == 0);
+    if (!dkim_sign_message(ed25519.key, &other, &field))
+        FUZZ_CHECK(field.length == 0);
+    FUZZ_CHECK(dkim_verify_message(&other, give_key, &key, &results));
+    if (other.fd >= 0)
+        (void)close(other.fd);
+    buffer_free(&headers);
+    buffer_free(&field);
+    buffer_free(&results);
+}
+
 static void fuzz_one(struct text input) {
     struct text key = fuzz_piece(&input);
     size_t header = header_section_length(input);
@@ -104,6 +140,8 @@ static void fuzz_one(struct text input) {
         .headers = text_first(input, header), .fd = -1, .body = body, .length = body.length};
     if (letter == LETTER_RSA || letter == LETTER_ED25519 || letter == LETTER_OTHER)
         sign(letter == LETTER_RSA ? &rsa : &ed25519, key, &source);
+    if (letter == LETTER_SHORT || letter == LETTER_MANY)
+        sign_impossible(letter, key, &source);
     buffer_init(&results, letter == LETTER_LONG ? 100 : 24u * 1024);
     if (dkim_verify_message(&source, give_key, &key, &results))
         FUZZ_CHECK(results.length > 0 && memchr(results.data, '\n', results.length) == NULL);

@@ -39,14 +39,15 @@ static void read_envelope(struct text text) {
     envelope_free(&envelope);
 }
 
-/* A payload that was understood is written as it was read. */
+/* A payload that was understood is written as it was read, but for the end of a reply that is too long. */
 #define SAME(kind, text)                                                                                               \
     do {                                                                                                               \
         struct buffer again;                                                                                           \
         struct record_##kind record;                                                                                   \
         buffer_init(&again, 1u << 20);                                                                                 \
-        if (record_##kind##_parse(text, &record))                                                                      \
-            FUZZ_CHECK(!record_##kind##_format(&record, &again) || text_equal(buffer_text(&again), text));             \
+        if (record_##kind##_parse(text, &record) && record_##kind##_format(&record, &again))                           \
+            FUZZ_CHECK(text_equal(buffer_text(&again), text_first(text, again.length)) &&                              \
+                       (again.length == (text).length || again.length > 1024));                                        \
         buffer_free(&again);                                                                                           \
     } while (0)
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Fuzz target: messages between our own processes, of which one may have been taken: bytes as they stand in the socket,
  * with any number of descriptors to a process that may have no room for them, and the lists inside. */
+#include "base/clock.h"
 #include "fuzz.h"
 #include "ipc/list.h"
 #include "ipc/messages.h"
+#include "ipc/scratch.h"
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -107,6 +109,28 @@ static void receive(struct text input, uint8_t flags) {
         buffer_free(&again);                                                                                           \
     } while (0)
 
+/* A channel whose other end reads nothing, or is gone. */
+static void check_full(struct text input) {
+    static char storage[CHANNEL_MESSAGE_MAXIMUM];
+    const struct dns_ask ask = {.name = text_first(input, 200), .type = DNS_TYPE_A};
+    const struct dns_ask long_ask = {.name = {input.data, (size_t)UINT32_MAX}, .type = DNS_TYPE_A};
+    union channel_values values;
+    struct channel_message message;
+    int pair[2];
+
+    FUZZ_CHECK(channel_pair(pair) && fcntl(pair[1], F_SETFL, O_NONBLOCK) == 0);
+    FUZZ_CHECK(channel_receive(pair[0], clock_deadline(1), storage, &values, &message) == CHANNEL_TIMEOUT);
+    FUZZ_CHECK(scratch_send(pair[1], DNS_ASK, 1, &long_ask, -1, CLOCK_NEVER) == CHANNEL_BAD);
+    FUZZ_CHECK(channel_send(pair[1], MESSAGE_KINDS, 1, &ask, -1) == CHANNEL_BAD);
+    FUZZ_CHECK(channel_send(pair[1], DNS_ASK, 1, &ask, pair[1] + 100) == CHANNEL_BAD);
+    while (channel_send(pair[1], DNS_ASK, 1, &ask, -1) == CHANNEL_OK)
+        ;
+    FUZZ_CHECK(scratch_send(pair[1], DNS_ASK, 1, &ask, -1, clock_deadline(1)) == CHANNEL_TIMEOUT);
+    (void)close(pair[0]);
+    FUZZ_CHECK(channel_send(pair[1], DNS_ASK, 1, &ask, -1) == CHANNEL_GONE);
+    (void)close(pair[1]);
+}
+
 static void fuzz_one(struct text input) {
     READ_LIST(result_item, list_next_result, list_add_result);
     READ_LIST(parcel_item, list_next_parcel, list_add_parcel);
@@ -116,6 +140,10 @@ static void fuzz_one(struct text input) {
     READ_LIST(fact_item, list_next_fact, list_add_fact);
     READ_LIST(job_recipient, list_next_job_recipient, list_add_job_recipient);
     receive(input, 0);
-    if (input.length > 0) /* the last byte says how it is sent */
-        receive(text_first(input, input.length - 1), (uint8_t)input.data[input.length - 1]);
+    if (input.length == 0)
+        return;
+    uint8_t last = (uint8_t)input.data[input.length - 1]; /* says how the rest is sent */
+    receive(text_first(input, input.length - 1), last);
+    if (last == 255)
+        check_full(input);
 }

@@ -36,6 +36,15 @@ static void check_verifier(struct text input) {
     FUZZ_CHECK(again.salt_length == verifier.salt_length && memcmp(again.salt, verifier.salt, again.salt_length) == 0);
 }
 
+static void check_proof(struct text input) {
+    static const struct text salt = {"0123456789abcdef", 16};
+    struct scram_verifier verifier;
+    unsigned char signature[SCRAM_KEY_SIZE];
+
+    scram_make(text_first(input, 16), salt, 2, &verifier);
+    FUZZ_CHECK(!scram_check(&verifier, TEXT("n=user"), text_from(input, 16), signature));
+}
+
 static void check_bearer(struct text input) {
     struct bearer bearer;
 
@@ -83,6 +92,7 @@ static void check_addresses(struct text input) {
 static void fuzz_one(struct text input) {
     check_scram(input);
     check_verifier(input);
+    check_proof(input);
     check_bearer(input);
     check_preparation(input);
     check_policy(input);

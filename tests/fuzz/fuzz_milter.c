@@ -14,12 +14,17 @@ static bool lies_within(struct text part, struct text whole) {
 static void check_reply(struct text wire) {
     struct reply reply;
     struct buffer out;
+    char line[64];
 
     if (!milter_reply_parse(wire, &reply))
         return;
     FUZZ_CHECK(reply.code >= 400 && reply.code < 600);
     buffer_init(&out, 8 * REPLY_TEXT_SIZE);
     FUZZ_CHECK(reply_format(&reply, &out));
+    buffer_free(&out);
+    FUZZ_CHECK(strlen(reply_line(&reply, line, sizeof line)) < sizeof line && strpbrk(line, "\r\n") == NULL);
+    buffer_init(&out, wire.length / 2);
+    FUZZ_CHECK(reply_format(&reply, &out) || out.length == 0);
     buffer_free(&out);
 }
 

@@ -10,10 +10,12 @@
 #define SALT UINT64_C(0x0123456789abcdef)
 #define SEGMENT 8 /* numbered behind those of the template */
 #define IDS 3
+#define DAMAGED 128 /* of a record's kind: a byte of it becomes another */
+#define FORMER_LIFE 64
 #define FILE_SIZE_MAXIMUM (256u * 1024)
 
 static const char *const ids[IDS] = {"AAAAAA-BBBBBB-CC", "AAAAAA-BBBBBB-DD", "AAAAAA-BBBBBB-EE"};
-static const char *const domains[] = {"example.test"};
+static const char *const domains[] = {"example.test", "second.test"};
 static char queue[96], database[96], journal[128];
 static struct buffer template_bytes;
 static struct spool_options options;
@@ -157,6 +159,8 @@ static void put_file(uint8_t flags, struct text *input) {
     (void)envelope_parse(text_from(buffer_text(&cargo), message.length), &envelope);
     (void)mail_file_write(&files, mail_id, buffer_text(&cargo), &lengths, &envelope);
     envelope_free(&envelope);
+    if (flags & 32) /* it stands in the file alone */
+        (void)mail_file_set_status(&files, mail_id, (struct mail_status[]){{0, RECIPIENT_HELD}}, 1);
     (void)snprintf(path, sizeof path, "%s/%s", files.mail, mail_id);
     if (flags & 8) { /* a byte of it, which no flush has written, or all of it */
         int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -187,12 +191,14 @@ static void fill_queue(struct text *input) {
             put_record(&segment, RECORD_MAIL, SEGMENT, buffer_text(&payload));
         } else if (kind % 4 == 1) {
             enum record_type type = add_small(flags, input, &payload);
-            put_record(&segment, type, kind & 64 ? SEGMENT - 1 : SEGMENT, buffer_text(&payload));
+            put_record(&segment, type, kind & FORMER_LIFE ? SEGMENT - 1 : SEGMENT, buffer_text(&payload));
         } else if (kind % 4 == 2) {
             put_file(flags, input);
         } else {
             (void)buffer_append_text(&segment, fuzz_piece(input));
         }
+        if (kind & DAMAGED)
+            segment.data[segment.length - 1 - flags % 64] ^= 1;
     }
     (void)snprintf(path, sizeof path, "%s/%06u", journal, SEGMENT);
     fuzz_write_file(path, buffer_text(&segment));
@@ -223,6 +229,8 @@ static void fuzz_one(struct text input) {
     uint8_t flags = fuzz_byte(&input);
     struct buffer report;
 
+    options.limits.maximum_size = flags & 2 ? 0 : 64u << 20;
+    options.local_domain_count = 2;
     fuzz_remove_tree(queue);
     (void)unlink(database);
     FUZZ_CHECK(mkdir(queue, 0700) == 0 && mkdir(journal, 0700) == 0);
@@ -230,6 +238,9 @@ static void fuzz_one(struct text input) {
     fill_queue(&input);
     struct spool *spool = open_spool();
     fetch_all(spool);
+    options.local_domain_count = 1 + flags / 4 % 2;
+    spool_set_options(spool, &options);
+    FUZZ_CHECK(spool_sync_domains(spool));
     spool_close(spool);
     spool_close(open_spool());
     if (flags & 1) {

@@ -93,6 +93,8 @@ static void check_words(struct text input) {
         mail_id_derive(string, 1, "notice", 62, id);
         FUZZ_CHECK(mail_id_is_valid(text_of(id)));
     }
+    mail_id_make(string[0] % 2 == 0 ? 36 : 62, id);
+    FUZZ_CHECK(mail_id_is_valid(text_of(id)));
     size_t count = command_words_split(string, words);
     FUZZ_CHECK(count <= COMMAND_WORDS_MAXIMUM && words[count] == NULL);
     command_words_free(words);

@@ -31,9 +31,15 @@ static void fuzz_start(void) {
     settings.self_signed = buffer_text(&self_signed);
     server = tls_server_new(&settings, &error);
     FUZZ_CHECK(server != NULL);
+    struct tls_server *former = tls_server_new(&settings, &error);
+    FUZZ_CHECK(former != NULL);
+    tls_server_take_tickets(server, former);
+    tls_server_free(former);
+    FUZZ_CHECK(!tls_server_rotate(server, server->tickets.made_at));
+    FUZZ_CHECK(tls_server_rotate(server, server->tickets.made_at + server->tickets.lifetime));
     memset(&server->tickets.keys[0], 'k', sizeof server->tickets.keys[0]); /* those of the tickets in the corpus */
     memset(&server->tickets.keys[1], 'f', sizeof server->tickets.keys[1]);
-    server->tickets.has_former = true;
+    FUZZ_CHECK(server->tickets.has_former);
     buffer_free(&self_signed);
     buffer_free(&error);
 }
