@@ -247,6 +247,8 @@ ssize_t message_read_body(const struct message *message, uint64_t offset, char *
         return -1;
     left = offset < left ? left - offset : 0;
     size = left < size ? (size_t)left : size;
+    if (size == 0)
+        return 0;
     if (message->fd < 0)
         memcpy(bytes, message->memory.data + message->body_offset + offset, size);
     else if (!file_pread_all(message->fd, bytes, size, (off_t)(message->stored_body + offset)))

@@ -365,6 +365,17 @@ static void a_new_body_can_be_read_by_the_next(void **state) {
     assert_int_equal(message_read_body(&session->transaction.message, 5, bytes, sizeof bytes), 0);
 }
 
+/* Under the sanitizers: nothing is copied from where nothing is kept. */
+static void a_message_of_no_byte_has_a_body_of_none(void **state) {
+    struct message *message = &session->transaction.message;
+    char byte = 'x';
+
+    (void)state;
+    message_finish(message);
+    assert_int_equal(message_read_body(message, 0, &byte, 1), 0);
+    assert_int_equal(byte, 'x');
+}
+
 static void line_ends_of_a_new_body_are_made_whole(void **state) {
     static const char *const pieces[] = {"a\nb\rc\r", "\nd\r", "\re\n\n", "f"};
 
@@ -425,6 +436,7 @@ int main(void) {
         TEST(a_header_that_shrinks_draws_the_body_up),
         TEST(a_body_is_replaced_wherever_the_old_and_the_new_one_lie),
         TEST(a_new_body_can_be_read_by_the_next),
+        TEST(a_message_of_no_byte_has_a_body_of_none),
         TEST(line_ends_of_a_new_body_are_made_whole),
         TEST(a_new_body_above_the_maximum_is_refused),
         TEST(what_is_no_header_field_is_refused),
