@@ -26,6 +26,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -rdynamic
 PACKAGE_FLAGS = $(eval PACKAGE_FLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PACKAGE_FLAGS)
 LIBRARIES = $(eval LIBRARIES := $$(shell pkg-config --libs $(PACKAGES)))$(LIBRARIES)
 
+comma = ,
 SANDBOX_SKIP = $(if $(SANITIZE)$(filter no,$(SANDBOX)),src/base/sandbox.c src/base/landlock.c,src/base/sandbox_empty.c)
 SOURCES = $(filter-out $(SANDBOX_SKIP),$(foreach d,$(ONLY),$(wildcard src/$(d)/*.c)))
 OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o)
@@ -75,6 +76,8 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka -lpthread
+# Whole sessions run in a world of their own: tests/fuzz/session_world.h.
+$(BUILD)/fuzz/session: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll clock_gettime time pread pwrite random_fill tls_accept tls_accept_begun tls_channel_binding)
 fuzz-targets: $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz-objects: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fuzz/fuzz_*.c))
 
