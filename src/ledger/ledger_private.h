@@ -27,6 +27,7 @@ struct ledger {
     struct ledger_peer *proxied; /* receivers whose client came through a proxy */
     struct rate_table *rates;    /* what contacts and networks did lately; NULL until something is limited */
     int64_t data_version;
+    int64_t clock_offset;         /* seconds of the machine's clock when the monotonic one was 0 */
     int pages_seen, pages_folded; /* of the write-ahead log, at the last tick and checkpoint */
     int folds_again;              /* checkpoints asked for since the last tick because one left too much */
     struct history history;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ledger/ledger_private.h"
+#include "store/clock_shift.h"
 #include "store/history.h"
 #include <sys/epoll.h>
 
@@ -17,6 +18,31 @@
 #define SWEEP_EVERY 300000
 #define SWEEP_MILLISECONDS 200 /* between two steps */
 #define SECONDS_A_DAY 86400
+#define CLOCK_JUMP 60                        /* seconds; less is a clock that is kept right */
+#define CLOCK_FURTHEST (31L * SECONDS_A_DAY) /* what ends later was not written by a clock that was wrong by more */
+
+static int64_t clock_offset(void) {
+    return (int64_t)time(NULL) - clock_now_ms() / 1000;
+}
+
+/* Somebody set the clock, or the machine slept: pauses, patience and lockouts are what they were, not over at once, and
+ * not longer by days. */
+static void follow_clock(struct ledger *ledger) {
+    int64_t offset = clock_offset(), jump = offset - ledger->clock_offset;
+    if (jump < CLOCK_JUMP && jump > -CLOCK_JUMP) {
+        ledger->clock_offset = offset; /* a drift adds up to nothing */
+        return;
+    }
+    if (!clock_shift(spool_database(ledger->spool), jump, (int64_t)time(NULL), CLOCK_FURTHEST)) {
+        log_error("the clock was set by %lld s, and what waits could not be moved with it: %s", (long long)jump,
+                  database_error(spool_database(ledger->spool)));
+        return;
+    }
+    log_warn("the clock was set by %lld s: what waits, and lockouts, were moved with it", (long long)jump);
+    ledger->clock_offset = offset;
+    contact_reload(ledger);
+    round_wake_runner(ledger);
+}
 
 static void end_lockouts(struct ledger *ledger) {
     bool changed;
@@ -86,6 +112,7 @@ static void tick(void *context) {
     struct ledger *ledger = context;
     round_retry_rows(ledger);
     look_for_edits(ledger);
+    follow_clock(ledger);
     end_lockouts(ledger);
     sweep(ledger);
     purge(ledger);
@@ -138,6 +165,7 @@ static void collect(void *context, int fd, uint32_t events) {
 void timer_start(struct ledger *ledger) {
     struct loop *loop = service_loop(ledger->service);
     ledger->data_version = database_data_version(spool_database(ledger->spool));
+    ledger->clock_offset = clock_offset();
     ledger->next_purge = clock_deadline(PURGE_AGAIN);
     ledger->next_sweep = 0; /* a mail may have ended just before the last end of this process */
     (void)loop_watch(loop, checkpointer_descriptor(ledger->checkpointer), EPOLLIN, collect, ledger);

@@ -39,6 +39,8 @@
 #define SCHEDULE_DUE                                                                                                   \
     " INDEXED BY parcels_due WHERE p.state IN ('queued','deferred') AND p.retry_at >= ?2 AND p.retry_at <= ?1"
 #define SCHEDULE_ORDER " ORDER BY p.retry_at, p.id LIMIT ?3"
+#define SHIFTED(column)                                                                                                \
+    "CASE WHEN " #column " BETWEEN ?2 AND ?3 THEN datetime(" #column ", ?1 || ' seconds') ELSE " #column " END"
 
 static const char *const statements[STATEMENTS] = {
     [STATEMENT_CONTACT_BY_IP] = "SELECT " CONTACT_COLUMNS " FROM contacts WHERE remote_ip = ?1",
@@ -162,6 +164,14 @@ static const char *const statements[STATEMENTS] = {
                                      " WHERE mail_id = ?1 AND delivery = 'local')",
     /* ?4 now, ?5 first tries up to then are late enough, ?6 ?7 when a waiting, a taken row expires. What has expired
      * begins anew; each value on the right is the one before this statement. */
+    [STATEMENT_SHIFT_PARCELS] = "UPDATE parcels SET retry_at = " SHIFTED(retry_at) ", expires_at = " SHIFTED(
+        expires_at) " WHERE state IN ('queued','deferred') AND NOT EXISTS"
+                    " (SELECT 1 FROM mails m WHERE m.mail_id = parcels.mail_id AND m.hold_until > ?4)",
+    [STATEMENT_SHIFT_CONTACTS] = "UPDATE contacts SET expires_at = " SHIFTED(
+        expires_at) ","
+                    " locked_at = datetime(locked_at, ?1 || ' seconds') WHERE expires_at BETWEEN ?2 AND ?3",
+    [STATEMENT_SHIFT_DESTINATIONS] =
+        "UPDATE destinations SET retry_at = " SHIFTED(retry_at) " WHERE retry_at BETWEEN ?2 AND ?3",
     [STATEMENT_GREYLIST_TRY] =
         "INSERT INTO greylist (network, sender, recipient, expires_at, created_at, updated_at)"
         " VALUES (?1, ?2, ?3, ?6, ?4, ?4) ON CONFLICT (network, sender, recipient) DO UPDATE SET"

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ * The machine's clock was set: what waits keeps the time that it still had to wait. Called by the ledger. */
+#ifndef STORE_CLOCK_SHIFT_H
+#define STORE_CLOCK_SHIFT_H
+#include "store/database.h"
+/* Moves the next attempt and the end of patience of every parcel that waits, the rest of every destination and the
+ * lockout of every contact by so many seconds (below 0: the clock was set back). Not what is to be released at a time
+ * that its sender named; and not what was over by the clock as it was, or further away than furthest (seconds): that
+ * was written by a clock that went right before. now: by the new clock. One transaction; false on a database error, and
+ * then nothing has moved. */
+bool clock_shift(struct database *database, int64_t seconds, int64_t now, int64_t furthest);
+#endif

@@ -1,0 +1,126 @@
+"""The machine's clock set back and forward, by hours and days, while mail waits and contacts are locked out: what waits keeps the time
+that it still had to wait. Nothing expires early, nothing is tried in a storm, nobody is locked out for ever."""
+import os
+import struct
+
+import pytest
+
+from lib.fake_server import FakeServer
+from lib.faults import Fault, fault, matrix
+from lib.instance import Instance
+from lib.messages import message
+from lib.talker import fresh_source
+from lib.waiting import wait_for
+
+HOUR, DAY = 3600, 86400
+LATER = {"GREETING": "421 4.3.2 later|CLOSE"}
+
+
+class Place:
+    """A server whose clock can be set, with a parcel that waits an hour for its next attempt and expires after two days."""
+
+    def __init__(self):
+        self.sink = FakeServer(on=LATER).start()
+        self.server = Instance(route=self.sink.endpoint, preload="clock", settings={
+            "retry_schedule": ["3600"], "queue_lifetime": 2 * DAY, "delay_warning": 0, "prohibited_seconds": HOUR, "max_failed_msgs_per_period": 1})
+        self.server.environment["CLOCK_OFFSET"] = self.server.path("offset")
+        self.set(0)
+
+    def set(self, seconds):
+        """What is written in place is what every process has mapped."""
+        path = self.server.path("offset")
+        with open(path, "r+b" if os.path.exists(path) else "w+b") as stream:
+            stream.write(struct.pack("=q", seconds))
+
+    def jump(self, seconds):
+        """To so many seconds from the true time, and waits until the server has noticed it."""
+        before = len(self.server.log_text())
+        self.set(seconds)
+        self.server.wait_log(r"the clock was set by -?\d+ s: what waits, and lockouts, were moved with it", after=before)
+
+    def submit(self, marker):
+        with self.server.talk("internal", fresh_source()) as client:
+            client.ehlo()
+            assert client.mail("coco@example.test", "friend@remote.test", message(marker)) == 250
+        self.server.wait_rows("select 1 from parcels where state = 'deferred'")
+
+    def pause(self):
+        """(seconds until the parcel's next attempt, seconds until it expires), by the clock of the server; None: it waits no more."""
+        rows = self.server.sql("select strftime('%s', retry_at) - strftime('%s', 'now') pause, strftime('%s', expires_at) - strftime('%s', 'now') life "
+                               "from parcels where state = 'deferred'")
+        with open(self.server.path("offset"), "rb") as stream:
+            offset, = struct.unpack("=q", stream.read())
+        return (rows[0]["pause"] - offset, rows[0]["life"] - offset) if rows else None
+
+
+@pytest.fixture
+def place():
+    made = Place()
+    try:
+        made.server.start()
+        yield made
+        made.server.stop()
+    finally:
+        made.server.stop(check=False)
+        made.server.remove()
+        made.sink.stop()
+
+
+KEPT = "the next attempt and the end of patience stay as far away as they were; one line in the log"
+JUMPS = [
+    Fault("set forward by an hour", "mail waits in the queue", KEPT, jumps=(HOUR,)),
+    Fault("set forward by ten days", "mail waits in the queue", KEPT + "; nothing expires", jumps=(10 * DAY,)),
+    Fault("set back by an hour", "mail waits in the queue", KEPT, jumps=(-HOUR,)),
+    Fault("set back by ten days", "mail waits in the queue", KEPT + "; it does not wait for ten days", jumps=(-10 * DAY,)),
+    Fault("set back and forward by ten days", "mail waits in the queue", KEPT + "; nothing expires", jumps=(-10 * DAY, 0)),
+    Fault("set forward and back by ten days", "mail waits in the queue", KEPT, jumps=(10 * DAY, 0)),
+]
+
+
+@matrix("Clock", JUMPS)
+def test_mail_that_waits_keeps_its_pause_and_its_time_when_the_clock_is_set(place, marker, row):
+    place.submit(marker)
+    for offset in row.jumps:
+        place.jump(offset)
+        pause, life = place.pause()
+        assert HOUR - 120 <= pause <= 1.1 * HOUR + 5 and 2 * DAY - 120 <= life <= 2 * DAY + 5, (offset, pause, life)
+    assert len(place.server.sql("select 1 from attempts")) == 1
+    place.sink.behaviour["on"] = {}
+    place.server.command("queue", "retry", place.server.sql("select mail_id from mails")[0][0])
+    wait_for(lambda: place.sink.messages, "the mail", explain=place.server.log_tail)
+
+
+@fault("Clock", "two years slow at the start, then set right", "mail waits in the queue", "what was written by the right clock stays as it is")
+def test_a_machine_that_starts_without_a_clock_does_not_move_what_was_written_by_a_right_one(place, marker):
+    place.submit(marker)
+    place.server.halt()
+    place.set(-730 * DAY)
+    place.server.launch()
+    place.jump(0)
+    pause, life = place.pause()
+    assert HOUR - 120 <= pause <= 1.1 * HOUR + 5 and 2 * DAY - 120 <= life <= 2 * DAY + 5, (pause, life)
+
+
+LOCKED = [
+    Fault("set back by ten days", "a contact is locked out", "its lockout is no longer than it was", jumps=(-10 * DAY,)),
+    Fault("set forward by ten days", "a contact is locked out", "its lockout is no shorter than it was", jumps=(10 * DAY,)),
+]
+
+
+@matrix("Clock", LOCKED)
+def test_a_lockout_is_neither_longer_nor_shorter_when_the_clock_is_set(place, source, row):
+    server = place.server
+    server.command("contacts", "lock", source)
+    wait_for(lambda: server.contact(source)["expires_at"], "the lockout")
+    for offset in row.jumps:
+        place.jump(offset)
+        left, = server.sql("select strftime('%s', expires_at) - strftime('%s', 'now') from contacts where remote_ip = ?", source)[0]
+        assert HOUR - 120 <= left - offset <= HOUR + 5
+    server.command("contacts", "forgive", source)
+    def greeted():
+        try:
+            with server.talk(source=source) as client:
+                return client.greeting == 220
+        except (AssertionError, OSError):
+            return False
+    wait_for(greeted, "the contact to be let in", explain=server.log_tail)
