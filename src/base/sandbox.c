@@ -268,18 +268,18 @@ static void allow_limited_calls(scmp_filter_ctx filter, bool network) {
                     SCMP_CMP64(row->argument, SCMP_CMP_MASKED_EQ, row->mask, row->value));
     }
     if (network) {
-        add_limited(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), SCMP_CMP64(2, SCMP_CMP_LE, IPPROTO_UDP));
+        add_limited(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), SCMP_CMP64(2, SCMP_CMP_LE, IPPROTO_UDP, 0));
     }
 }
 
 static void forbid_sockets(scmp_filter_ctx filter, bool network) {
     if (network) {
-        add_limited(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), SCMP_CMP64(2, SCMP_CMP_GT, IPPROTO_UDP));
+        add_limited(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), SCMP_CMP64(2, SCMP_CMP_GT, IPPROTO_UDP, 0));
         return;
     }
     /* The C library tries a name service's socket first when it looks for a user's name, and goes on without. */
-    add_limited(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX));
-    add_limited(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), SCMP_CMP64(0, SCMP_CMP_NE, AF_UNIX));
+    add_limited(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX, 0));
+    add_limited(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), SCMP_CMP64(0, SCMP_CMP_NE, AF_UNIX, 0));
 }
 
 /* Threads are no processes. What clone3 is asked for lies in memory, where no filter can look: the C library then does

@@ -74,7 +74,7 @@ const struct config_key config_keys[] = {
     {ROW(local_transport, KEY_TEXT, ""), .derived = "lmtp where lmtp is set, else maildir",
      .help = "How local mail is delivered: lmtp, maildir, null, or the name of a transport block."},
     {ROW(maildir, KEY_PATH, ""), .derived = "mail/%d/%u/Maildir beside the queue",
-     .help = "The Maildir of a recipient for the transport maildir; %u is the local part, %d the domain."},
+     .help = "The Maildir of a recipient for the transport maildir; %u is the local part, %d the domain; no link leads out of the directory before the first of them."},
     {ROW(maildir_user, KEY_TEXT, ""), .derived = "user_name",
      .help = "The system user that owns the Maildir folders and delivers into them."},
     {ROW(local_filter, KEY_TEXT, ""),
