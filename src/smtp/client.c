@@ -156,8 +156,24 @@ bool client_read_reply(struct client *client, enum client_phase phase, client_li
     return true;
 }
 
-/* A write failed: the server may have said why before it closed. In the mail data such a reply is the verdict, anywhere
- * else it belongs to an earlier command and is only quoted. */
+/* An error that was not asked for. In the mail data it is the verdict, anywhere else it belongs to an earlier command
+ * and is only quoted. */
+static void take_last_words(struct client *client, struct text line, unsigned code, struct text text,
+                            enum client_phase phase) {
+    char shown[256];
+    trace(client, CLIENT_FROM_SERVER, line);
+    if (phase == PHASE_DATA_BLOCK) {
+        client->code = code;
+        snprintf(client->reply, sizeof client->reply, "%u", code);
+        reply_join(client, text);
+        client_drop(client);
+        return;
+    }
+    text_printable(shown, sizeof shown, line);
+    client_lose(client, "451 4.4.2 connection lost; the server had said: %s", shown);
+}
+
+/* A write failed: the server may have said why before it closed. */
 static void last_words(struct client *client, enum stream_result written, enum client_phase phase) {
     struct text line, text;
     unsigned code;
@@ -169,17 +185,32 @@ static void last_words(struct client *client, enum stream_result written, enum c
         lose_by(client, written, phase);
         return;
     }
-    trace(client, CLIENT_FROM_SERVER, line);
-    if (phase == PHASE_DATA_BLOCK) {
-        client->code = code;
-        snprintf(client->reply, sizeof client->reply, "%u", code);
-        reply_join(client, text);
-        client_drop(client);
-        return;
+    take_last_words(client, line, code, text, phase);
+}
+
+bool client_hears_nothing(struct client *client, enum client_phase phase) {
+    struct text line, text;
+    char shown[128];
+    unsigned code;
+    bool more;
+    if (!client->open || !client_is_stale(client)) {
+        return client->open;
     }
-    char shown[256];
-    text_printable(shown, sizeof shown, line);
-    client_lose(client, "451 4.4.2 connection lost; the server had said: %s", shown);
+    enum stream_result result = stream_read_line_lenient(&client->stream, LINE_MAXIMUM, clock_now_ms(), &line);
+    if (result != STREAM_OK && result != STREAM_TOO_LONG) {
+        line = stream_pending(&client->stream);
+    }
+    if (line.length == 0 && result != STREAM_OK) {
+        return true; /* it was the end, which whoever reads next sees, or TLS's own */
+    }
+    if (result == STREAM_OK && reply_parse_line(line, &code, &more, &text) && code >= 400) {
+        take_last_words(client, line, code, text, phase);
+    } else {
+        trace(client, CLIENT_FROM_SERVER, line);
+        client_lose(client, "451 4.5.0 the server spoke out of turn: \"%s\"",
+                    text_printable(shown, sizeof shown, line));
+    }
+    return false;
 }
 
 bool client_write(struct client *client, enum client_phase phase, struct text bytes) {

@@ -26,6 +26,8 @@ bool client_send_lines(struct client *client, struct client_message *message) {
         sent = last ? data_encoder_end(&encoder, &encoded) : data_encoder_piece(&encoder, piece, &encoded);
         if (!sent) {
             client_lose(client, "451 4.3.0 the message could not be encoded");
+        } else if (last && !client_hears_nothing(client, PHASE_DATA_BLOCK)) {
+            sent = false;
         } else {
             sent = client_write(client, PHASE_DATA_BLOCK, buffer_text(&encoded));
         }
@@ -52,7 +54,7 @@ bool client_send_chunk(struct client *client, struct client_message *message) {
         rewind = false;
         left -= piece.length;
     } while (client_write(client, PHASE_DATA_BLOCK, piece) && piece.length > 0);
-    return client->open && client_flush(client, PHASE_DATA_BLOCK);
+    return client_hears_nothing(client, PHASE_DATA_BLOCK) && client_flush(client, PHASE_DATA_BLOCK);
 }
 
 void client_response_content(struct client *client, struct client_message *message) {

@@ -153,7 +153,9 @@ static void exchange_envelope(struct exchange *exchange) {
     while (exchange->client->open) {
         size_t under_way = exchange->performed - exchange->answered;
         if (!exchange->give_up && exchange->performed < exchange->total && under_way < window) {
-            perform_step(exchange);
+            if (under_way > 0 || client_hears_nothing(exchange->client, PHASE_MAIL)) {
+                perform_step(exchange);
+            }
         } else if (under_way > 0) {
             if (client_flush(exchange->client, PHASE_RCPT)) {
                 response_step(exchange);

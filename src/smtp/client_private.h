@@ -36,6 +36,10 @@ bool client_flush(struct client *client, enum client_phase phase);
 /* Reads one whole reply into client->code and client->reply. False when there was none: timeout, lost, malformed; then
  * the connection is closed, code is 0 and reply holds our words. A 421 is returned as a reply, with open false. */
 bool client_read_reply(struct client *client, enum client_phase phase, client_line *seen);
+/* What came without being asked for would be taken for the answer to what is said next, such as a 250 before the end of
+ * the data for its verdict. True when nothing did; else the connection is lost, and in PHASE_DATA_BLOCK an error is the
+ * verdict. False also when the connection is lost already. */
+bool client_hears_nothing(struct client *client, enum client_phase phase);
 /* Closes without QUIT. */
 void client_drop(struct client *client);
 /* Sets code 0 and our own words ("451 4.4.2 …"), and closes. */

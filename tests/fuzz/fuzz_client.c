@@ -2,10 +2,8 @@
  * Fuzz target: what a server says to our client, SMTP and LMTP, from the greeting to the last reply, in plain text and
  * behind a handshake that is taken as done. Whatever it is, every recipient gets a verdict, nobody is failed for good
  * without a 5xx or a need that the server did not meet, and a password goes nowhere without TLS. */
+#include "../unit/scripted_server.h"
 #include "fuzz.h"
-#include "smtp/client.h"
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define RECIPIENTS 3
 
@@ -27,6 +25,8 @@ struct server {
     int end;      /* ours of the connection */
     uint8_t more;
     bool tls;
+    bool ahead; /* all is said at once, not what each command is answered */
+    struct scripted_server script;
 };
 
 static void fuzz_start(void) {
@@ -52,6 +52,8 @@ static void trace(void *context, enum client_direction direction, struct text li
     struct server *server = context;
 
     server->lines += direction == CLIENT_FROM_SERVER;
+    if (!server->ahead && server->end >= 0)
+        scripted_hears(&server->script, direction, line);
     if (direction == CLIENT_TO_SERVER && !server->tls)
         FUZZ_CHECK(!text_starts_nocase(line, TEXT("AUTH")));
     FUZZ_CHECK(text_find(line, '\n') == line.length);
@@ -71,7 +73,10 @@ static bool start_tls(void *context, struct stream *stream, int64_t deadline, ch
     for (; server->lines > 0; server->lines--)
         (void)text_split(&server->said, '\n', &line);
     FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    say(ends[1], server->said, false);
+    if (server->ahead)
+        say(ends[1], server->said, false);
+    else
+        scripted_go_on(&server->script, ends[1]);
     FUZZ_CHECK(dup2(ends[0], stream->fd) == stream->fd);
     (void)close(ends[0]);
     if (server->end >= 0)
@@ -127,7 +132,7 @@ static void send_one(struct client *client, bool eight_bit, uint8_t more) {
 
 static void fuzz_one(struct text input) {
     uint8_t flags = fuzz_byte(&input), more = flags & MORE_FLAGS ? fuzz_byte(&input) : WITHOUT_TLS;
-    struct server server = {.said = input, .more = more};
+    struct server server = {.said = input, .more = more, .ahead = flags & (CLOSED | LONG_LINE)};
     const struct client_settings settings = {.own_name = "us.test",
                                              .lmtp = flags & LMTP,
                                              .helo = (flags & HELO) && !(flags & LMTP),
@@ -144,7 +149,10 @@ static void fuzz_one(struct text input) {
     if (input.length > 100000 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return;
     server.end = ends[1];
-    say(ends[1], input, flags & LONG_LINE);
+    if (server.ahead)
+        say(ends[1], input, flags & LONG_LINE);
+    else
+        scripted_begin(&server.script, ends[1], input, flags & LMTP);
     if (flags & CLOSED)
         hang_up(&server);
     if (client_open(&client, ends[0], &settings) == CLIENT_OPEN) {

@@ -18,7 +18,8 @@ from lib.world import World
 pytestmark = pytest.mark.xdist_group("faults of servers")
 SECONDS = 3  # queue_runner_timeout
 BUSY = "451 4.4.2 timeout|451 4.7.5 TLS handshake failed: the peer is too slow"  # also on a machine that has much else to do
-LARGE = 6 << 20  # more than fits between two sockets
+LATE = "timeout while waiting for the reply after the mail data"
+LARGE = 2 << 20  # more than fits between two sockets
 
 # Where: the verb whose reply is the fault, what the log calls it, a reply that would be right.
 STEPS = {
@@ -40,7 +41,7 @@ LATER = "put off, arrives later"
 # What: the reply, by the right one; what the log says of it.
 FAULTS = {
     "closes": (lambda right: "CLOSE", "451 4.4.2 connection (closed|lost) while waiting for {}"),
-    "resets": (lambda right: "RESET", "451 4.4.2 connection (closed|lost) while waiting for {}"),
+    "resets": (lambda right: "RESET", "451 4.4.2 connection (closed|lost) while waiting for {}|451 4.4.1 cannot connect to .*reset by peer"),
     "is silent": (lambda right: "HANG", "451 4.4.2 timeout while waiting for {}"),
     "drips its reply": (lambda right: f"DRIP {right[:3]}-{'x' * 100}", "451 4.4.2 timeout while waiting for {}"),
     "breaks off in its reply": (lambda right: f"{right[:3]}-first|CLOSE", "451 4.4.2 connection (closed|lost) while waiting for {}"),
@@ -98,9 +99,17 @@ ROWS = [row_of(fault, place) for place in STEPS for fault in FAULTS] + [
     Row("is silent", "in the body", LATER, {"BODY": "HANG"}, says="451 4.4.2 timeout while waiting for the reply after the mail data"),
     Row("closes", "in the body of a large message", LATER, {"BODY": "CLOSE"}, says="451 4.4.2 connection (closed|lost)", size=LARGE),
     Row("resets", "in the body of a large message", LATER, {"BODY": "RESET"}, says="451 4.4.2 connection (closed|lost)", size=LARGE),
-    Row("reads no more", "in the body of a large message", LATER, {"BODY": "DEAF"}, says="451 4.4.2 timeout while waiting for room for the mail data", size=LARGE),
+    Row("reads no more", "in the body of a large message", LATER, {"BODY": "DEAF"}, says="451 4.4.2 timeout while waiting for (room for the mail data|the reply after the mail data)", size=5 << 20),
     Row("says 552 and closes", "in the body of a large message", "returned to its sender, or put off when the reply was lost with the connection",
         {"BODY": "552 5.3.4 too large|CLOSE"}, ("failed", "deferred"), says="552 5.3.4 too large|451 4.4.2 connection (closed|lost)", size=LARGE),
+    Row("greets twice", "at the greeting", LATER, {"GREETING": "220 hi\n220 hi again"}, says="451 4.5.0 the server spoke out of turn|250 "),
+    Row("answers twice", "at MAIL", LATER, {"MAIL": "250 ok\n250 ok again"}, says="451 4.5.0 the server spoke out of turn|250 "),
+    Row("answers twice", "at RCPT", LATER, {"RCPT": "250 ok\n250 ok again"}, says="451 4.5.0 the server spoke out of turn|250 "),
+    Row("says 250 for the message", "at DATA already", LATER, {"DATA": "354 go on\n250 2.0.0 taken", "EOD": "554 5.7.1 not taken"},
+        says="451 4.5.0 the server spoke out of turn"),
+    Row("says 250 for the message", "at DATA over LMTP already", LATER, {"DATA": "354 go on\n250 2.0.0 taken", "EOD": "554 5.7.1 not taken"},
+        says="451 4.5.0 the server spoke out of turn"),
+    Row("says 552", "at DATA already", "returned to its sender", {"DATA": "354 go on\n552 5.3.4 too large"}, "failed", says="552 5.3.4 too large"),
     Row("closes", "at QUIT", "delivered", {"QUIT": "CLOSE"}, "delivered"),
     Row("is silent", "at QUIT", "delivered", {"QUIT": "HANG"}, "delivered"),
     Row("is not there", "at the connection", LATER, {}, says="451 4.4.1 cannot connect to .*Connection refused", absent="refused"),
@@ -193,11 +202,12 @@ def run(scene, row):
         assert re.search(rf"mx\.{row.domain}.*{row.log}", server.log_text()), server.log_tail()
     if parcel["state"] == "failed":
         assert b"multipart/report" in server.wait_mail("coco@example.test", marker)
-        return []
+        return not one.received_by(recipient)
     if parcel["state"] == "deferred":
         scene.heal(row)
-        wait_for(lambda: arrives(world, mail_id), f"the delivery of {mail_id}", explain=lambda: log_of(server, mail_id))
-    return one.received_by(recipient)
+        wait_for(lambda: arrives(world, mail_id), f"the delivery of {mail_id}", timeout=90, explain=lambda: log_of(server, mail_id))
+    late = [attempt for attempt in world.attempts(mail_id) if LATE in attempt["reply"]]  # of a busy machine, which may have had it
+    return row.copies <= len(one.received_by(recipient)) <= row.copies + len(late)
 
 
 def arrives(world, mail_id):
@@ -213,8 +223,7 @@ def arrives(world, mail_id):
 
 @matrix("Servers", ROWS)
 def test_a_server_that_goes_wrong(crowd, row):
-    arrived = crowd.outcome(row)
-    assert len(arrived) == row.copies or "failed" in row.state, [one.peer for one in arrived]
+    assert crowd.outcome(row), "too few copies, or too many"
 
 
 def test_mail_is_taken_and_nobody_spins_meanwhile(crowd):

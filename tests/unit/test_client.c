@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The SMTP and LMTP client against scripted servers: all the server will ever say is written ahead, then its side says
- * no more. What the client wrote, and each recipient's verdict, are compared. */
+ * The SMTP and LMTP client against scripted servers (scripted_server.h), or such as write all they will ever say ahead.
+ * What the client wrote, and each recipient's verdict, are compared. */
 #include "base/clock.h"
 #include "smtp/client.h"
 #include "smtp/client_private.h"
@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "scripted_server.h"
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 #define HELLO "220 hi\r\n250-mx.test\r\n250 PIPELINING\r\n"
@@ -50,6 +52,11 @@ static void scripted(int ends[2], const char *server) {
     shutdown(ends[1], SHUT_WR);
 }
 
+static void stepwise(int ends[2], struct scripted_server *server, const char *script, bool lmtp) {
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    scripted_begin(server, ends[1], text_of(script), lmtp);
+}
+
 static void read_wire(int fd, char *wire, size_t size) {
     size_t length = 0;
     ssize_t got;
@@ -65,7 +72,9 @@ static char letter(enum client_verdict verdict) {
 }
 
 static void play(const struct script *script) {
-    struct client_settings settings = {.own_name = "us.test", .lmtp = script->lmtp, .timeout_cap = 1};
+    struct scripted_server server;
+    struct client_settings settings = {
+        .own_name = "us.test", .lmtp = script->lmtp, .timeout_cap = 1, .trace = scripted_trace, .context = &server};
     struct client_recipient recipients[RCPTS_MAXIMUM] = {
         {.address = "a@x.test", .notify = "", .orcpt = ""},
         {.address = "b@x.test", .notify = "", .orcpt = ""},
@@ -85,7 +94,7 @@ static void play(const struct script *script) {
     char wire[8192];
     int ends[2];
     print_message("%s\n", script->sentence);
-    scripted(ends, script->server);
+    stepwise(ends, &server, script->server, script->lmtp);
     assert_int_equal(client_open(&client, ends[0], &settings), CLIENT_OPEN);
     assert_int_equal(client_send(&client, &message), CLIENT_SENT);
     for (size_t i = 0; i < message.count; i++) {
@@ -268,12 +277,15 @@ static void what_came_before_tls_does_not_count(void **state) {
 }
 
 static void a_second_message_begins_with_rset(void **state) {
-    struct client_settings settings = {.own_name = "us.test", .timeout_cap = 1};
+    struct scripted_server server;
+    struct client_settings settings = {
+        .own_name = "us.test", .timeout_cap = 1, .trace = scripted_trace, .context = &server};
     struct client client;
     char wire[1000];
     int ends[2];
     (void)state;
-    scripted(ends, HELLO "250 m\r\n250 r\r\n354 go\r\n250 ok\r\n250 reset\r\n250 m\r\n250 r\r\n354 go\r\n250 ok\r\n");
+    stepwise(ends, &server,
+             HELLO "250 m\r\n250 r\r\n354 go\r\n250 ok\r\n250 reset\r\n250 m\r\n250 r\r\n354 go\r\n250 ok\r\n", false);
     assert_int_equal(client_open(&client, ends[0], &settings), CLIENT_OPEN);
     for (int i = 0; i < 3; i++) {
         struct client_recipient recipient = {.address = "a@x.test", .notify = "", .orcpt = ""};
@@ -289,6 +301,54 @@ static void a_second_message_begins_with_rset(void **state) {
     }
     read_wire(ends[1], wire, sizeof wire);
     assert_non_null(strstr(wire, "m\r\n.\r\nRSET\r\nMAIL FROM:<>\r\n"));
+}
+
+/* A 250 before the end of the data would be believed, whatever the server makes of the message. */
+static void what_was_said_before_it_was_asked_is_no_answer(void **state) {
+    static const struct {
+        const char *sentence, *server;
+        char verdict;
+        const char *reply;
+    } rows[] = {
+        {"a verdict before the data", HELLO "250 m\r\n250 r\r\n354 go\r\n250 taken\r\n", 'T', "451 4.5.0"},
+        {"a refusal of the data before their end", HELLO "250 m\r\n250 r\r\n354 go\r\n552 too large\r\n", 'F',
+         "552 too large"},
+        {"half a verdict before the data", HELLO "250 m\r\n250 r\r\n354 go\r\n250 ta", 'T', "451 4.5.0"},
+        {"a reply before MAIL", HELLO "250 ok\r\n", 'T', "451 4.5.0"},
+        {"an error before MAIL", HELLO "421 idle\r\n", 'T', "451 4.4.2"},
+    };
+    struct client_settings settings = {.own_name = "us.test", .timeout_cap = 1};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct client_recipient recipient = {.address = "a@x.test", .notify = "", .orcpt = ""};
+        struct client_message message = {.from = "",
+                                         .ret = "",
+                                         .envid = "",
+                                         .content = give_content,
+                                         .context = (void *)(uintptr_t) "m\r\n",
+                                         .recipients = &recipient,
+                                         .count = 1};
+        struct client client;
+        int ends[2];
+        print_message("%s\n", rows[i].sentence);
+        struct scripted_server server;
+        bool late = strstr(rows[i].server, "354") != NULL;
+        settings.trace = late ? scripted_trace : NULL;
+        settings.context = &server;
+        if (late) {
+            stepwise(ends, &server, rows[i].server, false);
+            server.talks = true;
+        } else {
+            scripted(ends, rows[i].server);
+        }
+        assert_int_equal(client_open(&client, ends[0], &settings), CLIENT_OPEN);
+        assert_int_equal(client_send(&client, &message), CLIENT_SENT);
+        assert_int_equal(letter(recipient.verdict), rows[i].verdict);
+        assert_memory_equal(recipient.reply, rows[i].reply, strlen(rows[i].reply));
+        assert_false(client.open);
+        client_quit(&client);
+        close(ends[1]);
+    }
 }
 
 static void a_silent_server_is_a_timeout(void **state) {
@@ -333,7 +393,9 @@ static void addresses_beyond_ascii_need_smtputf8(void **state) {
         {"offered: said with MAIL", "220 hi\r\n250-x\r\n250 SMTPUTF8\r\n450 no\r\n",
          "EHLO us.test\r\nMAIL FROM:<> SMTPUTF8\r\n", 'T', 'T'},
     };
-    struct client_settings settings = {.own_name = "us.test", .timeout_cap = 1};
+    struct scripted_server server;
+    struct client_settings settings = {
+        .own_name = "us.test", .timeout_cap = 1, .trace = scripted_trace, .context = &server};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct client_recipient recipients[2] = {{.address = "\xc3\xa4@x.test", .notify = "", .orcpt = ""},
@@ -349,7 +411,7 @@ static void addresses_beyond_ascii_need_smtputf8(void **state) {
         char wire[400];
         int ends[2];
         print_message("%s\n", rows[i].sentence);
-        scripted(ends, rows[i].server);
+        stepwise(ends, &server, rows[i].server, false);
         assert_int_equal(client_open(&client, ends[0], &settings), CLIENT_OPEN);
         assert_int_equal(client_send(&client, &message), CLIENT_SENT);
         assert_int_equal(letter(recipients[0].verdict), rows[i].first);
@@ -384,6 +446,7 @@ int main(void) {
         cmocka_unit_test(starttls_is_used_when_offered),
         cmocka_unit_test(what_came_before_tls_does_not_count),
         cmocka_unit_test(a_second_message_begins_with_rset),
+        cmocka_unit_test(what_was_said_before_it_was_asked_is_no_answer),
         cmocka_unit_test(a_silent_server_is_a_timeout),
         cmocka_unit_test(other_servers_get_the_standards_time),
         cmocka_unit_test(endless_replies_are_cut),

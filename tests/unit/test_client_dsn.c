@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "scripted_server.h"
+
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 #define BODY "DATA\r\nm\r\n.\r\nQUIT\r\n"
 
@@ -48,7 +50,9 @@ static void parameters_go_where_dsn_is_offered_and_replies_are_told_apart(void *
     static char content[] = "m\r\n";
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct client_settings settings = {.own_name = "us.test", .timeout_cap = 1};
+        struct scripted_server server;
+        struct client_settings settings = {
+            .own_name = "us.test", .timeout_cap = 1, .trace = scripted_trace, .context = &server};
         struct client_recipient recipients[] = {
             {.address = "a@x.test", .notify = "SUCCESS,DELAY", .orcpt = "rfc822;o@o"},
             {.address = "b@x.test", .notify = "", .orcpt = ""},
@@ -66,8 +70,7 @@ static void parameters_go_where_dsn_is_offered_and_replies_are_told_apart(void *
         int ends[2];
         print_message("%s\n", rows[i].sentence);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-        assert_int_equal(write(ends[1], rows[i].server, strlen(rows[i].server)), strlen(rows[i].server));
-        shutdown(ends[1], SHUT_WR);
+        scripted_begin(&server, ends[1], text_of(rows[i].server), false);
         assert_int_equal(client_open(&client, ends[0], &settings), CLIENT_OPEN);
         assert_int_equal(client_send(&client, &message), CLIENT_SENT);
         client_quit(&client);

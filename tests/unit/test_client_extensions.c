@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "scripted_server.h"
+
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 #define BINARY "a\nb\rc"
 #define HELLO(keywords) "220 hi\r\n250-x\r\n" keywords "250 HELP\r\n"
@@ -154,7 +156,9 @@ static void check_wire(int fd, const char *expected) {
 
 static void play(const struct row *row) {
     static char content[] = BINARY;
-    const struct client_settings settings = {.own_name = "us.test", .timeout_cap = 1, .lmtp = row->lmtp};
+    struct scripted_server server;
+    const struct client_settings settings = {
+        .own_name = "us.test", .timeout_cap = 1, .lmtp = row->lmtp, .trace = scripted_trace, .context = &server};
     struct client_recipient recipients[] = {
         {.address = "a@x.test", .notify = "", .orcpt = ""},
         {.address = "b@x.test", .notify = "", .orcpt = ""},
@@ -176,8 +180,7 @@ static void play(const struct row *row) {
     int ends[2];
     print_message("%s\n", row->sentence);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    assert_int_equal(write(ends[1], row->server, strlen(row->server)), strlen(row->server));
-    shutdown(ends[1], SHUT_WR);
+    scripted_begin(&server, ends[1], text_of(row->server), row->lmtp);
     assert_int_equal(client_open(&client, ends[0], &settings), CLIENT_OPEN);
     client.tls = row->tls;
     assert_int_equal(client_send(&client, &message), CLIENT_SENT);
