@@ -195,6 +195,11 @@ bench-message: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all shims
 	@/usr/bin/python3 tests/bench/run
 
+# What a TLS handshake costs, beside a build of another commit: BEFORE=its build directory.
+bench-handshakes: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tests/bench/handshakes --before $(BEFORE)
+
 # What many refused, locked out and greylisted strangers cost everybody else.
 bench-defences: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all
@@ -244,5 +249,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-quick bench-limits bench-message bench-programs bench-defences bench-queue soak idle flood install clean
+.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-quick bench-limits bench-message bench-programs bench-handshakes bench-defences bench-queue soak idle flood install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
