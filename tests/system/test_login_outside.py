@@ -10,6 +10,7 @@ import pytest
 
 from lib import ports
 from lib.dovecot import Dovecot
+from lib.faults import fault
 from lib.instance import Instance
 from lib.messages import message
 from lib.sasl import Scram, decoded, encoded
@@ -144,6 +145,7 @@ def test_failures_at_dovecot_lock_the_account_and_slow_down_like_our_own(dovecot
     assert server.sql("select sum(failures) from logins where account = 'coco@example.test'")[0][0] == 2
 
 
+@fault("Milters and policy servers", "a Dovecot is not there", "at the connection", "454 4.7.0 to the client; asked again")
 def test_a_dovecot_that_is_down_is_a_temporary_failure_and_is_asked_again(make_instance):
     with open_folder() as folder:
         server = make_instance(settings={"auth_backend": "dovecot", "dovecot_auth": os.path.join(folder, "auth.sock"), "max_failed_msgs_per_period": 100})
@@ -224,6 +226,7 @@ def test_a_malformed_bearer_message_reaches_nobody(tokens, sent):
     assert tokens.asked.read_text() == before
 
 
+@fault("Milters and policy servers", "a program that checks tokens says nothing, or nonsense", "asked about a token", "454 4.7.0 to the client")
 @pytest.mark.parametrize("token", ["odd", "gone", "down"])
 def test_a_program_that_gives_no_answer_is_a_temporary_failure(tokens, token):
     with opened(tokens) as client:

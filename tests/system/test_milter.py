@@ -6,6 +6,7 @@ import pytest
 
 from lib import milter as m
 from lib import ports
+from lib.faults import fault
 from lib.instance import Instance
 from lib.messages import message, odd_body
 from lib.milter import CLOSE, HANG, Milter
@@ -358,6 +359,7 @@ def test_results_in_our_name_that_a_milter_adds_stay_and_those_that_came_go(play
 
 # ---- faults ----
 
+@fault("Milters and policy servers", "a milter closes or answers nonsense in seven ways", "at OPTNEG and six other stages", "421 or 451 to the client")
 @pytest.mark.parametrize("stage", ("OPTNEG", "HELO", "MAIL", "RCPT", "HEADER", "BODY", "END"))
 @pytest.mark.parametrize("fault", (CLOSE, m.raw(b"\0\0\0\0"), m.raw(b"\xff\xff\xff\xffx"), b"Z", b"hno-end", m.reply("250 fine"), b"yx"))
 def test_one_that_breaks_off_or_answers_nonsense_puts_mail_off(play, stage, fault):
@@ -374,6 +376,7 @@ def test_one_that_is_silent_puts_mail_off_in_its_time(play):
     assert "does not answer in time" in server.log_since()
 
 
+@fault("Milters and policy servers", "a milter sends answers without end", "at the end of the message", "451 to the client")
 @pytest.mark.parametrize("answers", ([b"p"] * 2000 + [CLOSE], [m.add_header("X-A", "x")] * 6000, [m.replace_body(b"x" * 65000)] * 1200),
                          ids=("progress", "headers", "body"))
 def test_endless_answers_end(play, answers):
@@ -415,6 +418,7 @@ def test_where_it_may_be_down_mail_goes_on_without_it(make_instance, marker, sta
         server.wait_log('milter "one": it closed the connection')
 
 
+@fault("Milters and policy servers", "a milter is not there", "at the connection", "as when_down says")
 def test_one_that_is_not_there_is_what_when_down_says(make_instance, marker):
     one, two = Milter("one"), Milter("two")
     one.stop()
@@ -431,6 +435,7 @@ def test_one_that_is_not_there_is_what_when_down_says(make_instance, marker):
         ports.give_back([port])
 
 
+@fault("Milters and policy servers", "a milter closes", "in the middle of a change", "451, also where it may be down; nothing of it is delivered")
 def test_half_a_change_is_never_delivered(make_instance, marker):
     with Milter("one", END=[m.replace_body(b"half of it"), CLOSE]) as one:
         server = make_instance(extra=one.block(when_down="accept"))

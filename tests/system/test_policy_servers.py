@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lib.faults import faults
+from lib.faults import fault, faults
 from lib.instance import can_be_root
 from lib.messages import message
 from lib.place import ROOT, SANITIZED, program
@@ -100,6 +100,7 @@ def test_a_program_is_asked_on_its_standard_input(make_instance):
     wait_for(lambda: "here I am" in server.log_text(), "its words in the log")
 
 
+@fault("Milters and policy servers", "a policy program does not end", "at the end of the session", "killed")
 def test_a_program_that_does_not_end_is_killed(make_instance):
     programs = Programs(make_instance, "--stubborn")
     assert recipient(programs.server).code == 250
@@ -116,6 +117,7 @@ def test_programs_end_with_the_server(make_instance):
     assert start_time(programs.told()[0]["pid"]) is None
 
 
+@fault("Milters and policy servers", "a policy program cannot be run", "at its start", "as when_down says")
 @pytest.mark.parametrize("when_down, code", [("accept", 250), ("tempfail", 451)])
 def test_a_program_that_cannot_be_run_is_down(make_instance, when_down, code):
     server = make_instance(extra=block("|/nowhere/at/all", when_down=when_down))
@@ -163,6 +165,7 @@ def test_both_choices_for_one_that_is_broken(make_instance, name):
         assert words in server.log_text()
 
 
+@fault("Milters and policy servers", "a policy server is not there", "at the connection", "as when_down says")
 def test_one_that_is_not_there_is_down(make_instance):
     with PolicyServer() as gone:
         endpoint = gone.endpoint
@@ -197,6 +200,7 @@ def test_a_lost_connection_is_asked_again_once(make_instance):
         assert policy.connections == 2 and len(policy.requests) == 4
 
 
+@fault("Milters and policy servers", "a policy server whose backlog is full", "at the connection", "waited for")
 def test_a_full_backlog_of_a_unix_socket_is_waited_for(make_instance):
     server = make_instance(start=False)
     os.makedirs(server.directory, exist_ok=True)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lib import ports
+from lib.faults import fault
 from lib.haproxy import Haproxy
 from lib.instance import Instance
 from lib.messages import message
@@ -130,6 +131,7 @@ def test_a_header_in_single_bytes_is_read(proxied):
     assert proxied.contact(ip)["hits"] == 2
 
 
+@fault("Clients", "a proxy talks nonsense", "in the PROXY header", "closed without a word, logged")
 @pytest.mark.parametrize("header", [b"EHLO client.example.net\r\n", b"PROXY TCP4 10.1.2.3\r\n", b"PROXY TCP4 " + b"x" * 200,
                                     SIGNATURE + b"\x31\x11\x00\x00", SIGNATURE + b"\x21\x11\xff\xff" + b"x" * 500],
                          ids=["no_header", "a_short_line", "an_endless_line", "another_version", "too_long"])
@@ -141,6 +143,7 @@ def test_a_bad_header_closes_without_a_word_and_is_logged(proxied, header):
     assert proxied.contact(PROXY) is None
 
 
+@fault("Clients", "a proxy is silent", "in the PROXY header", "closed, logged")
 def test_a_header_that_does_not_come_in_time_closes(make):
     server = make(settings={"receiver_timeout": 1})
     with Proxied(server, b"PROXY TCP4 10.", greeting=False) as client:
