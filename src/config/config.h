@@ -247,6 +247,8 @@ void config_free(struct config *config);
 bool config_domain_is_local(const struct config *config, struct text domain);
 /* ".name" or "*": stands for domains, and is none itself. */
 bool config_domain_is_pattern(const char *domain);
+/* Whether the signer has a DKIM key for mail of this domain: a dkim block's, or the shared one for a local domain. */
+bool config_domain_is_signed(const struct config *config, struct text domain);
 /* The first of local_domains that is no pattern, else server_name. */
 const char *config_main_domain(const struct config *config);
 /* The route block for a domain: its own, else the closest of the domains above it that has one with a leading dot, else

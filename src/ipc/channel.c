@@ -340,7 +340,8 @@ static enum channel_result receive_until(int fd, int64_t deadline, char *storage
     *message = (struct channel_message){.fd = -1};
     *length = 0;
     for (;;) {
-        if (deadline != 0 && fd >= 0 && !wait_for(fd, POLLIN, deadline)) /* who waits has just asked: there is nothing yet */
+        if (deadline != 0 && fd >= 0 &&
+            !wait_for(fd, POLLIN, deadline)) /* who waits has just asked: there is nothing yet */
             return CHANNEL_TIMEOUT;
         enum channel_result result = receive_now(fd, storage, values, message, length);
         if (result != CHANNEL_AGAIN || deadline == 0)

@@ -45,14 +45,14 @@ static bool may_sign_for(struct session *session, const struct address *author) 
     return ask_may_send(session->start->lookup, session->account, address_text(author, text, sizeof text)) == LOGIN_OK;
 }
 
-/* Asks the signer; no key for the domain gives no header. False: try again later. */
+/* Asks the signer, which would read the whole message, where there is a key for the domain. False: try again later. */
 static bool add_signature(struct session *session, struct added *added) {
     struct message *message = &session->transaction.message;
     struct address author;
     struct buffer cargo;
 
     if (session->start->signer < 0 || !transaction_author(message_header(message), &author) ||
-        !may_sign_for(session, &author))
+        !config_domain_is_signed(session->config, text_of(author.domain)) || !may_sign_for(session, &author))
         return true;
     buffer_init(&cargo, CARGO_INLINE_MAXIMUM);
     bool done = message_append_tail(message, buffer_text(&added->missing), &cargo);

@@ -240,6 +240,29 @@ static void a_domain_has_its_own_pace_and_the_rest_from_outside_its_block(void *
     config_free(config);
 }
 
+/* Nobody else's mail is carried to the signer. */
+static void mail_is_signed_for_domains_that_have_a_key(void **state) {
+    static const char block[] = "dkim \"listed.example\" {\nselector = \"s\"\nprivate_key_file = \"/k\"\n}\n";
+    static const char shared[] =
+        "local_domains = {\"own.example\", \".below.example\"}\ndkim_private_key_file = \"/k\"\n";
+    const struct {
+        const char *text, *domain;
+        bool is_signed;
+    } cases[] = {
+        {"", "own.example", false},        {block, "Listed.Example", true},    {block, "own.example", false},
+        {shared, "OWN.example", true},     {shared, "a.below.example", false}, /* a pattern has no key of its own */
+        {shared, "listed.example", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct config *config = config_of(cases[i].text);
+        assert_non_null(config);
+        if (config_domain_is_signed(config, text_of(cases[i].domain)) != cases[i].is_signed)
+            fail_msg("%s", cases[i].domain);
+        config_free(config);
+    }
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_parameter_of_rubymta_has_its_key),
@@ -247,6 +270,7 @@ int main(void) {
         cmocka_unit_test(a_route_with_a_login_has_tls),
         cmocka_unit_test(the_closest_route_counts),
         cmocka_unit_test(a_domain_has_its_own_pace_and_the_rest_from_outside_its_block),
+        cmocka_unit_test(mail_is_signed_for_domains_that_have_a_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
