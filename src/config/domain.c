@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Which domains local_domains names, and which have a DKIM key; see config.h. The table domains, which lookup asks, is filled from it and matched
- * the same way. Values only, never fails. */
+ * Which domains local_domains names, and which have a DKIM key; see config.h. The table domains, which lookup asks, is
+ * filled from it and matched the same way. Values only, never fails. */
 #include "config/config.h"
 
 bool config_domain_is_pattern(const char *domain) {
