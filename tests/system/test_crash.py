@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from lib.crash import Plan, play_round
+from lib.faults import faults
 from lib.place import BUILD, ROOT
 
 
@@ -27,6 +28,8 @@ def test_rows_stay_true_and_nothing_is_lost_when_runner_and_agents_are_killed_10
     assert_sound(7, 500, pause=0.25, plan=Plan(victims=["runner", "agent"], kills=100, mixed=True))
 
 
+@faults("System calls", *[(fault, "each call of the ledger that changes a file, and delivery into a Maildir folder", "refused with 4xx, or tried again; what had its 250 is there, once")
+                          for fault in ("EIO", "ENOSPC", "EMFILE", "EINTR", "a short write")])
 @pytest.mark.alone
 @pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "crash/matrix")), reason="not made for sanitizers, whose own calls it would count")
 def test_no_message_is_lost_whatever_happens_at_a_system_call_of_the_ledger():
@@ -36,10 +39,26 @@ def test_no_message_is_lost_whatever_happens_at_a_system_call_of_the_ledger():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def assert_matrix_holds(*words):
+    done = subprocess.run([os.path.join(ROOT, "tests/crash/machine/run"), *words], capture_output=True, text=True, check=False,
+                          env={**os.environ, "BUILD": BUILD})
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@faults("Processes", *[("the power fails at one of its system calls", name, "at the next start what had its 250 is there, once; database and spool agree")
+                       for name in ("receiver", "agent", "runner", "lookup", "ledger", "parcelpostd", "a run of parcelpost-queue with the daemon down")])
 @pytest.mark.alone
 @pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "crash/control")), reason="not made for sanitizers, whose own calls it would count")
 def test_no_message_is_lost_wherever_the_machine_stops_in_a_process_of_the_server():
     """Every 80th call of each process, and the power fails (make crash does every call, in three ways)."""
-    done = subprocess.run([os.path.join(ROOT, "tests/crash/machine/run"), "--way", "forget", "--every", "80", "--first", "15"], capture_output=True, text=True, check=False,
-                          env={**os.environ, "BUILD": BUILD})
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert_matrix_holds("--way", "forget", "--every", "80", "--first", "15")
+
+
+@faults("System calls", *[("ENOMEM", name, "that process ends, or refuses with 4xx what it cannot do; nothing with its 250 is lost")
+                          for name in ("receiver", "agent", "runner", "lookup", "ledger")])
+@pytest.mark.alone
+@pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "crash/control")), reason="not made for sanitizers, whose own calls it would count")
+def test_no_message_is_lost_when_a_process_runs_out_of_memory():
+    """One allocation of each, of the ledger some (make crash does every 50th)."""
+    roles = [word for name in ("receiver", "agent", "runner", "lookup", "ledger") for word in ("--role", name)]
+    assert_matrix_holds("--way", "enomem", "--every", "20", "--first", "150", *roles)
