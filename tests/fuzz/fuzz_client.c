@@ -17,7 +17,16 @@ enum flag {
     LONG_LINE = 64,
     CLOSED = 128
 };
-enum more { WITHOUT_TLS = 1, TLS_FAILS = 2, NO_PASSWORD = 4, REQUIRETLS = 8, UNREADABLE = 16, BINARY = 32, UTF8 = 64 };
+enum more {
+    WITHOUT_TLS = 1,
+    TLS_FAILS = 2,
+    NO_PASSWORD = 4,
+    REQUIRETLS = 8,
+    UNREADABLE = 16,
+    BINARY = 32,
+    UTF8 = 64,
+    TALKS = 128
+};
 
 struct server {
     struct text said;
@@ -153,12 +162,13 @@ static void fuzz_one(struct text input) {
         say(ends[1], input, flags & LONG_LINE);
     else
         scripted_begin(&server.script, ends[1], input, flags & LMTP);
+    server.script.talks = more & TALKS;
     if (flags & CLOSED)
         hang_up(&server);
     if (client_open(&client, ends[0], &settings) == CLIENT_OPEN) {
         send_one(&client, flags & EIGHT_BIT, more);
         (void)client_is_full(&client);
-        if (client.open && (more < 128 || !client_is_stale(&client)))
+        if (client.open && (!(more & TALKS) || !client_is_stale(&client)))
             send_one(&client, flags & EIGHT_BIT_LATER, more);
         client_quit(&client);
     }
