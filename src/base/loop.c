@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/loop_timers.h"
 #include "base/memory.h"
+#include "base/pool.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,8 @@ struct loop {
     void *signal_context;
 };
 
+static struct pool watches = POOL(struct loop_watch);
+
 struct loop *loop_new(void) {
     struct loop *loop = memory_new(1, sizeof *loop);
     loop->signal_fd = -1;
@@ -52,7 +55,7 @@ static void bury_dead(struct loop *loop) {
     while (loop->dead != NULL) {
         struct loop_watch *watch = loop->dead;
         loop->dead = watch->next_dead;
-        free(watch);
+        pool_give(&watches, watch);
     }
 }
 
@@ -61,7 +64,7 @@ static void release(struct loop *loop) {
     while (loop->watches != NULL) {
         struct loop_watch *watch = loop->watches;
         loop->watches = watch->next;
-        free(watch);
+        pool_give(&watches, watch);
     }
     loop_timers_free(&loop->timers);
     if (loop->signal_fd >= 0) {
@@ -84,7 +87,7 @@ void loop_forget(struct loop *loop) {
 }
 
 struct loop_watch *loop_watch(struct loop *loop, int fd, uint32_t events, loop_ready *ready, void *context) {
-    struct loop_watch *watch = memory_new(1, sizeof *watch);
+    struct loop_watch *watch = pool_take(&watches);
     *watch = (struct loop_watch){.loop = loop, .fd = fd, .ready = ready, .context = context, .next = loop->watches};
     struct epoll_event event = {.events = events, .data.ptr = watch};
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {

@@ -4,11 +4,10 @@
  * connections that count. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/memory.h"
+#include "base/pool.h"
 #include "listener/supervisor.h"
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -34,6 +33,8 @@ struct waiting {
     struct arrival arrival;
     struct waiting *next;
 };
+
+static struct pool waitings = POOL(struct waiting);
 
 /* One reply and close. Never waits; where TLS comes first there is nothing to be said in plain text. */
 static void say(const struct supervisor *supervisor, const struct arrival *arrival, const char *code, const char *why) {
@@ -175,7 +176,7 @@ static bool sessions_are_full(const struct supervisor *supervisor) {
 
 /* Takes the descriptor. */
 static void let_wait(struct supervisor *supervisor, struct arrival *arrival) {
-    struct waiting *one = memory_new(1, sizeof(*one)), **last = &supervisor->waiting;
+    struct waiting *one = pool_take(&waitings), **last = &supervisor->waiting;
     one->arrival = *arrival;
     arrival->fd = -1;
     while (*last != NULL) {
@@ -191,7 +192,7 @@ static struct arrival end_wait(struct supervisor *supervisor) {
     struct arrival arrival = one->arrival;
     supervisor->waiting = one->next;
     supervisor->waiting_count--;
-    free(one);
+    pool_give(&waitings, one);
     return arrival;
 }
 

@@ -4,16 +4,17 @@
  * again by whoever wanted it. */
 #include "base/file.h"
 #include "base/log.h"
-#include "base/memory.h"
+#include "base/pool.h"
 #include "listener/supervisor.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static struct pool children = POOL(struct child);
 
 struct process_start child_start(const struct supervisor *supervisor, enum process_kind kind) {
     const struct privilege_user users[PROCESS_KINDS] = {
@@ -86,7 +87,7 @@ static _Noreturn void run_child(struct supervisor *supervisor, enum process_kind
 }
 
 static struct child *add_child(struct supervisor *supervisor, enum process_kind kind, pid_t pid, int hub) {
-    struct child *child = memory_new(1, sizeof(*child));
+    struct child *child = pool_take(&children);
     child->supervisor = supervisor;
     child->kind = kind;
     child->pid = pid;
@@ -199,7 +200,7 @@ static void child_ended(struct child *child, int wait_status) {
     }
     child_close_hub(child);
     supervisor->child_count[child->kind]--;
-    free(child);
+    pool_give(&children, child);
 }
 
 void children_reap(struct supervisor *supervisor) {

@@ -128,12 +128,11 @@ static bool may_have_client(const struct child *child) {
 /* The oldest: it has finished its start. One that is still at it finds the client in its channel. */
 static struct child *find_waiting(const struct supervisor *supervisor) {
     struct child *oldest = NULL;
-    if (supervisor->receiver_count[RECEIVER_WAITING] == 0) {
-        return NULL;
-    }
-    for (struct child *child = supervisor->children; child != NULL; child = child->next) {
+    size_t left = supervisor->receiver_count[RECEIVER_WAITING]; /* new ones are put in front of thousands that serve */
+    for (struct child *child = supervisor->children; child != NULL && left > 0; child = child->next) {
         if (may_have_client(child)) {
-            oldest = child; /* new ones are put in front */
+            oldest = child;
+            left--;
         }
     }
     return oldest;

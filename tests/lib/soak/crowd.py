@@ -18,6 +18,7 @@ from lib.talker import SmtpTalker
 from lib.waiting import wait_for
 
 SIZE = 3000
+SPARE = 4  # receiver_spare by default
 _serial = itertools.count(1)
 
 
@@ -78,10 +79,14 @@ class Idle:
         wait_for(lambda: len(self.server.processes("receiver")) < 100 + self.number // 50, "the end of their receivers", timeout=300)
 
 
-def at_rest(server, processes):
-    """A look once there are no more processes than that."""
-    return wait_for(lambda: (lambda look: look if look.processes <= processes and not look.zombies else None)(Look(server)), "the processes of before", timeout=120,
-                    explain=lambda: str(Look(server).number))
+def rests(server):
+    """A look, when nobody is served and the spare receivers of a busy time have gone; else None."""
+    look = Look(server)
+    return look if look.number["agent"] == 0 and look.number["receiver"] <= SPARE and not look.zombies else None
+
+
+def at_rest(server):
+    return wait_for(lambda: rests(server), "an end of agents and receivers", timeout=120, explain=lambda: str(Look(server).number))
 
 
 def idle_rounds(server, number, tls, pairs, say=print):
