@@ -164,9 +164,12 @@ static void ask_others(int service, unsigned question) {
     case 6:
         (void)ask_commit(service, &commit, -1);
         break;
-    default:
+    case 7:
         (void)ask_signature(service, &mail, -1, &headers);
         FUZZ_CHECK(headers.length <= 64);
+        break;
+    default:
+        FUZZ_CHECK(!ask_tls_signature(service, 0, 0x0804, TEXT("x"), &headers) || headers.length > 0);
     }
     buffer_free(&headers);
 }
@@ -176,7 +179,7 @@ static void fuzz_one(struct text input) {
         DNS_ANSWER,        SPOOL_FILE,           CONNECT_ANSWER,      LOOKUP_ADDRESS_ANSWER, LOOKUP_LOGIN_ANSWER,
         LOOKUP_SCRAM_SALT, LOOKUP_SCRAM_VERDICT, LOOKUP_LOGIN_ANSWER, LOOKUP_RULE_ANSWER,    CONTACT_STATE,
         CONTACT_COUNTED,   GREYLIST_ANSWER,      CONTACT_STATE,       CONTACT_STATE,         LOGIN_VERDICT,
-        MAIL_COMMITTED,    SIGN_ANSWER,
+        MAIL_COMMITTED,    SIGN_ANSWER,          TLS_SIGNATURE,
     };
     unsigned question = fuzz_byte(&input) % (sizeof kinds / sizeof kinds[0]);
     int ends[2];

@@ -159,7 +159,7 @@ static void fuzz_one(struct text input) {
     struct buffer answer;
     int64_t record = 0;
 
-    if (without_room || ++orders % ORDERS_MAXIMUM == 0) {
+    if (without_room || room > 127 || ++orders % ORDERS_MAXIMUM == 0) {
         without_room = false;
         close_spool();
         open_spool();

@@ -83,6 +83,7 @@ static void ask_for_signature(struct text input) {
     bool old = scheme_signs(scheme_of_code(0x0401), input), any = scheme_signs(scheme_of_code(0x0804), input);
 
     FUZZ_CHECK(any || !old);
+    FUZZ_CHECK(scheme_find("RSA", (int)input.length, false) == NULL || scheme_has_digest("RSA", (int)input.length));
     FUZZ_CHECK(!old || input.length > 64 + 3);
     FUZZ_CHECK(old || !any || text_starts_nocase(text_from(input, 64), TEXT("TLS 1.3, server ")));
 }
