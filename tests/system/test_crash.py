@@ -16,6 +16,8 @@ def assert_sound(number, messages, **options):
     assert not faults, "\n".join([f"seed {seed}", *lines, *faults[:20]])
 
 
+@faults("Processes", *[("kill -9 at random", name, "clients are cut off; started again, nothing is lost, and twice comes only what had no answer yet")
+                       for name in ("parcelpostd", "all at once")])
 @pytest.mark.alone
 @pytest.mark.parametrize("number", range(1, 6))
 def test_no_message_is_lost_when_processes_are_killed_at_random(number):
