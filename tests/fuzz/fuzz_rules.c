@@ -65,23 +65,34 @@ static void check_actions(struct text list, enum rule_stage stage) {
     FUZZ_CHECK(!bad);
 }
 
-static void ask(struct rules *rules, enum rule_stage stage, struct text input) {
+static void ask_once(struct rules *rules, enum rule_stage stage, struct text facts) {
+    const struct lookup_rule question = {.stage = stage, .facts = facts};
     struct rules_said said = {.outcome = RULE_ANSWER_NONE};
+
+    buffer_init(&said.actions, ACTIONS_MAXIMUM);
+    if (rules_answer(rules, &question, &said)) {
+        if (said.outcome == RULE_ANSWER_REPLY)
+            check_reply(&said.reply);
+        check_actions(buffer_text(&said.actions), stage);
+    }
+    buffer_free(&said.actions);
+}
+
+/* Twice: the second time everything is open and prepared. Facts that begin with 0xff are the list itself. */
+static void ask(struct rules *rules, enum rule_stage stage, struct text input) {
+    bool is_list = input.length > 0 && (uint8_t)input.data[0] == 0xff;
     struct buffer facts;
 
     buffer_init(&facts, 96u * 1024);
-    buffer_init(&said.actions, ACTIONS_MAXIMUM);
-    while (input.length > 0) {
+    if (is_list)
+        (void)buffer_append_text(&facts, text_from(input, 1));
+    while (!is_list && input.length > 0) {
         const uint32_t fact = fuzz_byte(&input) % SQL_FACTS;
         const struct fact_item item = {.fact = fact, .value = fuzz_piece(&input)};
         (void)list_add_fact(&facts, &item);
     }
-    const struct lookup_rule question = {.stage = stage, .facts = buffer_text(&facts)};
-    FUZZ_CHECK(rules_answer(rules, &question, &said));
-    if (said.outcome == RULE_ANSWER_REPLY)
-        check_reply(&said.reply);
-    check_actions(buffer_text(&said.actions), stage);
-    buffer_free(&said.actions);
+    for (int i = 0; i < 2; i++)
+        ask_once(rules, stage, buffer_text(&facts));
     buffer_free(&facts);
 }
 

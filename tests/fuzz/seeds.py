@@ -263,6 +263,8 @@ def strangers():
     for fault in range(6):
         for reason in (1, 2):
             yield seed("mx", SMALL, choosing(DISK, *[0] * fault, reason), HELLO, MAIL + DATA, b"From: a@example.net\r\n\r\n", often, often, b".\r\nQUIT\r\n")
+    yield seed("mx", LENIENT, HELLO, MAIL + DATA, *[bytes((OFTEN, 255)) + b"x" * 150 + b"\r\n"] * 3)
+    yield seed("mx", SMALL | LENIENT, HELLO, (STOP, b"NOOP\r\n" * 40))
     for last in ((SILENCE, b""), (LOSS, b""), (STOP, b"NOOP\r\n")):
         for said in range(5):
             yield seed("mx", SMALL | LENIENT, *[HELLO, MAIL, DATA, b"Subject: x\r\n\r\n"][:said], last, b"NOOP\r\n" * 70, last)
@@ -298,6 +300,7 @@ STAGES = ("proxy", "connect", "ehlo", "starttls", "auth", "mail_from", "rcpt_to"
 
 
 def rule_seeds():
+    yield bytes((6,)) + b"SELECT NULL\0\xff\xff\xff\xff\xff"
     paths = glob.glob(os.path.join(HERE, "../session/rules/*.sql")) + glob.glob(os.path.join(HERE, "../../etc/rules/examples/*.sql"))
     for path in sorted(paths):
         with open(path, "rb") as file:

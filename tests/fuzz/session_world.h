@@ -64,7 +64,7 @@ enum question {
 #define CHOICES_MAXIMUM 64    /* for one question */
 #define SPEAKERS_MAXIMUM 64   /* connections of one session; what is opened beyond them is refused */
 #define PIECES_MAXIMUM 1024   /* of one sort */
-#define OFTEN_MAXIMUM 400000u /* bytes that are said again, in one session */
+#define OFTEN_MAXIMUM 700000u /* bytes that are said again, in one session */
 #define COURTESIES_MAXIMUM 64 /* answers that a connection gives of itself when its pieces have been said */
 
 struct pieces {
