@@ -174,7 +174,7 @@ def talks_nonsense(client):
 
 
 LEFT, BROKE, SHOOK = "(closed|lost) the connection (without QUIT|before the greeting)", "rule broken: (closed|lost) the connection", "TLS with .* failed: "
-LATE = "rule timeout: (silent for too long|too slow) in state"
+LATE = "rule timeout: (silent for too long|too slow|took too long over one line) in state"
 # fault: (act, what the client may read, {phase: what the log says of it})
 FAULTS = {
     "closes": (closes, set(), {"idle": LEFT, "transaction": BROKE, "handshake": SHOOK, "stored": LEFT}),

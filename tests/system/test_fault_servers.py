@@ -3,6 +3,7 @@ as their words say, the log says why, and once they are well again it arrives; o
 at once, against one server of ours."""
 import os
 import re
+import shutil
 import socket
 import tempfile
 
@@ -176,8 +177,13 @@ class Scene:
 def crowd(request):
     rows = chosen_rows(request)
     scene = Scene(rows)
-    with scene.world as world, Crowd(world.server, rows, lambda _, row: run(scene, row), workers=30) as made:
-        yield made
+    try:
+        with scene.world as world, Crowd(world.server, rows, lambda _, row: run(scene, row), workers=30) as made:
+            yield made
+    finally:
+        for filler in scene.fillers:
+            filler.close()
+        shutil.rmtree(scene.folder, ignore_errors=True)
 
 
 def log_of(server, mail_id):
