@@ -123,7 +123,8 @@ enum stream_result stream_fill(struct stream *stream, int64_t deadline) {
         if (room == 0) {
             return STREAM_TOO_LONG;
         }
-        bool waits = stream->drained && stream->transport.read == NULL; /* a transport may hold what it has read ahead */
+        bool waits =
+            stream->drained && stream->transport.read == NULL; /* a transport may hold what it has read ahead */
         enum stream_result result = waits ? STREAM_BROKEN : fill_once(stream, room, &wanted);
         if (result != STREAM_BROKEN || wanted == 0) {
             return result;

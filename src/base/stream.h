@@ -31,8 +31,8 @@ struct stream {
     struct buffer input, output;
     struct stream_transport transport; /* read == NULL: plain */
     bool ended, drained; /* drained: the last read took all there was, so the next one would find nothing yet */
-    size_t read_size;  /* how much the next read asks for: grows while reads come back full, falls when idle */
-    size_t read_least; /* to this */
+    size_t read_size;    /* how much the next read asks for: grows while reads come back full, falls when idle */
+    size_t read_least;   /* to this */
 };
 /* fd is owned from now on and made non-blocking. input_maximum bounds what is read ahead, output_maximum what is held
  * back. */
