@@ -206,10 +206,10 @@ class LyingServer(DnsServer):
                 while True:
                     packet = stream.read(struct.unpack("!H", stream.read(2))[0])
                     row, truth = self.row_of(packet), self.answer(packet, True)
-                    if row and row.tcp:
+                    if row and row.tcp and row.tcp is not truth_over_tcp:
                         row.tcp(client, truth, packet)
                         return
-                    lies = row.udp(truth, packet) if row and callable(row.udp) else [truth]
+                    lies = row.udp(truth, packet) if row and not row.tcp and callable(row.udp) else [truth]
                     client.sendall(b"".join(map(framed, lies)))
         except (ValueError, struct.error, OSError):
             pass
