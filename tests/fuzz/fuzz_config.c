@@ -23,6 +23,7 @@ static void ask(const struct config *config, struct text domain) {
         FUZZ_CHECK(pace.retry_count > 0 && pace.queue_lifetime > 0);
     }
     (void)config_domain_is_local(config, domain);
+    (void)config_domain_is_signed(config, domain);
     for (uint32_t kind = 0; kind < OUTSIDE_KINDS; kind++)
         for (uint32_t index = 0; index < 2; index++)
             FUZZ_CHECK(config_outside_find(config, (enum outside_kind)kind, index).endpoint != NULL);
