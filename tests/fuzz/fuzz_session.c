@@ -24,6 +24,7 @@ static const char configuration[] =
     "account_recipient_rate = 5\ndnsbl_threshold = 2\ngreeting_delay_ms = 100\ndata_minimum_rate = 10\n"
     "bare_line_ends = normalise\nlog_receiver_conversation = yes\nshow_incoming_data = yes\ndump_mail_into_log = "
     "yes\n"
+    "dkim \"example.test\" { selector = \"mail\" private_key_file = \"/run/key\" }\n"
     "dnsbl \"list.example.net\" { weight = 2 answers = {\"127.0.0.2\"} }\ndnsbl \"good.example.net\" { allow = yes }\n"
     "dnsbl \"names.example.net\" { subject = ehlo }\ndnsbl \"senders.example.net\" { subject = sender }\n"
     "milters = {\"first\", \"second\"}\nmilter \"first\" { endpoint = \"/run/first\" }\n"
