@@ -48,7 +48,8 @@ class Watch(threading.Thread):
     def __init__(self, server):
         super().__init__(daemon=True)
         self.server, self.used, self.done = server, {}, threading.Event()
-        self.before = {row[:2] for row in session_members(server.daemon.pid) if row[1] in SERVICES}
+        # A process that the listener has just forked has its name for a moment.
+        self.before = {row[:2] for row in session_members(server.daemon.pid) if row[1] in SERVICES and row[1] != "parcelpostd"}
 
     def look(self):
         for pid, name, _ in session_members(self.server.daemon.pid):
