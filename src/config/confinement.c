@@ -32,8 +32,9 @@ enum place {
     PLACE_SRS_SECRET,
     PLACE_LISTS, /* alias_directories */
     PLACE_SPOOL,
-    PLACE_MAILBOXES, /* the folder that all Maildirs lie in */
-    PLACE_ACCOUNTS,  /* the names of operators, for operator_changes */
+    PLACE_SPOOL_FOLDERS, /* those in it, which may be links to another disk */
+    PLACE_MAILBOXES,     /* the folder that all Maildirs lie in */
+    PLACE_ACCOUNTS,      /* the names of operators, for operator_changes */
     PLACE_ACCOUNT_SOURCES,
     PLACE_RANDOM, /* where SQLite takes its salts from */
     PLACES
@@ -60,8 +61,8 @@ static const struct {
         {
             .filter = SANDBOX_LEDGER,
             .tcp = REACH_NOBODY,
-            .files = {WRITES(PLACE_DATABASE_FOLDER), WRITES(PLACE_SPOOL), READS(PLACE_ACCOUNTS),
-                      READS(PLACE_ACCOUNT_SOURCES), READS(PLACE_RANDOM)},
+            .files = {WRITES(PLACE_DATABASE_FOLDER), WRITES(PLACE_SPOOL), WRITES(PLACE_SPOOL_FOLDERS),
+                      READS(PLACE_ACCOUNTS), READS(PLACE_ACCOUNT_SOURCES), READS(PLACE_RANDOM)},
         },
     [CONFINED_LOOKUP] =
         {
@@ -95,9 +96,17 @@ struct kept { /* the rules of one process, being made */
 
 /* ---- places ---- */
 
+/* Where a name leads: Landlock asks about that, and SQLite makes its further files there. What is not there yet has the
+ * name alone. */
+static char *followed(const char *path) {
+    char *target = realpath(path, NULL);
+    return target != NULL ? target : memory_string(text_of(path));
+}
+
 static char *beside(const char *path, const char *suffix) {
-    char name[PATH_MAX];
-    int length = snprintf(name, sizeof name, "%s%s", path, suffix);
+    char name[PATH_MAX], *target = followed(path);
+    int length = snprintf(name, sizeof name, "%s%s", target, suffix);
+    free(target);
     return length > 0 && (size_t)length < sizeof name ? memory_string(text_of(name)) : NULL;
 }
 
@@ -110,6 +119,12 @@ static char *folder_of(struct text path) {
         return memory_string(path.length > 0 ? TEXT(".") : TEXT_NONE);
     }
     return memory_string(text_first(path, length > 1 ? length - 1 : length));
+}
+
+static char *folder_of_file(const char *path) {
+    char *target = followed(path), *folder = folder_of(text_of(target));
+    free(target);
+    return folder;
 }
 
 /* What all of a pattern's folders lie in, or, as long as that is not there, the folder in which it can be made. */
@@ -134,12 +149,12 @@ static char *path_of(enum place place, const struct config *config, const char *
     case PLACE_DATABASE_INDEX:
         return beside(config->database, "-shm");
     case PLACE_DATABASE_FOLDER:
-        return folder_of(text_of(config->database));
+        return folder_of_file(config->database);
     case PLACE_USERS_FOLDER:
-        return folder_of(text_of(config->users_database));
+        return folder_of_file(config->users_database);
     case PLACE_LOGINS_FOLDER: /* another's, perhaps with a write-ahead log that nobody else has open */
         return text_of(config->login_query).length > 0 && strcmp(config->login_database, config->users_database) != 0
-                   ? folder_of(text_of(config->login_database))
+                   ? folder_of_file(config->login_database)
                    : NULL;
     case PLACE_SRS_SECRET:
         return memory_string(text_of(config->srs_secret_file));
@@ -155,6 +170,7 @@ static char *path_of(enum place place, const struct config *config, const char *
         return memory_string(TEXT("/dev/urandom"));
     case PLACE_NONE:
     case PLACE_LISTS:
+    case PLACE_SPOOL_FOLDERS:
     case PLACES:
         break;
     }
@@ -172,6 +188,10 @@ static void keep_path(struct kept *kept, char *path, enum landlock_access access
 
 static void keep_place(struct kept *kept, enum place place, enum landlock_access access, const struct config *config,
                        const char *mailboxes) {
+    static const char *const spool_folders[] = {"/journal", "/mail", "/tmp"};
+    for (size_t i = 0; place == PLACE_SPOOL_FOLDERS && i < sizeof spool_folders / sizeof *spool_folders; i++) {
+        keep_path(kept, beside(config->queue, spool_folders[i]), access);
+    }
     for (size_t i = 0; place == PLACE_LISTS && i < config->alias_directories.count; i++) {
         keep_path(kept, memory_string(text_of(config->alias_directories.items[i])), access);
     }

@@ -295,12 +295,58 @@ static void mailboxes_are_made_where_none_are_yet(void **state) {
     below(mailboxes, "mail/%d/%u");
 }
 
+static void make_link(const char *name, const char *target) {
+    char path[PATH_SIZE], where[PATH_SIZE];
+    below(path, name);
+    below(where, target);
+    assert_int_equal(symlink(where, path), 0);
+}
+
+/* As an operator moves what grows, or what he keeps elsewhere. */
+static void what_is_a_link_is_reached_where_it_leads(void **state) {
+    static const struct attempt rows[] = {
+        {"the ledger writes the database", CONFINED_LEDGER, writing, "links/main.db", 0, 0},
+        {"and makes files beside it, where it lies", CONFINED_LEDGER, making, "far/state/real.db-journal", 0, 0},
+        {"and messages where a folder of the spool leads", CONFINED_LEDGER, making, "links/queue/mail/one", 0, 0},
+        {"and not what lies beside the links", CONFINED_LEDGER, reading, "links/stranger", 0, FORBIDDEN},
+        {"lookup reads users", CONFINED_LOOKUP, reading, "links/users.db", 0, 0},
+        {"the runner reads the database", CONFINED_RUNNER, reading, "links/main.db", 0, 0},
+        {"and its log, where it lies", CONFINED_RUNNER, reading, "far/state/real.db-wal", 0, 0},
+        {"and not what lies beside it", CONFINED_RUNNER, reading, "far/state/other", 0, FORBIDDEN},
+    };
+    static const char *const folders[] = {"far", "far/state", "far/users", "far/mail", "links", "links/queue"};
+    static const char *const files[] = {"far/state/real.db", "far/state/real.db-wal", "far/state/other",
+                                        "far/users/users.db", "links/stranger"};
+    const struct config former = config;
+    char path[PATH_SIZE], linked_database[PATH_SIZE], linked_users[PATH_SIZE], linked_queue[PATH_SIZE];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(folders); i++) {
+        below(path, folders[i]);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        make_file(files[i]);
+    }
+    make_link("links/main.db", "far/state/real.db");
+    make_link("links/users.db", "far/users/users.db");
+    make_link("links/queue/mail", "far/mail");
+    below(linked_database, "links/main.db");
+    below(linked_users, "links/users.db");
+    below(linked_queue, "links/queue");
+    config.database = linked_database;
+    config.users_database = linked_users;
+    config.queue = linked_queue;
+    check(rows, COUNT_OF(rows));
+    config = former;
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_reaches_the_files_it_needs_and_no_others),
         cmocka_unit_test(a_process_connects_to_the_ports_it_needs_and_listens_nowhere),
         cmocka_unit_test(nobody_signals_another_process),
         cmocka_unit_test(mailboxes_are_made_where_none_are_yet),
+        cmocka_unit_test(what_is_a_link_is_reached_where_it_leads),
     };
     parent = getpid();
     if (landlock_version() < LANDLOCK_FILES) {
