@@ -14,6 +14,15 @@
 int64_t clock_now_ms(void);
 /* A deadline `milliseconds` from now, on the clock of clock_now_ms. */
 int64_t clock_deadline(int64_t milliseconds);
+/* Seconds since 1970 of the machine's clock at the instant when it was switched on: differs only when somebody has set
+ * the clock. Time that the machine slept has passed for both. */
+int64_t clock_offset(void);
+/* Whether a difference of two such offsets is more than what keeps a clock right. */
+static inline bool clock_was_set(int64_t difference) {
+    return difference >= 60 || difference <= -60;
+}
+/* Milliseconds that the machine has slept since it was switched on; clock_now_ms does not know of them. */
+int64_t clock_slept_ms(void);
 /* Milliseconds left for poll(2): 0 when past, -1 for CLOCK_NEVER. */
 int clock_remaining(int64_t deadline);
 /* "YYYY-MM-DD HH:MM:SS" in UTC; string order is time order. */

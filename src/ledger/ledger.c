@@ -94,6 +94,7 @@ static void peer_gone(void *context, struct service_peer *peer) {
 }
 
 static void after_round(void *context) {
+    timer_follow_clock(context);
     round_finish(context);
 }
 

@@ -27,7 +27,8 @@ struct ledger {
     struct ledger_peer *proxied; /* receivers whose client came through a proxy */
     struct rate_table *rates;    /* what contacts and networks did lately; NULL until something is limited */
     int64_t data_version;
-    int64_t clock_offset;         /* seconds of the machine's clock when the monotonic one was 0 */
+    int64_t clock_offset, slept;  /* as clock.h has them; the first as rows were last moved with the clock */
+    int64_t next_shift;           /* rows that could not be moved are tried again; clock_now_ms */
     int pages_seen, pages_folded; /* of the write-ahead log, at the last tick and checkpoint */
     int folds_again;              /* checkpoints asked for since the last tick because one left too much */
     struct history history;
@@ -97,4 +98,6 @@ void control_forget(struct ledger_peer *data);
 
 /* timer.c */
 void timer_start(struct ledger *ledger);
+/* Moves rows with the machine's clock when that was set: before rows with new dates are written, and each second. */
+void timer_follow_clock(struct ledger *ledger);
 #endif

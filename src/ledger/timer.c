@@ -18,21 +18,21 @@
 #define SWEEP_EVERY 300000
 #define SWEEP_MILLISECONDS 200 /* between two steps */
 #define SECONDS_A_DAY 86400
-#define CLOCK_JUMP 60                        /* seconds; less is a clock that is kept right */
+#define SLEPT_MILLISECONDS 2000
 #define CLOCK_FURTHEST (31L * SECONDS_A_DAY) /* what ends later was not written by a clock that was wrong by more */
 
-static int64_t clock_offset(void) {
-    return (int64_t)time(NULL) - clock_now_ms() / 1000;
-}
-
-/* Somebody set the clock, or the machine slept: pauses, patience and lockouts are what they were, not over at once, and
- * not longer by days. */
-static void follow_clock(struct ledger *ledger) {
+/* Somebody set the clock: pauses, patience and lockouts are what they were, not over at once, and not longer by days.
+ */
+void timer_follow_clock(struct ledger *ledger) {
     int64_t offset = clock_offset(), jump = offset - ledger->clock_offset;
-    if (jump < CLOCK_JUMP && jump > -CLOCK_JUMP) {
+    if (!clock_was_set(jump)) {
         ledger->clock_offset = offset; /* a drift adds up to nothing */
         return;
     }
+    if (clock_now_ms() < ledger->next_shift) {
+        return;
+    }
+    ledger->next_shift = clock_deadline(TICK_MILLISECONDS);
     if (!clock_shift(spool_database(ledger->spool), jump, (int64_t)time(NULL), CLOCK_FURTHEST)) {
         log_error("the clock was set by %lld s, and what waits could not be moved with it: %s", (long long)jump,
                   database_error(spool_database(ledger->spool)));
@@ -42,6 +42,16 @@ static void follow_clock(struct ledger *ledger) {
     ledger->clock_offset = offset;
     contact_reload(ledger);
     round_wake_runner(ledger);
+}
+
+/* The machine slept. Time has passed, and what fell due is tried: timers in processes do not know of it. */
+static void wake_after_sleep(struct ledger *ledger) {
+    int64_t slept = clock_slept_ms();
+    if (slept - ledger->slept > SLEPT_MILLISECONDS) {
+        log_info("the machine slept for %lld s", (long long)(slept - ledger->slept) / 1000);
+        round_wake_runner(ledger);
+    }
+    ledger->slept = slept;
 }
 
 static void end_lockouts(struct ledger *ledger) {
@@ -112,7 +122,8 @@ static void tick(void *context) {
     struct ledger *ledger = context;
     round_retry_rows(ledger);
     look_for_edits(ledger);
-    follow_clock(ledger);
+    timer_follow_clock(ledger);
+    wake_after_sleep(ledger);
     end_lockouts(ledger);
     sweep(ledger);
     purge(ledger);
@@ -166,6 +177,7 @@ void timer_start(struct ledger *ledger) {
     struct loop *loop = service_loop(ledger->service);
     ledger->data_version = database_data_version(spool_database(ledger->spool));
     ledger->clock_offset = clock_offset();
+    ledger->slept = clock_slept_ms();
     ledger->next_purge = clock_deadline(PURGE_AGAIN);
     ledger->next_sweep = 0; /* a mail may have ended just before the last end of this process */
     (void)loop_watch(loop, checkpointer_descriptor(ledger->checkpointer), EPOLLIN, collect, ledger);

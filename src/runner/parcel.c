@@ -37,9 +37,11 @@ struct config_pace parcel_pace(const struct runner *runner, const struct parcel 
 
 int64_t parcel_expiry(const struct runner *runner, const struct parcel *parcel) {
     const struct config_pace pace = parcel_pace(runner, parcel);
-    return pace.queue_lifetime != runner->config->queue_lifetime && parcel->received_at > 0
-               ? parcel->received_at + pace.queue_lifetime
-               : parcel->expires_at;
+    int64_t moved = clock_offset() - parcel->clock_offset; /* as its row was meanwhile */
+    int64_t expires_at = pace.queue_lifetime != runner->config->queue_lifetime && parcel->received_at > 0
+                             ? parcel->received_at + pace.queue_lifetime
+                             : parcel->expires_at;
+    return clock_was_set(moved) && expires_at > 0 ? expires_at + moved : expires_at;
 }
 
 /* ---- room ---- */
@@ -133,6 +135,7 @@ static struct parcel *copy(struct runner *runner, const struct schedule_parcel *
         parcel->expires_at = due->received_at + runner->config->queue_lifetime;
     }
     parcel->added_ms = clock_now_ms();
+    parcel->clock_offset = clock_offset();
     text_copy(parcel->mail_id, sizeof parcel->mail_id, text_of(due->mail_id));
     parcel->from_url = memory_string(text_of(due->from_url));
     parcel->target = memory_string(text_of(due->target));

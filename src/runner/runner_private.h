@@ -44,7 +44,7 @@ struct account { /* a login whose mail is in memory */
 struct parcel {
     int64_t id, retry_at, expires_at, received_at /* or released: its time begins */,
         delayed_at /* its sender was told that it is late; 0: not yet */;
-    int64_t added_ms;
+    int64_t added_ms, clock_offset /* when its times were read */;
     struct account *account; /* NULL: nobody had logged in */
     char mail_id[MAIL_ID_SIZE];
     char *from_url, *target;

@@ -3,10 +3,11 @@
 #ifndef STORE_CLOCK_SHIFT_H
 #define STORE_CLOCK_SHIFT_H
 #include "store/database.h"
-/* Moves the next attempt and the end of patience of every parcel that waits, the rest of every destination and the
- * lockout of every contact by so many seconds (below 0: the clock was set back). Not what is to be released at a time
- * that its sender named; and not what was over by the clock as it was, or further away than furthest (seconds): that
- * was written by a clock that went right before. now: by the new clock. One transaction; false on a database error, and
- * then nothing has moved. */
+/* Moves the next attempt and the end of patience of every parcel that waits, the rest of every destination, the lockout
+ * of every contact, what greylisting has put off and the failed logins that lock accounts by so many seconds (below 0:
+ * the clock was set back). Not what was still to be released, by the clock as it was, at a time that its sender named;
+ * and not patience that was over by it, or what is further away than furthest (seconds): that was written by a clock
+ * that went right before. now: by the new clock. One transaction; false on a database error, and then nothing has
+ * moved. */
 bool clock_shift(struct database *database, int64_t seconds, int64_t now, int64_t furthest);
 #endif

@@ -39,8 +39,11 @@
 #define SCHEDULE_DUE                                                                                                   \
     " INDEXED BY parcels_due WHERE p.state IN ('queued','deferred') AND p.retry_at >= ?2 AND p.retry_at <= ?1"
 #define SCHEDULE_ORDER " ORDER BY p.retry_at, p.id LIMIT ?3"
-#define SHIFTED(column)                                                                                                \
-    "CASE WHEN " #column " BETWEEN ?2 AND ?3 THEN datetime(" #column ", ?1 || ' seconds') ELSE " #column " END"
+#define MOVED(column) "coalesce(datetime(" #column ", ?1 || ' seconds'), " #column ")"
+#define SHIFTED(from, column)                                                                                          \
+    "CASE WHEN " #column " BETWEEN " from " AND ?3 THEN " MOVED(column) " ELSE " #column " END"
+#define NOT_TO_BE_RELEASED                                                                                             \
+    " AND NOT EXISTS (SELECT 1 FROM mails m WHERE m.mail_id = parcels.mail_id AND m.hold_until > ?2)"
 
 static const char *const statements[STATEMENTS] = {
     [STATEMENT_CONTACT_BY_IP] = "SELECT " CONTACT_COLUMNS " FROM contacts WHERE remote_ip = ?1",
@@ -162,16 +165,22 @@ static const char *const statements[STATEMENTS] = {
                                      " NULL AND destination IN (SELECT domain FROM parcels WHERE mail_id = ?1 UNION ALL"
                                      " SELECT CASE substr(target, 1, 1) WHEN '|' THEN target ELSE '' END FROM parcels"
                                      " WHERE mail_id = ?1 AND delivery = 'local')",
+    /* ?1 seconds, ?2 the time by the clock as it was, ?3 the last and ?4 the first that it can have written. What was
+     * due moves, too: by a clock that was set back it would be due no more. What was over stays over. What was put in
+     * by hand and is no date that SQLite reads stays. */
+    [STATEMENT_SHIFT_PARCELS] = "UPDATE parcels SET retry_at = " SHIFTED("?4", retry_at) ", expires_at = " SHIFTED(
+        "?2", expires_at) " WHERE state IN ('queued','deferred')" NOT_TO_BE_RELEASED,
+    [STATEMENT_SHIFT_HELD] =
+        "UPDATE parcels SET expires_at = " SHIFTED("?2", expires_at) " WHERE state = 'held'" NOT_TO_BE_RELEASED,
+    [STATEMENT_SHIFT_CONTACTS] = "UPDATE contacts SET expires_at = " MOVED(expires_at) ", locked_at = " MOVED(
+        locked_at) " WHERE expires_at BETWEEN ?4 AND ?3",
+    [STATEMENT_SHIFT_DESTINATIONS] =
+        "UPDATE destinations SET retry_at = " MOVED(retry_at) " WHERE retry_at BETWEEN ?4 AND ?3",
+    [STATEMENT_SHIFT_GREYLIST] = "UPDATE greylist SET created_at = " MOVED(created_at) ", expires_at = " MOVED(
+        expires_at) " WHERE passed_at IS NULL AND expires_at BETWEEN ?4 AND ?3",
+    [STATEMENT_SHIFT_LOGINS] = "UPDATE logins SET failed_at = " MOVED(failed_at) " WHERE failed_at BETWEEN ?4 AND ?2",
     /* ?4 now, ?5 first tries up to then are late enough, ?6 ?7 when a waiting, a taken row expires. What has expired
      * begins anew; each value on the right is the one before this statement. */
-    [STATEMENT_SHIFT_PARCELS] = "UPDATE parcels SET retry_at = " SHIFTED(retry_at) ", expires_at = " SHIFTED(
-        expires_at) " WHERE state IN ('queued','deferred') AND NOT EXISTS"
-                    " (SELECT 1 FROM mails m WHERE m.mail_id = parcels.mail_id AND m.hold_until > ?4)",
-    [STATEMENT_SHIFT_CONTACTS] = "UPDATE contacts SET expires_at = " SHIFTED(
-        expires_at) ","
-                    " locked_at = datetime(locked_at, ?1 || ' seconds') WHERE expires_at BETWEEN ?2 AND ?3",
-    [STATEMENT_SHIFT_DESTINATIONS] =
-        "UPDATE destinations SET retry_at = " SHIFTED(retry_at) " WHERE retry_at BETWEEN ?2 AND ?3",
     [STATEMENT_GREYLIST_TRY] =
         "INSERT INTO greylist (network, sender, recipient, expires_at, created_at, updated_at)"
         " VALUES (?1, ?2, ?3, ?6, ?4, ?4) ON CONFLICT (network, sender, recipient) DO UPDATE SET"

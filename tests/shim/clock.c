@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * A preloaded library for tests: the machine's clock as somebody set it. CLOCK_OFFSET names a file that all processes
- * map; its one word says by how many seconds. The monotonic clock goes on, as it does. */
+ * map: by how many seconds, and how many the machine slept. The monotonic clock goes on, as it does. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static atomic_long *offset;
+static atomic_long *offset; /* and behind it: slept */
 
 __attribute__((constructor)) static void start(void) {
     const char *path = getenv("CLOCK_OFFSET");
@@ -19,7 +19,7 @@ __attribute__((constructor)) static void start(void) {
     if (fd < 0) {
         return;
     }
-    void *mapped = mmap(NULL, sizeof *offset, PROT_READ, MAP_SHARED, fd, 0);
+    void *mapped = mmap(NULL, 2 * sizeof *offset, PROT_READ, MAP_SHARED, fd, 0);
     offset = mapped == MAP_FAILED ? NULL : mapped;
     close(fd);
 }
@@ -36,7 +36,9 @@ static int real_clock(clockid_t clock, struct timespec *now) {
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int result = real_clock(clock, now);
     if (result == 0 && offset != NULL && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
-        now->tv_sec += atomic_load(offset);
+        now->tv_sec += atomic_load(offset) + atomic_load(offset + 1);
+    } else if (result == 0 && offset != NULL && clock == CLOCK_BOOTTIME) {
+        now->tv_sec += atomic_load(offset + 1);
     }
     return result;
 }

@@ -26,11 +26,11 @@ class Place:
         self.server.environment["CLOCK_OFFSET"] = self.server.path("offset")
         self.set(0)
 
-    def set(self, seconds):
+    def set(self, seconds, slept=0):
         """What is written in place is what every process has mapped."""
         path = self.server.path("offset")
         with open(path, "r+b" if os.path.exists(path) else "w+b") as stream:
-            stream.write(struct.pack("=q", seconds))
+            stream.write(struct.pack("=qq", seconds, slept))
 
     def jump(self, seconds):
         """To so many seconds from the true time, and waits until the server has noticed it."""
@@ -49,7 +49,7 @@ class Place:
         rows = self.server.sql("select strftime('%s', retry_at) - strftime('%s', 'now') pause, strftime('%s', expires_at) - strftime('%s', 'now') life "
                                "from parcels where state = 'deferred'")
         with open(self.server.path("offset"), "rb") as stream:
-            offset, = struct.unpack("=q", stream.read())
+            offset = sum(struct.unpack("=qq", stream.read()))
         return (rows[0]["pause"] - offset, rows[0]["life"] - offset) if rows else None
 
 
@@ -97,6 +97,33 @@ def test_a_machine_that_starts_without_a_clock_does_not_move_what_was_written_by
     place.set(-730 * DAY)
     place.server.launch()
     place.jump(0)
+    pause, life = place.pause()
+    assert HOUR - 120 <= pause <= 1.1 * HOUR + 5 and 2 * DAY - 120 <= life <= 2 * DAY + 5, (pause, life)
+
+
+@fault("Clock", "the machine sleeps for eight hours", "mail waits in the queue",
+       "time has passed: what fell due is tried at once, and nothing is moved; a line in the log")
+def test_mail_that_fell_due_while_the_machine_slept_is_tried_when_it_wakes(place, marker):
+    place.submit(marker)
+    expires = place.server.sql("select expires_at from parcels")[0][0]
+    place.sink.behaviour["on"] = {}
+    place.set(0, slept=8 * HOUR)
+    place.server.wait_log(r"the machine slept for 288\d\d s")
+    wait_for(lambda: place.sink.messages, "the mail", explain=place.server.log_tail)
+    assert "the clock was set" not in place.server.log_text()
+    assert place.server.sql("select expires_at from parcels")[0][0] == expires
+
+
+@fault("Clock", "set forward by ten days", "an agent has the mail in hand", "it is put off, not returned; then it has its pause and its time")
+def test_mail_in_hand_does_not_expire_when_the_clock_is_set(place, marker):
+    place.sink.behaviour["on"] = {"MAIL": "DRIP 451 4.3.2 later"}
+    with place.server.talk("internal", fresh_source()) as client:
+        client.ehlo()
+        assert client.mail("coco@example.test", "friend@remote.test", message(marker)) == 250
+    wait_for(lambda: "C: MAIL" in str(place.sink.sessions), "the agent to be at it", explain=place.server.log_tail)
+    place.jump(10 * DAY)
+    place.server.wait_rows("select 1 from parcels where state <> 'queued'")
+    assert place.server.sql("select state from parcels")[0][0] == "deferred"
     pause, life = place.pause()
     assert HOUR - 120 <= pause <= 1.1 * HOUR + 5 and 2 * DAY - 120 <= life <= 2 * DAY + 5, (pause, life)
 
