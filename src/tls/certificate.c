@@ -17,7 +17,8 @@ int no_passphrase(char *bytes, int size, int writing, void *context) {
     (void)bytes;
     (void)size;
     (void)writing;
-    (void)context;
+    if (context != NULL)
+        *(bool *)context = true;
     return 0;
 }
 
@@ -33,10 +34,14 @@ EVP_PKEY *certificate_read_key(const char *file, struct buffer *error) {
         return NULL;
     ERR_clear_error();
     BIO *stream = BIO_new_file(file, "r");
-    EVP_PKEY *key = stream != NULL ? PEM_read_bio_PrivateKey(stream, NULL, no_passphrase, NULL) : NULL;
+    bool asked = false;
+    EVP_PKEY *key = stream != NULL ? PEM_read_bio_PrivateKey(stream, NULL, no_passphrase, &asked) : NULL;
     BIO_free(stream);
-    if (key == NULL)
-        (void)buffer_format(error, "private key %s: %s", file, session_error("not a PEM key"));
+    if (key == NULL && asked)
+        (void)buffer_format(error, "private key %s is encrypted, and nobody is there to be asked for its passphrase",
+                            file);
+    else if (key == NULL)
+        (void)buffer_format(error, "private key %s: no PEM key that OpenSSL knows", file);
     return key;
 }
 

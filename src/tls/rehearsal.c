@@ -31,13 +31,14 @@ static bool rehearse_with(SSL_CTX *context, SSL_CTX *client_context, int version
     return good;
 }
 
-bool rehearse(SSL_CTX *context, enum tls_preset preset, struct buffer *error) {
+bool rehearse(SSL_CTX *context, enum tls_preset preset, const char *name, struct buffer *error) {
     SSL_CTX *client = SSL_CTX_new(TLS_client_method());
     bool good = client != NULL && rehearse_with(context, client, TLS1_3_VERSION) &&
                 (!preset_allows(preset, TLS1_2_VERSION) || rehearse_with(context, client, TLS1_2_VERSION));
 
     if (!good)
-        (void)buffer_format(error, "certificate and key cannot be used: %s", session_error("the handshake failed"));
+        (void)buffer_format(error, "certificate %s and its key cannot be used: %s", name,
+                            session_error("the handshake failed"));
     SSL_CTX_free(client);
     ERR_clear_error();
     return good;

@@ -161,9 +161,12 @@ static bool fill(struct tls_server *server, const struct tls_settings *settings,
             return false;
     if (settings->ask_client && !ask_clients(server, settings->client_ca, error))
         return false;
-    for (size_t i = 0; i < settings->count; i++)
-        if (!rehearse(server->contexts[i], settings->preset, error))
+    for (size_t i = 0; i < settings->count; i++) {
+        const struct tls_identity *identity = &settings->identities[i];
+        const char *name = identity->count > 0 ? identity->certificates[0] : "(self-signed)";
+        if (!rehearse(server->contexts[i], settings->preset, name, error))
             return false;
+    }
     return true;
 }
 

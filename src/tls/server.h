@@ -28,7 +28,7 @@ bool certificate_use(SSL_CTX *context, struct text der, uint32_t number, struct 
 /* The first of a file; NULL with a sentence. A key that is open to everybody is none. */
 X509 *certificate_read(const char *file, struct buffer *error);
 EVP_PKEY *certificate_read_key(const char *file, struct buffer *error);
-/* Of a key with a passphrase: nobody is there to type it. */
+/* Of a key with a passphrase: nobody is there to type it. context: a bool that says that one was wanted, or NULL. */
 int no_passphrase(char *bytes, int size, int writing, void *context);
 bool certificate_is_readable(const char *what, const char *file, struct buffer *error);
 /* The subject's or issuer's name as RFC 4514 writes it, cut where it does not fit. */
@@ -61,6 +61,6 @@ bool client_certificate_ask(SSL_CTX *context, X509_STORE *store, const STACK_OF(
 void client_certificate_facts(const SSL *ssl, struct tls_facts *facts);
 
 /* ---- rehearsal.c ---- */
-/* A handshake of each version with ourselves. */
-bool rehearse(SSL_CTX *context, enum tls_preset preset, struct buffer *error);
+/* A handshake of each version with ourselves. name: the certificate's file, for the sentence. */
+bool rehearse(SSL_CTX *context, enum tls_preset preset, const char *name, struct buffer *error);
 #endif

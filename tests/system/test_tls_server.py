@@ -121,6 +121,35 @@ def test_sighup_renews_every_certificate_or_none(make_instance, tmp_path):
     assert shown(server, None)[0] == "renewed.example.test"
 
 
+def encrypt(_, key):
+    subprocess.run(["openssl", "ec", "-in", key, "-aes128", "-passout", "pass:secret", "-out", key + ".new"], check=True, stderr=subprocess.DEVNULL)
+    os.replace(key + ".new", key)
+
+
+def empty(_, key):
+    os.truncate(key, 0)
+
+
+def take_a_curve_that_nobody_speaks(chain, key):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1", "-nodes", "-days", "2", "-subj", "/CN=x",
+                    "-keyout", key, "-out", chain], check=True, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (encrypt, "private key {key} is encrypted, and nobody is there to be asked for its passphrase"),
+    (empty, "private key {key}: no PEM key that OpenSSL knows"),
+    (take_a_curve_that_nobody_speaks, "certificate {chain} and its key cannot be used: "),
+])
+def test_a_pair_that_cannot_be_used_is_named_with_the_reason(make_instance, tmp_path, spoil, words):
+    os.chmod(tmp_path, 0o755)
+    good, bad = pair(str(tmp_path), "one.example.test"), pair(str(tmp_path), "other.example.test")
+    server = make_instance(extra=block("one.example.test", [good[0]], [good[1]]) + block("other.example.test", [bad[0]], [bad[1]]))
+    spoil(*bad)
+    server.reload()
+    assert "the configuration in force stays: " + words.format(chain=bad[0], key=bad[1]) in server.log_text()
+    assert shown(server, "other.example.test")[0] == "other.example.test"
+
+
 @pytest.mark.parametrize("line, words", [
     ('tls_certificate "a b" {{ certificate = "{chain}"\n private_key = "{key}" }}', ['tls_certificate "a b": is no server name']),
     ('tls_certificate "a.example" {{ certificate = "{chain}" }}', ['tls_certificate "a.example": lacks one of its keys']),
