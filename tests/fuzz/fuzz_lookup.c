@@ -79,10 +79,10 @@ static void add_aliases(struct database *database) {
         {"f@example.test", "/nonexistent", ""},
         {"edited@example.test", "coco@example.test\n\nmike@second.test", ""},
     };
-    static const char *const domains[] = {"example.test", "second.test", "third.test", "a.below.test"};
+    static const char *const named[] = {"example.test", "second.test", "third.test", "a.below.test"};
 
-    for (size_t i = 0; i < sizeof domains / sizeof domains[0]; i++)
-        FUZZ_CHECK(statement_run(database, STATEMENT_DOMAIN_ADD, BINDS(bind_string(domains[i]))));
+    for (size_t i = 0; i < sizeof named / sizeof named[0]; i++)
+        FUZZ_CHECK(statement_run(database, STATEMENT_DOMAIN_ADD, BINDS(bind_string(named[i]))));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         FUZZ_CHECK(aliases_add(database, rows[i].address, rows[i].target, rows[i].owner, 1000000));
     FUZZ_CHECK(aliases_add(database, "file@example.test", list_path, "", 1000000));
