@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Opens and migrates the databases. Called by ledger (main, writing), lookup and runner (reading), `parcelpost`. An
  * error comes back as a sentence; the one place that runs whole SQL scripts (schema and migrations). */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "sql_embedded.h"
 #include "store/statements.h"
@@ -106,13 +107,33 @@ static bool check_version(struct database *database, enum database_kind kind, en
     return migrate(database, kind, path, error);
 }
 
+/* Once for long: who has a lock for longer than that is not waited for again by each of those whom the ledger serves,
+ * one after the other. They are put off at once, until something has been written. */
+static int wait_for_lock(void *context, int times) {
+    static const struct timespec pause = {.tv_nsec = 5000000};
+    struct database *database = context;
+    if (times == 0) {
+        database->busy_since = clock_now_ms();
+    }
+    if (database->impatient || clock_now_ms() - database->busy_since >= BUSY_MILLISECONDS) {
+        database->impatient = true;
+        return 0;
+    }
+    (void)nanosleep(&pause, NULL);
+    return 1;
+}
+
 /* users.db keeps a rollback journal: lookup reads it as another user than those who write it, often while no writer is
  * there, and a reader of a WAL must then be able to make files beside it. parcelpost.db always has its ledger. */
 static bool set_up(struct database *database, enum database_kind kind, enum database_mode mode, const char *path,
                    struct buffer *error) {
     const char *journal = kind == DATABASE_USERS ? "PRAGMA journal_mode = DELETE" : "PRAGMA journal_mode = WAL";
     sqlite3_extended_result_codes(database->handle, 1);
-    sqlite3_busy_timeout(database->handle, BUSY_MILLISECONDS);
+    if (kind == DATABASE_MAIN && mode == DATABASE_WRITE) {
+        sqlite3_busy_handler(database->handle, wait_for_lock, database);
+    } else {
+        sqlite3_busy_timeout(database->handle, BUSY_MILLISECONDS);
+    }
     database_settle_aside(database->handle);
     bool good = mode == DATABASE_READ ||
                 (run_text(database, journal) && run_text(database, "PRAGMA synchronous = NORMAL") &&
@@ -128,6 +149,7 @@ static int count_pages(void *context, sqlite3 *handle, const char *name, int pag
     (void)handle;
     (void)name;
     database->wal_pages = pages;
+    database->impatient = false;
     return SQLITE_OK;
 }
 
@@ -138,7 +160,7 @@ int database_wal_pages(const struct database *database) {
 bool database_restart_wal(struct database *database) {
     sqlite3_busy_timeout(database->handle, 0);
     bool good = sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) == SQLITE_OK;
-    sqlite3_busy_timeout(database->handle, BUSY_MILLISECONDS);
+    sqlite3_busy_handler(database->handle, wait_for_lock, database);
     database->wal_pages = good ? 0 : database->wal_pages;
     return good;
 }

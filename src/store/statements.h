@@ -174,7 +174,9 @@ struct sqlite3_stmt;
 struct database {
     struct sqlite3 *handle;
     struct sqlite3_stmt *prepared[STATEMENTS];
-    int wal_pages; /* in the write-ahead log after the last commit of this connection */
+    int wal_pages;      /* in the write-ahead log after the last commit of this connection */
+    int64_t busy_since; /* another program's lock is waited for; clock_now_ms */
+    bool impatient;     /* it was waited for in vain, and nothing was written since */
 };
 enum statement_result { STATEMENT_ROW, STATEMENT_DONE, STATEMENT_ERROR };
 enum bind_kind { BIND_NULL, BIND_TEXT, BIND_INTEGER };

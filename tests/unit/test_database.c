@@ -204,6 +204,30 @@ static void a_reader_that_meets_the_writer_tries_again(void **state) {
     (void)munmap(header, 96);
 }
 
+/* ---- another program's lock ---- */
+
+static int64_t milliseconds_to_begin(struct database *database, bool expected) {
+    int64_t began = clock_now_ms();
+    assert_int_equal(database_begin(database), expected);
+    return clock_now_ms() - began;
+}
+
+static void a_lock_is_waited_for_once_for_long_and_then_again_after_something_was_written(void **state) {
+    (void)state;
+    struct database *database = database_open(path, DATABASE_MAIN, DATABASE_WRITE, &error);
+    struct database *other = database_open(path, DATABASE_MAIN, DATABASE_WRITE, &error);
+    assert_true(database != NULL && other != NULL && database_begin(other));
+    assert_in_range(milliseconds_to_begin(database, false), 4900, 20000);
+    assert_in_range(milliseconds_to_begin(database, false), 0, 1000);
+    assert_in_range(milliseconds_to_begin(database, false), 0, 1000);
+    database_rollback(other);
+    assert_in_range(milliseconds_to_begin(database, true), 0, 1000);
+    assert_true(statement_run(database, STATEMENT_DOMAIN_ADD, BINDS(bind_string("example.test"))));
+    assert_true(database_commit(database) && !database->impatient);
+    database_close(other);
+    database_close(database);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -215,6 +239,7 @@ int main(void) {
         TEST(a_foreign_write_is_noticed_and_an_own_one_is_not),
         TEST(values_are_bound_never_pasted),
         TEST(a_reader_that_meets_the_writer_tries_again),
+        TEST(a_lock_is_waited_for_once_for_long_and_then_again_after_something_was_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
