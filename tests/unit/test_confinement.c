@@ -52,10 +52,10 @@ static void make_file(const char *name) {
 
 static int set_up(void **state) {
     static const char *const folders[] = {"state", "users",  "queue", "queue/mail", "queue/tmp",
-                                          "lists", "logins", "mail",  "mail/box"};
+                                          "lists", "logins", "mail",  "mail/box",   "secrets"};
     static const char *const files[] = {"state/main.db",  "state/main.db-wal", "state/main.db-shm", "state/other",
-                                        "users/users.db", "users/srs.secret",  "queue/mail/one",    "lists/one",
-                                        "logins/one",     "mail/one",          "stranger"};
+                                        "users/users.db", "secrets/srs",       "queue/mail/one",    "lists/one",
+                                        "logins/one",     "secrets/other",     "mail/one",          "stranger"};
     static char *list_folders[] = {lists};
     static char dns[] = "127.0.0.1:5353", route[] = "relay.example:2525", endpoint[] = "[::1]:10023", kind[] = "lmtp",
                 target[] = "localhost:2424", query[] = "SELECT", lmtp[] = "127.0.0.1", name[] = "x";
@@ -75,7 +75,7 @@ static int set_up(void **state) {
     }
     below(database, "state/main.db");
     below(users, "users/users.db");
-    below(secret, "users/srs.secret");
+    below(secret, "secrets/srs");
     below(queue, "queue");
     below(lists, "lists");
     below(logins, "logins/logins.db");
@@ -131,6 +131,9 @@ static int reading(const struct attempt *attempt) {
 }
 static int writing(const struct attempt *attempt) {
     return try_open(attempt, O_RDWR);
+}
+static int truncating(const struct attempt *attempt) {
+    return try_open(attempt, O_WRONLY | O_TRUNC);
 }
 static int filling(const struct attempt *attempt) {
     return try_open(attempt, O_WRONLY);
@@ -206,17 +209,23 @@ static void a_process_reaches_the_files_it_needs_and_no_others(void **state) {
     static const struct attempt rows[] = {
         {"the ledger writes the database", CONFINED_LEDGER, writing, "state/main.db", 0, 0},
         {"makes files beside it", CONFINED_LEDGER, making, "state/main.db-journal", 0, 0},
+        {"shortens its log", CONFINED_LEDGER, truncating, "state/main.db-wal", 0, 0},
         {"writes the spool", CONFINED_LEDGER, writing, "queue/mail/one", 0, 0},
+        {"looks through it", CONFINED_LEDGER, reading, "queue/mail", 0, 0},
         {"moves a large message to its place", CONFINED_LEDGER, moving, "queue/tmp/large", 0, 0},
         {"makes the spool's folders", CONFINED_LEDGER, making_a_folder, "queue/journal", 0, 0},
         {"names an operator", CONFINED_LEDGER, reading, "/etc/passwd", 0, 0},
+        {"as the machine is told to", CONFINED_LEDGER, reading, "/etc/nsswitch.conf", 0, 0},
+        {"takes its salts", CONFINED_LEDGER, reading, "/dev/urandom", 0, 0},
         {"reads no users", CONFINED_LEDGER, reading, "users/users.db", 0, FORBIDDEN},
         {"nor a stranger's file", CONFINED_LEDGER, reading, "stranger", 0, FORBIDDEN},
         {"lookup reads the database", CONFINED_LOOKUP, reading, "state/main.db-shm", 0, 0},
         {"and users", CONFINED_LOOKUP, reading, "users/users.db", 0, 0},
-        {"and the secret of forwarded senders", CONFINED_LOOKUP, reading, "users/srs.secret", 0, 0},
+        {"and the secret of forwarded senders", CONFINED_LOOKUP, reading, "secrets/srs", 0, 0},
         {"and lists", CONFINED_LOOKUP, reading, "lists/one", 0, 0},
         {"and may have to write beside the operator's logins", CONFINED_LOOKUP, making, "logins/x-shm", 0, 0},
+        {"takes its salts", CONFINED_LOOKUP, reading, "/dev/urandom", 0, 0},
+        {"has no other secrets", CONFINED_LOOKUP, reading, "secrets/other", 0, FORBIDDEN},
         {"writes no database", CONFINED_LOOKUP, writing, "state/main.db", 0, FORBIDDEN},
         {"nor users", CONFINED_LOOKUP, writing, "users/users.db", 0, FORBIDDEN},
         {"reads no mail", CONFINED_LOOKUP, reading, "queue/mail/one", 0, FORBIDDEN},
@@ -225,12 +234,15 @@ static void a_process_reaches_the_files_it_needs_and_no_others(void **state) {
         {"and its log", CONFINED_RUNNER, reading, "state/main.db-wal", 0, 0},
         {"and the index of that", CONFINED_RUNNER, reading, "state/main.db-shm", 0, 0},
         {"without writing to it", CONFINED_RUNNER, writing, "state/main.db-shm", 0, FORBIDDEN},
+        {"takes its salts", CONFINED_RUNNER, reading, "/dev/urandom", 0, 0},
         {"nor to the database", CONFINED_RUNNER, writing, "state/main.db", 0, FORBIDDEN},
         {"what lies beside is not its own", CONFINED_RUNNER, reading, "state/other", 0, FORBIDDEN},
         {"nor is the spool", CONFINED_RUNNER, reading, "queue/mail/one", 0, FORBIDDEN},
         {"a folder agent fills mailboxes", CONFINED_FOLDER_AGENT, making, "mail/two", 0, 0},
         {"makes them", CONFINED_FOLDER_AGENT, making_a_folder, "mail/example.test", 0, 0},
         {"moves a message into them", CONFINED_FOLDER_AGENT, moving, "mail/box/new", 0, 0},
+        {"flushes them", CONFINED_FOLDER_AGENT, reading, "mail/box", 0, 0},
+        {"shortens no mail", CONFINED_FOLDER_AGENT, truncating, "mail/one", 0, FORBIDDEN},
         {"writes into one", CONFINED_FOLDER_AGENT, filling, "mail/one", 0, 0},
         {"reads no mail in them", CONFINED_FOLDER_AGENT, reading, "mail/one", 0, FORBIDDEN},
         {"and nothing else", CONFINED_FOLDER_AGENT, reading, "stranger", 0, FORBIDDEN},
@@ -295,6 +307,15 @@ static void mailboxes_are_made_where_none_are_yet(void **state) {
     below(mailboxes, "mail/%d/%u");
 }
 
+static void without_a_query_the_database_of_logins_is_nobodys(void **state) {
+    static const struct attempt row = {"", CONFINED_LOOKUP, making, "logins/y-shm", 0, FORBIDDEN};
+    char *query = config.login_query;
+    (void)state;
+    config.login_query = nothing;
+    assert_int_equal(outcome(&row), row.problem);
+    config.login_query = query;
+}
+
 static void make_link(const char *name, const char *target) {
     char path[PATH_SIZE], where[PATH_SIZE];
     below(path, name);
@@ -346,6 +367,7 @@ int main(void) {
         cmocka_unit_test(a_process_connects_to_the_ports_it_needs_and_listens_nowhere),
         cmocka_unit_test(nobody_signals_another_process),
         cmocka_unit_test(mailboxes_are_made_where_none_are_yet),
+        cmocka_unit_test(without_a_query_the_database_of_logins_is_nobodys),
         cmocka_unit_test(what_is_a_link_is_reached_where_it_leads),
     };
     parent = getpid();
