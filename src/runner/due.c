@@ -304,6 +304,8 @@ bool due_on_parcels_new(void *context, struct service_peer *peer, struct channel
     (void)peer;
     if (news->mail_id.length == 0) {
         runner->reload_wanted = true;
+        runner->clock_offset = clock_offset();
+        runner->settles_by = 0;
         return true;
     }
     while (list_next_parcel(&list, &item, &bad)) {

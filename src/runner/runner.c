@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ROWS_MOVE 30000 /* milliseconds: of a very long queue */
+
 static enum exit_status run_status(const struct runner *runner) {
     if (runner->failed) {
         return EXIT_STATUS_ERROR;
@@ -71,9 +73,29 @@ static void read_anew(struct runner *runner) {
     due_load(runner, NULL);
 }
 
+/* When the clock was set the ledger moves the rows with it, and says so. What is read before is due too early, and over
+ * at its first refusal. */
+static bool rows_are_right(struct runner *runner) {
+    int64_t offset = clock_offset();
+    if (!clock_was_set(offset - runner->clock_offset)) {
+        return true;
+    }
+    if (runner->settles_by == 0) {
+        runner->settles_by = clock_deadline(ROWS_MOVE);
+    }
+    int64_t left = runner->settles_by - clock_now_ms();
+    if (left > 0) {
+        runner_soon(runner, left);
+        return false;
+    }
+    runner->clock_offset = offset;
+    runner->settles_by = 0;
+    return true;
+}
+
 static void end_of_round(void *context) {
     struct runner *runner = context;
-    if (!runner->stopping) {
+    if (!runner->stopping && rows_are_right(runner)) {
         if (runner->reload_wanted) {
             read_anew(runner);
         }
@@ -220,6 +242,7 @@ _Noreturn void runner_main(const struct process_start *start) {
     runner->service = service_new(&definition, start->hub, runner);
     runner->ledger = service_add_peer(runner->service, start->ledger, PEER_LEDGER, 0);
     operator_listen(runner);
+    runner->clock_offset = clock_offset();
     first_load(runner);
     runner_soon(runner, 0);
     service_run(runner->service);

@@ -213,8 +213,10 @@ struct runner {
     int64_t request_until; /* cron mode, started because somebody connected: wait for the request so long; 0: no more */
     struct loop_watch *operators; /* the control socket; NULL without one */
     struct loop_timer *wake, *soon, *tidy;
-    int64_t wake_at; /* of wake, seconds since 1970 */
-    int64_t soon_at; /* of soon, clock_now_ms */
+    int64_t clock_offset; /* as rows were last known to be right by */
+    int64_t settles_by;   /* the clock was set: the ledger moves the rows until then at most, clock_now_ms; 0 */
+    int64_t wake_at;      /* of wake, seconds since 1970 */
+    int64_t soon_at;      /* of soon, clock_now_ms */
     struct run runs[RUNS_MAXIMUM];
     struct answered answered[VACATION_MEMORY];
     size_t answered_next;

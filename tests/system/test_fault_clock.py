@@ -1,7 +1,9 @@
 """The machine's clock set back and forward, by hours and days, while mail waits and contacts are locked out: what waits keeps the time
 that it still had to wait. Nothing expires early, nothing is tried in a storm, nobody is locked out for ever."""
 import os
+import signal
 import struct
+import time
 
 import pytest
 
@@ -19,10 +21,10 @@ LATER = {"GREETING": "421 4.3.2 later|CLOSE"}
 class Place:
     """A server whose clock can be set, with a parcel that waits an hour for its next attempt and expires after two days."""
 
-    def __init__(self):
+    def __init__(self, pause=HOUR):
         self.sink = FakeServer(on=LATER).start()
         self.server = Instance(route=self.sink.endpoint, preload="clock", settings={
-            "retry_schedule": ["3600"], "queue_lifetime": 2 * DAY, "delay_warning": 0, "prohibited_seconds": HOUR, "max_failed_msgs_per_period": 1})
+            "retry_schedule": [str(pause)], "queue_lifetime": 2 * DAY, "delay_warning": 0, "prohibited_seconds": HOUR, "max_failed_msgs_per_period": 1})
         self.server.environment["CLOCK_OFFSET"] = self.server.path("offset")
         self.set(0)
 
@@ -126,6 +128,31 @@ def test_mail_in_hand_does_not_expire_when_the_clock_is_set(place, marker):
     assert place.server.sql("select state from parcels")[0][0] == "deferred"
     pause, life = place.pause()
     assert HOUR - 120 <= pause <= 1.1 * HOUR + 5 and 2 * DAY - 120 <= life <= 2 * DAY + 5, (pause, life)
+
+
+@fault("Clock", "set forward by ten days", "mail falls due before the ledger has noticed it", "it is tried when its row has been moved, and put off, not returned")
+def test_mail_is_not_read_before_it_was_moved_with_the_clock(marker):
+    place = Place(pause=5)
+    server = place.server
+    try:
+        server.start()
+        place.submit(marker)
+        ledger = server.processes("ledger")[0][0]
+        os.kill(ledger, signal.SIGSTOP)
+        try:
+            before = len(server.log_text())
+            place.set(10 * DAY)
+            time.sleep(7)  # the pause
+        finally:
+            os.kill(ledger, signal.SIGCONT)
+        server.wait_log("the clock was set by", after=before)
+        server.wait_rows("select 1 from attempts where rowid = 2")
+        assert server.sql("select state from parcels")[0][0] == "deferred", server.parcels_text()
+        server.stop()
+    finally:
+        server.stop(check=False)
+        server.remove()
+        place.sink.stop()
 
 
 LOCKED = [
