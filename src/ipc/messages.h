@@ -7,7 +7,7 @@
 #include "ipc/channel.h"
 
 #define TARGETS_MAXIMUM (64u * 1024) /* of one LOOKUP_ADDRESS_ANSWER; more are asked for */
-#define SIGNED_MAXIMUM 4096u         /* of one TLS_SIGN: a group of 8192 bits takes 3 KiB */
+#define SIGNED_MAXIMUM 4096u         /* of one TLS_SIGN: a group of 4096 bits takes 1.1 KiB */
 #define NOTICES_MAXIMUM (88u * 1024) /* all of one MAIL_RESULT, which has up to 100 results beside them */
 
 enum message_kind {

@@ -51,6 +51,10 @@ bool scheme_has_digest(const char *type, int digest) {
 #define SPACES 64 /* RFC 8446 4.4.3: so that no content of an earlier version can be taken for one of this */
 #define RANDOM 32 /* RFC 5246 7.4.1.2 */
 #define NAMED_CURVE 3
+/* What a client of TLS 1.2 signs is all that was said before, and he chooses much of its beginning: whatever is taken
+ * for a point or a value at the end must be too short for two certificates. P-521; 4096 bits. */
+#define POINT_MAXIMUM 133
+#define PRIME_MAXIMUM 512
 
 /* What a server says, never what a client would; the hash is that of the cipher suite. */
 static bool is_certificate_verify(struct text content) {
@@ -65,7 +69,7 @@ static bool is_certificate_verify(struct text content) {
 }
 
 /* Takes a length of so many bytes, and as many bytes; false for none, or when they are not there. */
-static bool take_vector(struct text *rest, size_t size) {
+static bool take_vector(struct text *rest, size_t size, struct text *taken) {
     size_t length = 0;
 
     if (rest->length < size)
@@ -73,29 +77,31 @@ static bool take_vector(struct text *rest, size_t size) {
     for (size_t i = 0; i < size; i++)
         length = length << 8 | (unsigned char)rest->data[i];
     *rest = text_from(*rest, size);
-    if (length == 0 || length > rest->length)
-        return false;
-    *rest = text_from(*rest, length);
-    return true;
+    *taken = text_first(*rest, length);
+    *rest = text_from(*rest, taken->length);
+    return length > 0 && taken->length == length;
 }
 
 /* RFC 8422 5.4: the type, the curve's number, a point. */
 static bool is_named_curve(struct text parameters) {
-    struct text rest = text_from(parameters, 3);
+    struct text rest = text_from(parameters, 3), point;
 
-    return parameters.length > 3 && (unsigned char)parameters.data[0] == NAMED_CURVE && take_vector(&rest, 1) &&
-           rest.length == 0;
+    return parameters.length > 3 && (unsigned char)parameters.data[0] == NAMED_CURVE && take_vector(&rest, 1, &point) &&
+           rest.length == 0 && point.length <= POINT_MAXIMUM;
 }
 
-/* RFC 5246 7.4.3: prime, generator, public value. A prime of 6144 bits begins with the byte of a named curve. */
+/* RFC 5246 7.4.3: prime, generator, public value; those that OpenSSL has built in. */
 static bool is_finite_field(struct text parameters) {
-    return take_vector(&parameters, 2) && take_vector(&parameters, 2) && take_vector(&parameters, 2) &&
-           parameters.length == 0;
+    struct text prime, generator, value;
+
+    return take_vector(&parameters, 2, &prime) && take_vector(&parameters, 2, &generator) &&
+           take_vector(&parameters, 2, &value) && parameters.length == 0 && prime.length <= PRIME_MAXIMUM &&
+           text_equal(generator, TEXT("\x02")) && value.length <= prime.length;
 }
 
 bool scheme_signs(const struct scheme *scheme, struct text content) {
     struct text parameters = text_from(content, 2 * (size_t)RANDOM);
 
     return (scheme->tls13 && is_certificate_verify(content)) || is_named_curve(parameters) ||
-           is_finite_field(parameters);
+           (strncmp(scheme->type, "RSA", 3) == 0 && is_finite_field(parameters));
 }

@@ -309,12 +309,46 @@ static void only_what_a_server_signs_is_signed(void **state) {
     assert_false(scheme_signs(pkcs1, exchange(TEXT("\x03\x00\x17\x00"))));
     assert_false(scheme_signs(pkcs1, exchange(TEXT("\x03\x00"))));
     assert_false(scheme_signs(pkcs1, exchange(TEXT_NONE)));
-    assert_true(scheme_signs(pkcs1, exchange(TEXT("\x00\x02pp\x00\x01g\x00\x03yyy"))));
-    assert_false(scheme_signs(pkcs1, exchange(TEXT("\x00\x02pp\x00\x01g\x00\x03yyyy"))));
-    assert_false(scheme_signs(pkcs1, exchange(TEXT("\x00\x02pp\x00\x01g\x00\x04yyy"))));
+    assert_true(scheme_signs(pkcs1, exchange(TEXT("\x00\x04pppp\x00\x01\x02\x00\x03yyy"))));
+    assert_false(scheme_signs(pkcs1, exchange(TEXT("\x00\x04pppp\x00\x01\x02\x00\x03yyyy"))));
+    assert_false(scheme_signs(pkcs1, exchange(TEXT("\x00\x04pppp\x00\x01\x02\x00\x04yyy"))));
+    assert_false(scheme_signs(pkcs1, exchange(TEXT("\x00\x02pp\x00\x01\x02\x00\x03yyy"))));
+    assert_false(scheme_signs(pkcs1, exchange(TEXT("\x00\x04pppp\x00\x01\x03\x00\x03yyy"))));
+    assert_false(
+        scheme_signs(ec, exchange(TEXT("\x00\x04pppp\x00\x01\x02\x00\x03yyy")))); /* RFC 5246 7.4.3: RSA alone */
     assert_false(scheme_signs(pkcs1, TEXT("from:Coco <coco@example.test>\r\ndkim-signature:v=1; a=rsa-sha256; b=")));
     assert_false(scheme_signs(pkcs1, TEXT("0123456789abcdef0123456789abcdef")));
     assert_false(scheme_signs(pss, TEXT_NONE));
+    buffer_free(&content);
+}
+
+/* Handshakes of TLS 1.2 in which a client shows a certificate, up to his signature over all of them: their beginning is
+ * his, and reads like a server's parameters with the certificates of both in the last. */
+static void what_a_client_with_a_certificate_signs_is_refused(void **state) {
+    static const char certificates_of_both[900] = "\x02\x00\x00\x60\x03\x03";
+    static const unsigned char generator_and_length[] = {0, 1, 2, sizeof certificates_of_both >> 8,
+                                                         sizeof certificates_of_both & 0xff};
+    static const unsigned char longest_point[] = {3, 0, 0x17, 0xff};
+    struct buffer parameters;
+
+    (void)state;
+    buffer_init(&content, 8192);
+    buffer_init(&parameters, 8192);
+    for (unsigned prime = 64; prime <= 2048; prime *= 2) {
+        static const char suites[2048];
+        const unsigned char length[] = {(unsigned char)(prime >> 8), (unsigned char)(prime & 0xff)};
+        buffer_clear(&parameters);
+        (void)buffer_append(&parameters, length, sizeof length);
+        (void)buffer_append(&parameters, suites, prime);
+        (void)buffer_append(&parameters, generator_and_length, sizeof generator_and_length);
+        (void)buffer_append(&parameters, certificates_of_both, sizeof certificates_of_both);
+        assert_false(scheme_signs(scheme_of_code(0x0401), exchange(buffer_text(&parameters))));
+    }
+    buffer_clear(&parameters);
+    (void)buffer_append(&parameters, longest_point, sizeof longest_point);
+    (void)buffer_append(&parameters, certificates_of_both, 0xff);
+    assert_false(scheme_signs(scheme_of_code(0x0403), exchange(buffer_text(&parameters))));
+    buffer_free(&parameters);
     buffer_free(&content);
 }
 
@@ -418,6 +452,7 @@ int main(void) {
         cmocka_unit_test(the_client_chooses_padding_and_digest),
         cmocka_unit_test(keys_come_back_from_their_file),
         cmocka_unit_test(only_what_a_server_signs_is_signed),
+        cmocka_unit_test(what_a_client_with_a_certificate_signs_is_refused),
         cmocka_unit_test(no_other_key_and_no_other_scheme),
         cmocka_unit_test(a_signer_that_is_gone_fails_the_handshake_and_nothing_else),
         cmocka_unit_test(a_key_of_the_provider_gives_nothing_away),
