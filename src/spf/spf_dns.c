@@ -9,8 +9,11 @@
 #define NAMES_MAXIMUM 10
 #define TIMES_MAXIMUM 10 /* that they are asked for: macros do not count as terms, and a record holds many */
 
+/* A name that is too long, which macros may come to in one label, has no records. */
 enum spf_dns spf_ask(struct spf_check *check, const char *name, enum spf_type type, struct buffer *values) {
-    enum spf_dns found = check->question->look_up(check->question->context, name, type, values);
+    enum spf_dns found = strlen(name) > SPF_NAME_MAXIMUM
+                             ? SPF_DNS_NONE
+                             : check->question->look_up(check->question->context, name, type, values);
 
     if (found == SPF_DNS_NONE && ++check->voids > VOIDS_MAXIMUM)
         check->too_many = true;

@@ -8,7 +8,6 @@
 
 #define EXPANSION_MAXIMUM 4096u
 #define PARTS_MAXIMUM 128
-#define NAME_MAXIMUM 253 /* RFC 7208 7.3 */
 
 struct macro {
     char letter;
@@ -82,7 +81,7 @@ static void append_ip(const struct spf_check *check, struct buffer *value) {
 
 struct best_name {
     struct text domain;
-    char name[NAME_MAXIMUM + 1];
+    char name[SPF_NAME_MAXIMUM + 1];
     unsigned rank; /* 3: the domain itself, 2: below it, 1: another */
 };
 
@@ -172,7 +171,7 @@ static void expand_one(struct spf_check *check, const struct macro *macro, const
 static void shorten(struct text name, char shortened[SPF_NAME_SIZE]) {
     while (name.length > 0 && name.data[name.length - 1] == '.')
         name = text_first(name, name.length - 1);
-    while (name.length > NAME_MAXIMUM && text_find(name, '.') < name.length)
+    while (name.length > SPF_NAME_MAXIMUM && text_find(name, '.') < name.length)
         name = text_from(name, text_find(name, '.') + 1);
     (void)text_copy(shortened, SPF_NAME_SIZE, name);
 }

@@ -5,6 +5,7 @@
 #include "spf/spf.h"
 
 #define SPF_NAME_SIZE 512
+#define SPF_NAME_MAXIMUM 253 /* RFC 7208 7.3 */
 #define SPF_VALUES_MAXIMUM (64u * 1024)
 
 struct spf_check {

@@ -144,6 +144,7 @@ static void fuzz_one(struct text input) {
         sign_impossible(letter, key, &source);
     buffer_init(&results, letter == LETTER_LONG ? 100 : 24u * 1024);
     if (dkim_verify_message(&source, give_key, &key, &results))
-        FUZZ_CHECK(results.length > 0 && memchr(results.data, '\n', results.length) == NULL);
+        FUZZ_CHECK((results.length > 0 || letter == LETTER_LONG) &&
+                   text_find(buffer_text(&results), '\n') == results.length);
     buffer_free(&results);
 }

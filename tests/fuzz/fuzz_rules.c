@@ -39,8 +39,10 @@ static void fuzz_start(void) {
     config.users_database = paths[1];
 }
 
+static bool says_it_itself; /* the rule: whoever knows the hash may repeat it */
+
 static void check_silence(struct text said) {
-    FUZZ_CHECK(memmem(said.data, said.length, HASH, sizeof HASH - 1) == NULL);
+    FUZZ_CHECK(says_it_itself || memmem(said.data, said.length, HASH, sizeof HASH - 1) == NULL);
 }
 
 static void check_reply(const struct reply *reply) {
@@ -111,6 +113,7 @@ static void visit(void *context, const char *rule, const char *path, unsigned li
 }
 
 static void fuzz_one(struct text input) {
+    says_it_itself = memmem(input.data, input.length, HASH, sizeof HASH - 1) != NULL;
     enum rule_stage stage = fuzz_byte(&input) % RULE_FILES;
     struct text text = text_first(input, text_find(input, '\0'));
     struct sql_rules own = {0};

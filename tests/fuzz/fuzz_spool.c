@@ -197,7 +197,7 @@ static void fill_queue(struct text *input) {
         } else {
             (void)buffer_append_text(&segment, fuzz_piece(input));
         }
-        if (kind & DAMAGED)
+        if ((kind & DAMAGED) && segment.length > flags % 64)
             segment.data[segment.length - 1 - flags % 64] ^= 1;
     }
     (void)snprintf(path, sizeof path, "%s/%06u", journal, SEGMENT);

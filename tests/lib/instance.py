@@ -345,12 +345,12 @@ class Instance:
         """Waits until the query gives at least one row; gives the rows."""
         return wait_for(lambda: self.sql(query, *values), what or query, explain=self.log_tail)
 
-    def wait_parcels(self, mail_id, *states):
+    def wait_parcels(self, mail_id, *states, timeout=None):
         """Waits until every parcel of the mail is in one of the states; gives the rows."""
         def settled():
             rows = self.sql("select * from parcels where mail_id = ?", mail_id)
             return rows if rows and all(row["state"] in states for row in rows) else None
-        return wait_for(settled, f"parcels of {mail_id} to be {' or '.join(states)}", explain=lambda: self.parcels_text() + self.log_tail())
+        return wait_for(settled, f"parcels of {mail_id} to be {' or '.join(states)}", timeout=timeout, explain=lambda: self.parcels_text() + self.log_tail())
 
     def parcels_text(self):
         rows = self.sql("select mail_id, to_url, state, attempts, delivery_msg from parcels order by id desc limit 20")

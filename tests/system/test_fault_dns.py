@@ -285,7 +285,7 @@ def outcome(scene, row):
         world.parcels(deliver(scene, f"victim-{row.domain}", "victim"), "delivered")
     row.true = True
     if parcel["state"] == "deferred":
-        world.parcels(mail_id, "delivered")
+        world.server.wait_parcels(mail_id, "delivered", timeout=100)  # an agent waits a minute for a resolver that is late
     return len(scene.exchanger.received_by(f"friend@{row.domain}")), parcel["state"]
 
 

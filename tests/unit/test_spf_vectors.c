@@ -162,6 +162,7 @@ struct counted {
 static enum spf_dns look_up_counted(void *context, const char *name, enum spf_type type, struct buffer *values) {
     struct counted *counted = context;
     counted->questions++;
+    assert_true(strlen(name) <= 253);
     if (type == SPF_TYPE_TXT && strcmp(name, "many.test") == 0) {
         return spf_add_value(values, text_of(counted->record)) ? SPF_DNS_FOUND : SPF_DNS_FAILED;
     }
@@ -191,9 +192,29 @@ static void a_record_full_of_macros_asks_no_more_than_another(void **state) {
     assert_in_range(counted.questions, 1, 150);
 }
 
+/* RFC 7208 7.3 takes labels away; of a name in one label nothing would be left. */
+static void a_name_that_is_too_long_in_one_label_is_not_asked_for(void **state) {
+    char record[512] = "v=spf1 exists:";
+    struct counted counted = {.record = record};
+    struct network_address client;
+    (void)state;
+    memset(record + strlen(record), 'x', 300);
+    memcpy(record + strlen(record), "%{d1} -all", sizeof "%{d1} -all");
+    assert_true(network_parse_ip(TEXT("192.0.2.1"), 0, &client));
+    const struct spf_question question = {.client = &client,
+                                          .helo = "",
+                                          .local = "a",
+                                          .domain = "many.test",
+                                          .look_up = look_up_counted,
+                                          .context = &counted};
+    assert_int_equal(spf_check(&question), SPF_FAIL);
+    assert_int_equal(counted.questions, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_suite_for_rfc_7208_gives_its_results),
                                        cmocka_unit_test(a_nul_within_a_record_is_no_end_of_it),
-                                       cmocka_unit_test(a_record_full_of_macros_asks_no_more_than_another)};
+                                       cmocka_unit_test(a_record_full_of_macros_asks_no_more_than_another),
+                                       cmocka_unit_test(a_name_that_is_too_long_in_one_label_is_not_asked_for)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
