@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define UNKNOWN_MAXIMUM 30
+#define UNKNOWN_DEPTH 2 /* of blocks that we do not know within each other: one may stand in itself */
 #define LABEL_SIZE 512
 #define WORDS_SIZE 512
 #define SYNTAX "KEY = VALUE, KEY = {VALUE, ...} or BLOCK \"TITLE\" { ... }"
@@ -30,7 +31,8 @@ struct parse {
     const char *text; /* without comments */
     struct unknown unknowns[UNKNOWN_MAXIMUM];
     size_t unknown_count;
-    bool again; /* an unknown key was met for the first time */
+    unsigned depth; /* of unknown blocks, while options are made */
+    bool again;     /* an unknown key was met for the first time */
     struct option_line *lines;
     size_t line_count;
 };
@@ -140,10 +142,12 @@ static void error_was_found(cfg_t *cfg, const char *format, va_list list) {
     if (!buffer_format_list(&sentence, format, list))
         (void)buffer_append_string(&sentence, "wrong");
     const char *words = buffer_string(&sentence);
-    if (strncmp(words, "no such option", 14) == 0 && current->unknown_count < UNKNOWN_MAXIMUM) {
-        struct unknown *unknown = &current->unknowns[current->unknown_count++];
-        (void)text_copy(unknown->section, sizeof unknown->section, text_of(cfg->name));
-        quoted_name(words, unknown->name, sizeof unknown->name);
+    struct unknown unknown = {.block = false};
+    (void)text_copy(unknown.section, sizeof unknown.section, text_of(cfg->name));
+    quoted_name(words, unknown.name, sizeof unknown.name);
+    if (strncmp(words, "no such option", 14) == 0 && current->unknown_count < UNKNOWN_MAXIMUM &&
+        find_unknown(unknown.section, unknown.name) == NULL) {
+        current->unknowns[current->unknown_count++] = unknown;
         current->again = true;
     } else {
         syntax_error(cfg, words);
@@ -170,14 +174,26 @@ static cfg_opt_t unknown_option(const struct unknown *unknown) {
 
     if (!unknown->block)
         return string_option(unknown->name, true);
-    cfg_opt_t block = CFG_SEC(unknown->name, options_of(NULL, 0, 0, unknown->name, &count), CFGF_MULTI | CFGF_TITLE);
+    current->depth++;
+    cfg_opt_t *inside = options_of(NULL, 0, 0, current->depth < UNKNOWN_DEPTH ? unknown->name : "", &count);
+    current->depth--;
+    cfg_opt_t block = CFG_SEC(unknown->name, inside, CFGF_MULTI | CFGF_TITLE);
     block.validcb = value_was_read;
     return block;
 }
 
+static bool is_among(const cfg_opt_t *options, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(options[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* A block of ours that stands in one of the same name has keys there that we know here. */
 static size_t add_unknown_options(cfg_opt_t *options, size_t count, const char *section) {
+    const size_t known = count;
     for (size_t i = 0; i < current->unknown_count; i++)
-        if (strcmp(current->unknowns[i].section, section) == 0)
+        if (strcmp(current->unknowns[i].section, section) == 0 && !is_among(options, known, current->unknowns[i].name))
             options[count++] = unknown_option(&current->unknowns[i]);
     return count;
 }

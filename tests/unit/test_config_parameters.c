@@ -263,6 +263,15 @@ static void mail_is_signed_for_domains_that_have_a_key(void **state) {
     }
 }
 
+/* One that stands in itself is unknown there, however deep. */
+static void a_block_in_itself_is_refused(void **state) {
+    (void)state;
+    assert_null(config_of("route \"a.test\" {\nroute \"b.test\" {\nhost = \"x\"\n}\n}\n"));
+    assert_null(
+        config_of("route \"a.test\" {\nroute \"b.test\" {\nroute \"c.test\" {\nroute \"d.test\" {\n}\n}\n}\n}\n"));
+    assert_null(config_of("one \"a\" {\ntwo \"b\" {\none \"c\" {\ntwo \"d\" {\nx = 1\n}\n}\n}\n}\n"));
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_parameter_of_rubymta_has_its_key),
@@ -271,6 +280,7 @@ int main(void) {
         cmocka_unit_test(the_closest_route_counts),
         cmocka_unit_test(a_domain_has_its_own_pace_and_the_rest_from_outside_its_block),
         cmocka_unit_test(mail_is_signed_for_domains_that_have_a_key),
+        cmocka_unit_test(a_block_in_itself_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
