@@ -64,6 +64,7 @@ POLICY_ROWS.append(Fault("a policy server sends bytes behind its answer", "at MA
 # A Dovecot that is asked about logins.
 GONE = "Dovecot cannot be asked about a login: it closes the connection, or does not answer"
 ODD = "Dovecot cannot be asked about a login: it does not begin as its protocol 1.1 says"
+LOST = "Dovecot cannot be asked about a login: (it does not begin as its protocol 1.1 says|Broken pipe|Connection reset by peer)"  # before or behind our own words
 UNCHECKED = "login of .* could not be checked"
 HELLO = b"VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\tplaintext\nDONE\n"
 DOVECOT_FAULTS = {
@@ -76,8 +77,8 @@ DOVECOT_FAULTS = {
     "says OK with a number that is none": (m.says_and_waits(b"OK\t1x\tuser=coco@example.test\n"), GONE),
 }
 HELLO_FAULTS = {
-    "closes": (m.closes, ODD), "resets": (m.resets, ODD), "is silent": (m.is_silent, ODD), "drips": (m.drips(b"VERSION\t1\t1\n" + b"x" * 100), ODD),
-    "breaks off": (m.says(HELLO[:20]), ODD), "talks nonsense": (m.says(b"\xff\0\xfe\r\n" * 3), ODD), "has another version": (m.says(b"VERSION\t2\t0\nDONE\n"), ODD),
+    "closes": (m.closes, LOST), "resets": (m.resets, LOST), "is silent": (m.is_silent, ODD), "drips": (m.drips(b"VERSION\t1\t1\n" + b"x" * 100), ODD),
+    "breaks off": (m.says(HELLO[:20]), LOST), "talks nonsense": (m.says(b"\xff\0\xfe\r\n" * 3), LOST), "has another version": (m.says(b"VERSION\t2\t0\nDONE\n"), LOST),
     "sends lines without end": (m.floods(b"MECH\tPLAIN\n"), ODD), "sends a line without end": (m.floods(b"x"), ODD),
 }
 DOVECOT_ROWS = [Fault(f"a Dovecot {fault}", "at the beginning of its connection", "454 4.7.0 to the client; nobody is let in", peer="dovecot", stage="hello", act=act,
@@ -154,7 +155,7 @@ class Scene:
 def crowd(request):
     rows = chosen_rows(request)
     scene = Scene(rows)
-    with scene.milter, scene.policy, scene.server, Crowd(scene.server, rows, lambda _, row: run(scene, row), workers=24) as made:
+    with scene.milter, scene.policy, scene.server, Crowd(scene.server, rows, lambda made, row: run(scene, made, row), workers=24) as made:
         yield made
     scene.dovecot.shutdown()
     scene.dovecot.server_close()
@@ -189,9 +190,11 @@ def log_in(server, source):
         return client.login()
 
 
-def run(scene, row):
+def run(scene, crowd, row):
     source, server = fresh_source(), scene.server
     scene.rows[source] = row
+    if "without end" in row.fault:
+        crowd.floods.add(source)  # reading it all is work
     if row.stage == "hello":
         with scene.one_at_a_time:
             scene.dovecot.at_hello = row.act

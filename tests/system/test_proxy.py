@@ -119,6 +119,7 @@ def test_a_proxy_that_looks_whether_we_live_is_no_stranger(make):
     assert time.monotonic() - began < 15
     client_ip = unique_ip()
     with Proxied(server, v1(client_ip), greeting=False), Proxied(server, v1(client_ip), greeting=False):
+        wait_for(lambda: server.log_text().count(f"connection from {client_ip}") == 2, "the two to be counted", explain=server.log_tail)
         with Proxied(server, v1(client_ip)) as client:
             assert client.greeting == 421, "its clients have theirs"
 
