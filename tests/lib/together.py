@@ -22,7 +22,7 @@ from lib.talker import fresh_source
 TICKS = os.sysconf("SC_CLK_TCK")
 SERVICES = ("parcelpostd", "ledger", "resolver", "signer", "lookup", "runner", "connector")
 # Seconds of processor time: what a session may use up, a handshake and a full socket included, and a service for each row.
-SESSION_SECONDS, SERVICE_SECONDS = (10, 2) if SANITIZED else (2, 0.1)
+SESSION_SECONDS, SERVICE_SECONDS = (10, 2) if SANITIZED else (0.5, 0.1)
 LOOK_SECONDS = 0.1
 
 
