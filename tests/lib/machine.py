@@ -7,6 +7,7 @@ with one allocation that fails there, then started again; and what must hold aft
 import collections
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ from lib.background import Background, kill_session
 from lib.fake_server import FakeServer
 from lib.instance import NOBODY, Instance
 from lib.place import BUILD
+from lib.policy_server import PolicyServer
 from lib.talker import Closed, SmtpTalker, stuffed
 from lib.traffic import BUSY, LOCAL, REFUSAL, REFUSED, REMOTE, Letter, collected, local_arrivals, sink_arrivals
 from lib.waiting import wait_for
@@ -74,17 +76,22 @@ class Run:
 
 class Series:
     """The runs of one role and way, on one machine. role: the name of a process, or "queue run" for parcelpost-queue with the
-    daemon down, where every process counts. local: "maildir", or "lmtp" to a sink."""
+    daemon down, where every process counts. local: "maildir", or "lmtp" to a sink; policy: a policy server is asked, so that there
+    is a connector; reloads: each run begins with SIGHUP, without which the listener allocates nothing."""
 
-    def __init__(self, role, way, local="maildir"):
-        self.role, self.way, self.is_queue_run = role, way, role == "queue run"
+    def __init__(self, role, way, local="maildir", policy=False, reloads=False):
+        self.role, self.way, self.is_queue_run, self.reloads = role, way, role == "queue run", reloads
         behaviour = {"on": {"RCPT": {**{one: REFUSAL for one in REFUSED}, **{one: ["451 4.3.2 busy", "250 2.1.5 ok"] * 5000 for one in BUSY}}}}
         self.sinks = [FakeServer(**behaviour).start()] + [FakeServer(lmtp=True).start()] * (local == "lmtp")
         settings = {**SETTINGS, "runner": "cron"} if self.is_queue_run else SETTINGS
-        self.server = Machine(route=self.sinks[0].endpoint, settings=settings, local="maildir" if local == "maildir" else self.sinks[1].endpoint)
+        self.policy = PolicyServer() if policy else None
+        extra = f'policy "p" {{ endpoint = "{self.policy.endpoint}"\n stages = {{rcpt_to}}\n when_down = tempfail }}' if policy else ""
+        self.server = Machine(route=self.sinks[0].endpoint, settings=settings, local="maildir" if local == "maildir" else self.sinks[1].endpoint, extra=extra)
         self.letters, self.serial, self.run = [], 0, None
 
     def __enter__(self):
+        if self.policy:
+            self.policy.__enter__()
         self.server.prepare()
         self.up()
         return self
@@ -97,6 +104,8 @@ class Series:
         finally:
             for sink in self.sinks:
                 sink.stop()
+            if self.policy:
+                self.policy.__exit__()
             if kind is None:
                 self.server.remove()
 
@@ -123,6 +132,7 @@ class Series:
         self.serial += len(LOAD)
         if not self.is_queue_run:
             self.arm()
+            self.reload()
         self.submit()
         if self.is_queue_run:
             self.server.halt()
@@ -144,6 +154,15 @@ class Series:
     def arm(self):
         role = "-" if self.is_queue_run else self.role
         self.server.control("arm", role, self.way, str(self.run.number), "all" if self.way in ENDS_ALL else "one")
+
+    def reload(self):
+        if not self.reloads:
+            return
+        before = len(self.server.log_text())
+        os.kill(self.server.pid, signal.SIGHUP)
+        wait_for(lambda: self.server.has_ended() or "configuration" in self.server.log_text()[before:], "the reload", explain=self.server.log_tail)
+        if self.server.has_ended() and self.way not in ENDS_ALL:
+            self.server.launch()
 
     def sync(self):
         if self.way in POWER_FAILURE:

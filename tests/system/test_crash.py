@@ -57,10 +57,12 @@ def test_no_message_is_lost_wherever_the_machine_stops_in_a_process_of_the_serve
 
 
 @faults("System calls", *[("ENOMEM", name, "that process ends, or refuses with 4xx what it cannot do; nothing with its 250 is lost")
-                          for name in ("receiver", "agent", "runner", "lookup", "ledger")])
+                          for name in ("receiver", "agent", "runner", "lookup", "ledger", "resolver", "signer", "connector")],
+        ("ENOMEM", "parcelpostd, at SIGHUP", "it ends, or the configuration in force stays; started again, nothing with its 250 is lost"))
 @pytest.mark.alone
 @pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "crash/control")), reason="not made for sanitizers, whose own calls it would count")
-def test_no_message_is_lost_when_a_process_runs_out_of_memory():
-    """One allocation of each, of the ledger some (make crash does every 50th)."""
-    roles = [word for name in ("receiver", "agent", "runner", "lookup", "ledger") for word in ("--role", name)]
-    assert_matrix_holds("--way", "enomem", "--every", "20", "--first", "150", *roles)
+@pytest.mark.parametrize("first, roles", [(150, ("receiver", "agent", "runner", "lookup", "ledger")),
+                                          (1, ("resolver", "connector", "signer", "parcelpostd at SIGHUP"))])
+def test_no_message_is_lost_when_a_process_runs_out_of_memory(first, roles):
+    """Some allocations of each (make crash does every 50th)."""
+    assert_matrix_holds("--way", "enomem", "--every", "20", "--first", str(first), *[word for name in roles for word in ("--role", name)])
