@@ -60,7 +60,11 @@ enum exit_status supervisor_read_certificates(const struct config *config, struc
             return go_without_tls(config, error);
         }
     }
-    return key_reader_run(config, tls, keys, error);
+    enum exit_status status = key_reader_run(config, tls, keys, error);
+    if (status == EXIT_STATUS_OK && *tls != NULL) {
+        tls_server_watch_validity(*tls, (int64_t)time(NULL));
+    }
+    return status;
 }
 
 enum exit_status supervisor_check_passwords(const struct config *config, struct buffer *error) {

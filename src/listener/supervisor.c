@@ -50,6 +50,9 @@ static void on_tick(void *context) {
     hits_report(supervisor);
     receivers_tick(supervisor);
     services_watch(supervisor);
+    if (supervisor->tls != NULL) {
+        tls_server_watch_validity(supervisor->tls, (int64_t)time(NULL));
+    }
     if (supervisor->tls != NULL && tls_server_rotate(supervisor->tls, clock_now_ms())) {
         log_debug("a new key for session tickets");
         receivers_replace(supervisor); /* those that wait know the former keys alone */

@@ -107,13 +107,17 @@ static uint32_t first_key(const struct tls_settings *settings, size_t index) {
     return number;
 }
 
-static bool read_identity(SSL_CTX *context, const struct tls_settings *settings, size_t index, struct buffer *error) {
+static bool read_identity(struct tls_server *server, const struct tls_settings *settings, size_t index,
+                          struct buffer *error) {
     const struct tls_identity *identity = &settings->identities[index];
+    SSL_CTX *context = server->contexts[index];
     uint32_t number = first_key(settings, index);
 
-    for (size_t i = 0; i < identity->count; i++)
+    for (size_t i = 0; i < identity->count; i++) {
         if (!certificate_use_file(context, identity->certificates[i], number + (uint32_t)i, error))
             return false;
+        validity_add(server, SSL_CTX_get0_certificate(context), identity->certificates[i]);
+    }
     return identity->count > 0 ||
            certificate_use(context, settings->self_signed, first_key(settings, settings->count), error);
 }
@@ -127,7 +131,7 @@ static bool add_identity(struct tls_server *server, const struct tls_settings *s
     server->contexts[index] = context;
     server->count = index + 1;
     if (context != NULL && prepare(context, identity->name, server, settings))
-        return read_identity(context, settings, index, error);
+        return read_identity(server, settings, index, error);
     (void)buffer_format(error, "TLS cannot be used: %s", session_error("OpenSSL does not start"));
     return false;
 }
@@ -195,6 +199,7 @@ void tls_server_free(struct tls_server *server) {
         free(server->names[i]);
     }
     ticket_keys_free(&server->tickets);
+    validity_free(server);
     free(server->contexts);
     free(server->names);
     free(server);

@@ -14,11 +14,20 @@ struct ticket_keys {
     int64_t made_at, lifetime; /* clock_now_ms; milliseconds */
     EVP_CIPHER *cipher;        /* looked up once */
 };
+/* When a certificate is valid, and what was last told of it. */
+enum validity { VALIDITY_NOW, VALIDITY_NOT_YET, VALIDITY_OVER };
+struct validity_period {
+    char *file;
+    int64_t begins, ends; /* seconds since 1970 */
+    enum validity state;
+};
 struct tls_server {
     char **names;       /* of the identities */
     SSL_CTX **contexts; /* and theirs; every connection begins with the first */
     size_t count;
     struct ticket_keys tickets;
+    struct validity_period *periods; /* of all files */
+    size_t period_count;
 };
 
 /* ---- certificate.c ---- */
@@ -59,6 +68,10 @@ bool ticket_prepare(SSL_CTX *context, const struct ticket_keys *keys);
 bool client_certificate_read(const char *file, X509_STORE **store, STACK_OF(X509_NAME) * *names, struct buffer *error);
 bool client_certificate_ask(SSL_CTX *context, X509_STORE *store, const STACK_OF(X509_NAME) * names);
 void client_certificate_facts(const SSL *ssl, struct tls_facts *facts);
+
+/* ---- validity.c ---- */
+void validity_add(struct tls_server *server, const X509 *certificate, const char *file);
+void validity_free(struct tls_server *server);
 
 /* ---- rehearsal.c ---- */
 /* A handshake of each version with ourselves. name: the certificate's file, for the sentence. */

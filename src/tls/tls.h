@@ -56,6 +56,9 @@ void tls_server_take_tickets(struct tls_server *server, const struct tls_server 
 /* Makes a new key when the one in use is session_lifetime old; the former one is still taken. now: clock_now_ms. True
  * when it did: processes forked from now on should serve. */
 bool tls_server_rotate(struct tls_server *server, int64_t now);
+/* A line in the log about each certificate that has expired or is not valid yet, and about it again when that changes:
+ * time passes, and clocks are set. now: seconds since 1970. */
+void tls_server_watch_validity(struct tls_server *server, int64_t now);
 /* Which identity a server name gets, by their names: its index, exact before wildcard (RFC 6125 6.4.3), else 0. */
 size_t tls_name_find(const char *const *names, size_t count, struct text name);
 /* True for a name that an identity may have: a host name, or "*." and one. */

@@ -3,6 +3,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import time
 
 from lib.place import BUILD
 
@@ -37,6 +38,36 @@ def certificate(folder, name="mail.example.test", kind="p256"):
         shutil.copyfile(source, copy)
     os.chmod(copies[1], 0o600)
     return copies
+
+
+AUTHORITY = """[ca]
+default_ca = own
+[own]
+new_certs_dir = {0}
+database = {0}/index
+rand_serial = yes
+default_md = sha256
+policy = any
+x509_extensions = names
+[any]
+commonName = supplied
+[names]
+subjectAltName = DNS:{1}
+"""
+
+
+def timed(folder, name, begins, ends):
+    """(certificate, key), self-signed for the name, made in the folder; valid between these times, in seconds from now."""
+    key, request, chain, configuration, index = (os.path.join(folder, f"{name}.{end}") for end in ("key", "csr", "pem", "cnf", "index"))
+    for path, text in ((configuration, AUTHORITY.format(folder, name).replace("/index", f"/{name}.index")), (index, "")):
+        with open(path, "w", encoding="ascii") as stream:
+            stream.write(text)
+    begin, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds)) for seconds in (begins, ends))
+    for words in (["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name, "-keyout", key, "-out", request],
+                  ["ca", "-batch", "-config", configuration, "-selfsign", "-in", request, "-keyfile", key, "-startdate", begin, "-enddate", end,
+                   "-out", chain, "-notext"]):
+        subprocess.run(["openssl", *words], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return chain, key
 
 
 def dkim_key(folder):

@@ -17,7 +17,7 @@ import re
 
 import pytest
 
-SECTIONS = ("Clients", "Servers", "Milters and policy servers", "DNS", "Processes", "Clock", "Database and spool", "System calls")
+SECTIONS = ("Clients", "Servers", "Milters and policy servers", "DNS", "Processes", "Clock", "Certificates", "Database and spool", "System calls")
 
 # What a test in C or a dialogue script shows: (section, fault, place, outcome, "tests/unit/test_x.c::name").
 ELSEWHERE = ()

@@ -2,7 +2,6 @@
 that it still had to wait. Nothing expires early, nothing is tried in a storm, nobody is locked out for ever."""
 import os
 import signal
-import struct
 import time
 
 import pytest
@@ -11,6 +10,7 @@ from lib.fake_server import FakeServer
 from lib.faults import Fault, fault, matrix
 from lib.instance import Instance
 from lib.messages import message
+from lib.set_clock import SetClock
 from lib.talker import fresh_source
 from lib.waiting import wait_for
 
@@ -25,14 +25,8 @@ class Place:
         self.sink = FakeServer(on=LATER).start()
         self.server = Instance(route=self.sink.endpoint, preload="clock", settings={
             "retry_schedule": [str(pause)], "queue_lifetime": 2 * DAY, "delay_warning": 0, "prohibited_seconds": HOUR, "max_failed_msgs_per_period": 1})
-        self.server.environment["CLOCK_OFFSET"] = self.server.path("offset")
-        self.set(0)
-
-    def set(self, seconds, slept=0):
-        """What is written in place is what every process has mapped."""
-        path = self.server.path("offset")
-        with open(path, "r+b" if os.path.exists(path) else "w+b") as stream:
-            stream.write(struct.pack("=qq", seconds, slept))
+        self.clock = SetClock(self.server)
+        self.set = self.clock.set
 
     def jump(self, seconds):
         """To so many seconds from the true time, and waits until the server has noticed it."""
@@ -50,8 +44,7 @@ class Place:
         """(seconds until the parcel's next attempt, seconds until it expires), by the clock of the server; None: it waits no more."""
         rows = self.server.sql("select strftime('%s', retry_at) - strftime('%s', 'now') pause, strftime('%s', expires_at) - strftime('%s', 'now') life "
                                "from parcels where state = 'deferred'")
-        with open(self.server.path("offset"), "rb") as stream:
-            offset = sum(struct.unpack("=qq", stream.read()))
+        offset = self.clock.offset()
         return (rows[0]["pause"] - offset, rows[0]["life"] - offset) if rows else None
 
 

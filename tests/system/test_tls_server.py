@@ -9,6 +9,7 @@ import time
 import pytest
 
 from lib import certificates
+from lib.certificates import timed
 from lib.instance import Instance
 from lib.messages import message
 from lib.place import program
@@ -418,21 +419,6 @@ def test_an_unknown_authority_gives_the_fingerprint_alone(asking):
     assert told(asking, asking.stranger) == f"450 4.7.1 sni=mail.example.test client= by= print={fingerprint(asking.stranger)}"
 
 
-def passing(folder, seconds):
-    """(certificate, key) of somebody, valid for so long."""
-    key, request, chain, configuration = (os.path.join(folder, "passing." + end) for end in ("key", "csr", "pem", "cnf"))
-    end = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
-    with open(configuration, "w", encoding="ascii") as stream:
-        stream.write(f"[ca]\ndefault_ca = own\n[own]\nnew_certs_dir = {folder}\ndatabase = {folder}/index\nrand_serial = yes\n"
-                     "default_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n")
-    with open(os.path.join(folder, "index"), "w", encoding="ascii"):
-        pass
-    for words in (["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=passing", "-keyout", key, "-out", request],
-                  ["ca", "-batch", "-config", configuration, "-selfsign", "-in", request, "-keyfile", key, "-enddate", end, "-out", chain, "-notext"]):
-        subprocess.run(["openssl", *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return chain, key
-
-
 def asked_who(server, context, session=None):
     """Whom the server verifies, whether it was told by a resumed session, and that session."""
     with connect(server, context, session, role="mx") as client:
@@ -448,7 +434,7 @@ def start_asking(make_instance, authorities):
 
 def test_a_resumed_session_vouches_for_no_certificate_that_has_expired(make_instance, tmp_path):
     os.chmod(tmp_path, 0o755)
-    mine = passing(str(tmp_path), 5)
+    mine = timed(str(tmp_path), "passing", 0, 5)
     ends = time.time() + 5
     server, context = start_asking(make_instance, mine[0]), resumable(ssl.TLSVersion.TLSv1_3)
     context.load_cert_chain(*mine)
