@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A lookup worker: LOOKUP_ADDRESS, LOOKUP_LOGIN, LOOKUP_SCRAM_*, LOOKUP_MAY_SEND, LOOKUP_RULE. Forked by the listener,
  * one of a small pool; drops to parcelpost-auth, then opens the databases read-only, when they are there. A request
- * that passes lookup_timeout ends the process by SIGALRM, and the listener starts another.
+ * that passes lookup_timeout ends the process by SIGALRM (patience.c), and the listener starts another.
  *
  * Why it opens after the drop, and without a chroot: the listener keeps no capability that lets root read what is
  * somebody else's, and users.db may appear or be replaced while we run. So owners and modes say who may read: users.db
@@ -16,11 +16,10 @@
 #include "ipc/service.h"
 #include "lookup/alias.h"
 #include "lookup/login.h"
+#include "lookup/patience.h"
 #include "lookup/rules.h"
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct followed {           /* an address, as long as its targets have not all been asked for */
     char *address, *sender; /* NULL: none */
@@ -32,8 +31,20 @@ struct worker {
     struct lookup lookup;
     struct followed followed;
     struct rules rules;
-    unsigned timeout; /* seconds a request may take; 0: no limit */
 };
+
+/* For questions about addresses, not for logins: while crypt(3) works nobody should find a database read. */
+static void begin_reading(struct worker *worker) {
+    patience_begin();
+    source_begin(&worker->lookup.main);
+    source_begin(&worker->lookup.users);
+}
+
+static void end_reading(struct worker *worker) {
+    source_end(&worker->lookup.users);
+    source_end(&worker->lookup.main);
+    patience_end();
+}
 
 static void forget(struct followed *followed) {
     targets_free(&followed->targets);
@@ -62,10 +73,10 @@ static bool handle_address(void *context, struct service_peer *peer, struct chan
     struct followed *followed = &worker->followed;
     struct buffer list;
     buffer_init(&list, TARGETS_MAXIMUM);
-    alarm(worker->timeout);
+    begin_reading(worker);
     follow(worker, question);
     bool more = targets_pack(&followed->targets, question->skip, &list);
-    alarm(0);
+    end_reading(worker);
     const struct lookup_address_answer answer = {.standing = followed->standing,
                                                  .canonical = text_of(followed->canonical),
                                                  .targets = buffer_text(&list),
@@ -88,9 +99,9 @@ static bool handle_login(void *context, struct service_peer *peer, struct channe
     struct worker *worker = context;
     const struct lookup_login *login = &message->values->lookup_login;
     char account[ANSWER_ADDRESS_SIZE];
-    alarm(worker->timeout);
+    patience_begin();
     enum login_outcome outcome = answer_login(&worker->lookup, login->user, login->password, account);
-    alarm(0);
+    patience_end();
     explicit_bzero((char *)login->password.data, login->password.length); /* our scratch */
     answer_login_request(peer, message->serial, outcome, account);
     return true;
@@ -99,10 +110,10 @@ static bool handle_login(void *context, struct service_peer *peer, struct channe
 static bool handle_scram_begin(void *context, struct service_peer *peer, struct channel_message *message) {
     struct worker *worker = context;
     struct scram_verifier verifier;
-    alarm(worker->timeout);
+    patience_begin();
     enum login_outcome outcome =
         answer_scram_begin(&worker->lookup, message->values->lookup_scram_begin.user, &verifier);
-    alarm(0);
+    patience_end();
     const struct lookup_scram_salt answer = {.outcome = outcome,
                                              .iterations = verifier.iterations,
                                              .salt = {(const char *)verifier.salt, verifier.salt_length}};
@@ -115,10 +126,10 @@ static bool handle_scram_finish(void *context, struct service_peer *peer, struct
     struct worker *worker = context;
     unsigned char signature[SCRAM_KEY_SIZE];
     char account[ANSWER_ADDRESS_SIZE];
-    alarm(worker->timeout);
+    patience_begin();
     enum login_outcome outcome =
         answer_scram_finish(&worker->lookup, &message->values->lookup_scram_finish, account, signature);
-    alarm(0);
+    patience_end();
     /* Only who has proved that he knows the password gets a proof that we do. */
     const struct lookup_scram_verdict answer = {
         .outcome = outcome,
@@ -132,9 +143,9 @@ static bool handle_may_send(void *context, struct service_peer *peer, struct cha
     struct worker *worker = context;
     const struct lookup_may_send *request = &message->values->lookup_may_send;
     char account[ANSWER_ADDRESS_SIZE];
-    alarm(worker->timeout);
+    begin_reading(worker);
     enum login_outcome outcome = answer_may_send(&worker->lookup, request->account, request->address);
-    alarm(0);
+    end_reading(worker);
     (void)text_copy(account, sizeof account, request->account);
     answer_login_request(peer, message->serial, outcome, account);
     return true;
@@ -144,9 +155,9 @@ static bool handle_rule(void *context, struct service_peer *peer, struct channel
     struct worker *worker = context;
     struct rules_said said = {.reply = {.code = 0}};
     buffer_init(&said.actions, ACTIONS_MAXIMUM);
-    alarm(worker->timeout);
+    patience_begin();
     bool good = rules_answer(&worker->rules, &message->values->lookup_rule, &said);
-    alarm(0);
+    patience_end();
     const struct lookup_rule_answer answer = {.outcome = said.outcome,
                                               .code = said.reply.code,
                                               .enhanced = text_of(said.reply.enhanced),
@@ -168,24 +179,15 @@ static const struct service_row rows[] = {
 static const struct service_definition definition = {
     .kind = SERVICE_LOOKUP, .rows = rows, .row_count = sizeof rows / sizeof *rows};
 
-/* SIGALRM ends the process, whatever the listener made of it. */
-static void let_alarm_end_us(void) {
-    sigset_t signals;
-    (void)signal(SIGALRM, SIG_DFL);
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGALRM);
-    (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
-}
-
 _Noreturn void lookup_main(const struct process_start *start) {
-    struct worker worker = {.timeout = (unsigned)start->config->lookup_timeout,
-                            .rules = {.config = start->config, .rules = start->rules}};
+    struct worker worker = {.rules = {.config = start->config, .rules = start->rules}};
     log_set_program("lookup");
     struct service *service = service_new(&definition, start->hub, &worker);
     privilege_drop(&start->user, NULL);
     confinement_enter(CONFINED_LOOKUP, start->config, NULL);
     database_put_aside(NULL);
-    let_alarm_end_us();
+    patience_set((unsigned)start->config->lookup_timeout);
+    memory_keep();
     lookup_take_settings(&worker.lookup, start->config);
     worker.lookup.rules = &worker.rules;
     (void)source_refresh(&worker.lookup.main); /* what cannot be opened is in the log from the start */

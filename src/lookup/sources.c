@@ -16,6 +16,7 @@ void source_init(struct source *source, const char *path, enum database_kind kin
 void source_close(struct source *source) {
     database_close(source->database);
     source->database = NULL;
+    source->begun = false;
 }
 
 static bool complain(struct source *source, const char *reason) {
@@ -54,7 +55,7 @@ static bool not_there(struct source *source, int reason) {
     return false;
 }
 
-bool source_refresh(struct source *source) {
+static bool refresh(struct source *source) {
     struct stat status;
     if (stat(source->path, &status) != 0) {
         return not_there(source, errno);
@@ -64,4 +65,27 @@ bool source_refresh(struct source *source) {
     }
     source_close(source);
     return open_source(source, &status);
+}
+
+bool source_refresh(struct source *source) {
+    if (source->begun) {
+        return true;
+    }
+    bool open = refresh(source);
+    if (open && source->reading) {
+        database_read_begin(source->database);
+        source->begun = true;
+    }
+    return open;
+}
+
+void source_begin(struct source *source) {
+    source->reading = true;
+}
+
+void source_end(struct source *source) {
+    if (source->begun) {
+        database_read_end(source->database);
+    }
+    source->reading = source->begun = false;
 }

@@ -3,17 +3,14 @@
  * and by the ledger or an offline `parcelpost`, writing. Addresses come from strangers: they are bound, never text of a
  * statement. Errors are returned; the reason is in database_error. */
 #include "store/aliases.h"
-#include "store/statements.h"
+#include "store/known.h"
 
 static enum aliases_found ended(enum statement_result result, bool any) {
     return result != STATEMENT_DONE ? ALIASES_ERROR : any ? ALIASES_YES : ALIASES_NO;
 }
 
-enum aliases_found aliases_targets(struct database *database, struct text address, unsigned limit,
-                                   struct buffer *rows) {
-    if (text_find(address, '\0') < address.length) {
-        return ALIASES_NO;
-    }
+static enum aliases_found ask_targets(struct database *database, struct text address, unsigned limit,
+                                      struct buffer *rows) {
     struct sqlite3_stmt *statement =
         statement_query(database, STATEMENT_ALIAS_TARGETS, BINDS(bind_text(address), bind_integer(limit)));
     enum statement_result result;
@@ -24,6 +21,26 @@ enum aliases_found aliases_targets(struct database *database, struct text addres
     }
     statement_end(statement);
     return fits ? ended(result, any) : ALIASES_ERROR;
+}
+
+/* What is kept is so short that no limit cuts it. */
+enum aliases_found aliases_targets(struct database *database, struct text address, unsigned limit,
+                                   struct buffer *rows) {
+    struct text kept;
+    if (text_find(address, '\0') < address.length) {
+        return ALIASES_NO;
+    }
+    enum known known =
+        limit > KNOWN_MAXIMUM ? known_find(database, STATEMENT_ALIAS_TARGETS, address, &kept) : KNOWN_NOT;
+    if (known != KNOWN_NOT) {
+        return known == KNOWN_NO ? ALIASES_NO : buffer_append_text(rows, kept) ? ALIASES_YES : ALIASES_ERROR;
+    }
+    size_t before = rows->length;
+    known_ask(database);
+    enum aliases_found found = ask_targets(database, address, limit, rows);
+    known = found == ALIASES_ERROR || limit <= KNOWN_MAXIMUM ? KNOWN_NOT : found == ALIASES_YES ? KNOWN_YES : KNOWN_NO;
+    known_end(database, STATEMENT_ALIAS_TARGETS, address, known, text_from(buffer_text(rows), before));
+    return found;
 }
 
 bool aliases_add(struct database *database, const char *address, const char *target, const char *owner, int64_t now) {

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "sql_embedded.h"
+#include "store/known.h"
 #include "store/statements.h"
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -176,6 +177,7 @@ static void advise(struct database *database, enum database_kind kind, struct bu
 struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode,
                                struct buffer *error) {
     struct database *database = memory_new(1, sizeof *database);
+    database->kind = kind;
     int flags = SQLITE_OPEN_NOMUTEX |
                 (mode == DATABASE_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
     if (sqlite3_open_v2(path, &database->handle, flags, NULL) != SQLITE_OK) {
@@ -213,6 +215,7 @@ void database_close(struct database *database) {
         sqlite3_finalize(database->prepared[i]);
     }
     sqlite3_close(database->handle);
+    known_free(database);
     free(database);
 }
 

@@ -18,6 +18,11 @@ void database_close(struct database *database);
  * what is opened from now on keeps it in memory. A confined process reaches no other directory. Once, before any is
  * opened. */
 void database_put_aside(const char *directory);
+/* One reading, of what is asked for every message (users_local_domain, users_find, aliases_targets): all that SQLite is
+ * asked of parcelpost.db in it is as of one moment, and while nothing was written there since an earlier reading, what
+ * that one found is answered from memory. Short: it holds up who folds the log back. */
+void database_read_begin(struct database *database);
+void database_read_end(struct database *database);
 /* Transactions; false with the reason in database_error. */
 bool database_begin(struct database *database);
 bool database_commit(struct database *database);

@@ -371,6 +371,8 @@ static const char *const statements[STATEMENTS] = {
         " FROM parcels p LEFT JOIN mails m USING (mail_id) LEFT JOIN contacts c ON c.id = p.contact_id"
         " WHERE p.created_at >= ?1 AND (m.role IS NULL OR m.role IN ('mx', 'internal', 'submission', 'sendmail'))"
         " ORDER BY p.created_at, p.mail_id, p.id",
+    [STATEMENT_READ_BEGIN] = "BEGIN",
+    [STATEMENT_READ_END] = "COMMIT",
     [STATEMENT_SCHEMA] = "SELECT sql FROM sqlite_schema WHERE type IN ('table', 'view') AND sql IS NOT NULL"
                          " ORDER BY rowid",
 };

@@ -167,16 +167,23 @@ enum statement_name {
     STATEMENT_REPORT_MINUTE,
     STATEMENT_REPORT_WAITING_NOW,
     STATEMENT_REPORT_REPLAY,
+    /* known.c */
+    STATEMENT_READ_BEGIN,
+    STATEMENT_READ_END,
     STATEMENTS
 };
 struct sqlite3;
 struct sqlite3_stmt;
+struct known_answers;
 struct database {
     struct sqlite3 *handle;
+    enum database_kind kind;
     struct sqlite3_stmt *prepared[STATEMENTS];
-    int wal_pages;      /* in the write-ahead log after the last commit of this connection */
-    int64_t busy_since; /* another program's lock is waited for; clock_now_ms */
-    bool impatient;     /* it was waited for in vain, and nothing was written since */
+    int wal_pages;                 /* in the write-ahead log after the last commit of this connection */
+    int64_t busy_since;            /* another program's lock is waited for; clock_now_ms */
+    bool impatient;                /* it was waited for in vain, and nothing was written since */
+    bool reading;                  /* between database_read_begin and database_read_end, and the version is known */
+    struct known_answers *answers; /* NULL: none are kept */
 };
 enum statement_result { STATEMENT_ROW, STATEMENT_DONE, STATEMENT_ERROR };
 enum bind_kind { BIND_NULL, BIND_TEXT, BIND_INTEGER };

@@ -5,7 +5,7 @@
 #include "store/users.h"
 #include "base/clock.h"
 #include "mail/address.h"
-#include "store/statements.h"
+#include "store/known.h"
 #include <string.h>
 #include <time.h>
 
@@ -45,6 +45,28 @@ static enum users_found find_text(struct database *database, enum statement_name
     return result;
 }
 
+/* Of what every message needs. */
+static enum users_found find_known(struct database *database, enum statement_name name, const char *key, char *found,
+                                   size_t size) {
+    struct text answer;
+    switch (known_find(database, name, text_of(key), &answer)) {
+    case KNOWN_YES:
+        return text_copy(found, size, answer) ? USERS_YES : USERS_ERROR;
+    case KNOWN_NO:
+        return USERS_NO;
+    case KNOWN_NOT:
+        break;
+    }
+    known_ask(database);
+    enum users_found result = find_text(database, name, key, found, size);
+    known_end(database, name, text_of(key),
+              result == USERS_YES  ? KNOWN_YES
+              : result == USERS_NO ? KNOWN_NO
+                                   : KNOWN_NOT,
+              result == USERS_YES ? text_of(found) : TEXT_NONE);
+    return result;
+}
+
 /* As the address stands, then with its local part in lower case. */
 static enum users_found find_address(struct database *users, enum statement_name name, struct text address, char *found,
                                      size_t size) {
@@ -52,12 +74,12 @@ static enum users_found find_address(struct database *users, enum statement_name
     if (!address_key(address, false, key)) {
         return USERS_NO;
     }
-    enum users_found result = find_text(users, name, key, found, size);
+    enum users_found result = find_known(users, name, key, found, size);
     if (result != USERS_NO) {
         return result;
     }
     (void)address_key(address, true, lower);
-    return strcmp(key, lower) == 0 ? USERS_NO : find_text(users, name, lower, found, size);
+    return strcmp(key, lower) == 0 ? USERS_NO : find_known(users, name, lower, found, size);
 }
 
 enum users_found users_local_domain(struct database *main, struct text domain) {
@@ -65,11 +87,11 @@ enum users_found users_local_domain(struct database *main, struct text domain) {
     if (domain.length == 0 || has_nul(domain) || !text_copy(key, sizeof key, domain)) {
         return USERS_NO;
     }
-    enum users_found found = find_text(main, STATEMENT_USERS_LOCAL_DOMAIN, key, one, sizeof one);
+    enum users_found found = find_known(main, STATEMENT_USERS_LOCAL_DOMAIN, key, one, sizeof one);
     if (found != USERS_NO || !address_domain_unicode(domain, key, sizeof key)) {
         return found;
     }
-    return find_text(main, STATEMENT_USERS_LOCAL_DOMAIN, key, one, sizeof one); /* somebody wrote it as people do */
+    return find_known(main, STATEMENT_USERS_LOCAL_DOMAIN, key, one, sizeof one); /* somebody wrote it as people do */
 }
 
 enum users_found users_find(struct database *users, struct text address, char *canonical, size_t size) {
