@@ -16,15 +16,19 @@
 #include "dns/name.h"
 #include "dns/reply.h"
 #include <ares.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define EDNS_SIZE 1232 /* bytes of a UDP answer that cross every network whole (DNS flag day 2020) */
 #define RCODE_FORMERR 1
 #define RCODE_SERVFAIL 2
 #define RCODE_NOTIMP 4
 #define RCODE_REFUSED 5
+#define TELL_AGAIN 60000  /* milliseconds */
 #define SOCKETS_MAXIMUM 128 /* c-ares keeps one UDP and one TCP socket a server and channel */
 
 struct waiter {
@@ -58,6 +62,7 @@ struct dns {
     struct query *queries;
     struct socket_watch sockets[SOCKETS_MAXIMUM];
     struct loop_timer *timer;
+    int64_t tell_again; /* clock_now_ms */
     bool ending;
 };
 
@@ -249,6 +254,19 @@ static enum dns_outcome outcome_of(int ares_status) {
     }
 }
 
+/* c-ares does not say whether there was no socket or no server. */
+static void tell_unreachable(struct dns *dns) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const char *reason = fd < 0 ? strerror(errno) : "none of dns_servers can be reached";
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (clock_now_ms() >= dns->tell_again) {
+        dns->tell_again = clock_deadline(TELL_AGAIN);
+        log_warn("DNS cannot be asked: %s", reason);
+    }
+}
+
 static void query_send(struct query *query);
 
 static bool is_failure(int rcode) {
@@ -265,6 +283,9 @@ static void query_answered(void *context, int status, int timeouts, unsigned cha
     }
     if (status == ARES_ENOMEM) {
         die_out_of_memory();
+    }
+    if (status == ARES_ECONNREFUSED) {
+        tell_unreachable(query->dns);
     }
     if (status != ARES_SUCCESS || bytes == NULL || length < 0) {
         query_end(query, dns_reply_new(query->failed ? DNS_OUTCOME_FAILED : outcome_of(status)));

@@ -15,8 +15,8 @@ import tempfile
 from lib.background import Background, kill_session
 from lib.fake_server import FakeServer
 from lib.instance import NOBODY, Instance
+from lib.milter import Milter
 from lib.place import BUILD
-from lib.policy_server import PolicyServer
 from lib.talker import Closed, SmtpTalker, stuffed
 from lib.traffic import BUSY, LOCAL, REFUSAL, REFUSED, REMOTE, Letter, collected, local_arrivals, sink_arrivals
 from lib.waiting import wait_for
@@ -76,22 +76,22 @@ class Run:
 
 class Series:
     """The runs of one role and way, on one machine. role: the name of a process, or "queue run" for parcelpost-queue with the
-    daemon down, where every process counts. local: "maildir", or "lmtp" to a sink; policy: a policy server is asked, so that there
+    daemon down, where every process counts. local: "maildir", or "lmtp" to a sink; milter: a milter is asked, so that there
     is a connector; reloads: each run begins with SIGHUP, without which the listener allocates nothing."""
 
-    def __init__(self, role, way, local="maildir", policy=False, reloads=False):
+    def __init__(self, role, way, local="maildir", milter=False, reloads=False):
         self.role, self.way, self.is_queue_run, self.reloads = role, way, role == "queue run", reloads
         behaviour = {"on": {"RCPT": {**{one: REFUSAL for one in REFUSED}, **{one: ["451 4.3.2 busy", "250 2.1.5 ok"] * 5000 for one in BUSY}}}}
         self.sinks = [FakeServer(**behaviour).start()] + [FakeServer(lmtp=True).start()] * (local == "lmtp")
         settings = {**SETTINGS, "runner": "cron"} if self.is_queue_run else SETTINGS
-        self.policy = PolicyServer() if policy else None
-        extra = f'policy "p" {{ endpoint = "{self.policy.endpoint}"\n stages = {{rcpt_to}}\n when_down = tempfail }}' if policy else ""
+        self.milter = Milter() if milter else None
+        extra = self.milter.block() + f'milters = {{"{self.milter.name}"}}' if milter else ""
         self.server = Machine(route=self.sinks[0].endpoint, settings=settings, local="maildir" if local == "maildir" else self.sinks[1].endpoint, extra=extra)
         self.letters, self.serial, self.run = [], 0, None
 
     def __enter__(self):
-        if self.policy:
-            self.policy.__enter__()
+        if self.milter:
+            self.milter.__enter__()
         self.server.prepare()
         self.up()
         return self
@@ -104,8 +104,8 @@ class Series:
         finally:
             for sink in self.sinks:
                 sink.stop()
-            if self.policy:
-                self.policy.__exit__()
+            if self.milter:
+                self.milter.__exit__()
             if kind is None:
                 self.server.remove()
 

@@ -15,6 +15,7 @@ from lib.instance import NOBODY, Instance, can_be_root
 from lib.waiting import wait_for
 
 POLICY = 'policy "p" { endpoint = "127.0.0.1:9"\n stages = {vrfy}\n when_down = accept }'
+MILTER = 'milter "m" { endpoint = "127.0.0.1:9"\n when_down = accept }\nmilters = {"m"}'
 SERVICES = ("ledger", "lookup", "resolver", "signer", "connector", "runner")
 REPLACED = r"{name}\[{pid}\] ended with signal {number}"
 RETURNS = {
@@ -39,10 +40,19 @@ def equal_place():
     yield from running(False, {})
 
 
-def running(root, settings):
+@pytest.fixture(scope="module")
+def full_place():
+    """The same on a machine that has no file left for who is named in `lacking`."""
+    yield from running(False, {"journal_max_message": 81920}, outside=MILTER, preload="enfile")
+
+
+def running(root, settings, outside=POLICY, **options):
     with FakeServer() as sink:
-        server = Instance(route=sink.endpoint, extra=POLICY, root=root,
+        server = Instance(route=sink.endpoint, extra=outside, root=root, **options,
                           settings={"retry_schedule": ["1"], "contact_connection_limit": 1000, "prohibited_seconds": 1, **settings})
+        server.environment["LACKING"] = server.path("lacking")
+        os.makedirs(server.directory, exist_ok=True)
+        lack(server, "")
         try:
             server.start()
             yield server, sink
@@ -175,6 +185,43 @@ def test_a_process_without_descriptors_puts_off_what_it_cannot_do(equal_place, r
             server.wait_log(row.log, after=before)
         finally:
             limit(server, limited, lambda pid: 1024)
+        flow.goes_on()
+        with late:
+            pass  # its first message
+    flow.check()
+    late.check()
+
+
+# ---- the machine has no more files ----
+
+def lack(server, name):
+    """What is written in place is what every process has mapped."""
+    path = server.path("lacking")
+    with open(path, "r+b" if os.path.exists(path) else "w+b") as stream:
+        stream.write(name.encode().ljust(16, b"\0"))
+
+
+NO_FILES = [
+    Fault("ENFILE", "the listener", "new connections wait until there are files again", process="parcelpostd", size=0),
+    Fault("ENFILE", "the ledger", "451 to who sends a message that becomes a file; the others go on", process="ledger", size=100_000),
+    Fault("ENFILE", "the resolver", "verdicts are missing, or 451; the others go on", process="resolver", size=0),
+    Fault("ENFILE", "the connector", "sessions without what is asked outside; the others go on", process="connector", size=0),
+    Fault("ENFILE", "receivers", "451 to who sends large mail, which needs memory to hand on", process="receiver", size=72_000),
+    Fault("ENFILE", "agents", "the mail is put off with 451 and tried again", process="agent", size=0),
+]
+
+
+@matrix("System calls", NO_FILES)
+def test_a_machine_without_files_puts_off_what_it_cannot_do(full_place, row):
+    server, sink = full_place
+    before = len(server.log_text())
+    with Flow(server, sink, clients=1, size=row.size) as flow:
+        lack(server, row.process)
+        late = Flow(server, sink, clients=1, size=row.size, one_each=True).begin()
+        try:
+            server.wait_log("Too many open files in system", after=before)
+        finally:
+            lack(server, "")
         flow.goes_on()
         with late:
             pass  # its first message
