@@ -28,7 +28,7 @@
 #define RCODE_SERVFAIL 2
 #define RCODE_NOTIMP 4
 #define RCODE_REFUSED 5
-#define TELL_AGAIN 60000  /* milliseconds */
+#define TELL_AGAIN 60000    /* milliseconds */
 #define SOCKETS_MAXIMUM 128 /* c-ares keeps one UDP and one TCP socket a server and channel */
 
 struct waiter {

@@ -28,7 +28,7 @@ int prctl(int option, ...) {
         values[i] = va_arg(words, unsigned long);
     va_end(words);
     if (option == PR_SET_NAME)
-        strncpy(name, (const char *)values[0], NAME_SIZE - 1); /* NOLINT(performance-no-int-to-ptr) */
+        memcpy(name, (const char *)values[0], strnlen((const char *)values[0], NAME_SIZE - 1) + 1);
     return REAL(prctl)(option, values[0], values[1], values[2], values[3]);
 }
 
