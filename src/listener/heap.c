@@ -50,19 +50,15 @@ static void drain_cache(void) {
     }
 }
 
-/* One block of this size from a hole; false when there is none left that large. */
+/* One block of this size from a hole, or from the cache, into which malloc puts what else of this size it finds on its
+ * way; false when there is none left that large. */
 static bool fill_one(size_t size) {
     struct mallinfo2 before;
     struct filling *filling = take(size, &before);
-    if (filling == NULL) {
-        return false;
+    if (filling != NULL) {
+        keep(filling);
     }
-    if (mallinfo2().fordblks >= before.fordblks) {
-        free(filling); /* it came from the cache */
-        return false;
-    }
-    keep(filling);
-    return true;
+    return filling != NULL;
 }
 
 void heap_prepare(void) {
@@ -81,7 +77,7 @@ void heap_loosen(void) {
 void heap_settle(void) {
     drain_cache();
     malloc_trim(0);
-    for (size_t size = LARGEST_HOLE; size >= SMALLEST_HOLE; size = size > 1024 ? size / 2 : size - 8) {
+    for (size_t size = LARGEST_HOLE / 2; size >= SMALLEST_HOLE; size = size > 1024 ? size / 2 : size - 8) {
         while (fill_one(size)) {
         }
     }

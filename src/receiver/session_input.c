@@ -7,11 +7,13 @@
 #include "receiver/hub.h"
 #include "receiver/session.h"
 #include "receiver/violation.h"
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
 #define LINES_BETWEEN_LOOKS 32
 #define DATA_BLOCK (16u * 1024)
+#define STILL_MS 250    /* longer than most round trips: who is silent for so long may be so for minutes */
 #define DATA_FARTHEST 2 /* times message_maximum: who goes on after that has no end in mind */
 
 /* TLS record type "handshake", then the major version (RFC 8446 5.1). */
@@ -72,11 +74,25 @@ static bool must_stop(struct session *session) {
     return stream_must_stop(&session->stream) && !hub_goes_on(session->start->hub);
 }
 
+/* What was needed until now, a handshake's most of all, is given back while many sessions idle, and not on the way of
+ * those that do not. */
+static enum stream_result fill_or_rest(struct stream *stream, int64_t deadline) {
+    int64_t still = clock_deadline(STILL_MS);
+
+    if (deadline > still) {
+        enum stream_result result = stream_fill(stream, still);
+        if (result != STREAM_TIMEOUT)
+            return result;
+        (void)malloc_trim(0);
+    }
+    return stream_fill(stream, deadline);
+}
+
 static bool fill(struct session *session, int64_t deadline, const char *late) {
     for (;;) {
         if (!session_flush(session))
             return false;
-        enum stream_result result = stream_fill(&session->stream, deadline);
+        enum stream_result result = fill_or_rest(&session->stream, deadline);
         if (result == STREAM_OK)
             return true;
         if (result == STREAM_STOP && hub_goes_on(session->start->hub))

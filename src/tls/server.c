@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "mail/address.h"
 #include "tls/provider.h"
+#include "tls/region.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -175,6 +176,7 @@ static bool fill(struct tls_server *server, const struct tls_settings *settings,
 }
 
 struct tls_server *tls_server_new(const struct tls_settings *settings, struct buffer *error) {
+    region_open();
     (void)OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
                                OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
                            NULL);
@@ -183,6 +185,7 @@ struct tls_server *tls_server_new(const struct tls_settings *settings, struct bu
     server->contexts = memory_new(settings->count, sizeof *server->contexts);
     bool good = fill(server, settings, error);
     ERR_clear_error();
+    region_close();
     if (good)
         return server;
     int reason = errno;

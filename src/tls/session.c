@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include <errno.h>
-#include <malloc.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <poll.h>
@@ -236,6 +235,5 @@ enum stream_result session_start(struct stream *stream, SSL *ssl, int64_t deadli
     (void)text_copy(reason, size, TEXT_NONE);
     take_facts(ssl, facts);
     stream->transport = (struct stream_transport){transport_read, transport_write, transport_close, session};
-    (void)malloc_trim(0); /* what the handshake needed: many sessions idle from here on */
     return STREAM_OK;
 }
