@@ -25,6 +25,13 @@ int (*journal_flush)(int fd) = fdatasync;
 
 /* ---- opening ---- */
 
+static void add_segment(struct journal *journal, uint64_t number, int fd, uint64_t size, const char *path) {
+    struct segment *segment = journal_space_add(journal, number, fd, size);
+    if (!segment_learn(segment) && journal_damage_front(journal, segment, path)) {
+        journal_space_forget(journal, segment);
+    }
+}
+
 /* Remnants of segments under way are removed; a finished spare of the right size is kept. */
 static bool take_file(struct journal *journal, const char *name, struct buffer *error) {
     char path[PATH_MAX];
@@ -44,7 +51,7 @@ static bool take_file(struct journal *journal, const char *name, struct buffer *
         return false;
     }
     if (!is_spare) {
-        (void)segment_learn(journal_space_add(journal, number, fd, (uint64_t)size));
+        add_segment(journal, number, fd, (uint64_t)size, path);
         return true;
     }
     (void)close(fd);
@@ -136,12 +143,21 @@ static uint64_t valid_end(const struct journal *journal, const struct segment *s
     return end;
 }
 
+static void scan_segment(const struct journal *journal, const struct segment *segment, uint64_t at,
+                         segment_visit *visit, void *context) {
+    uint64_t end = valid_end(journal, segment), stopped;
+    do {
+        stopped = segment_scan(segment, at, end, visit, context);
+        at = journal_damage_pass(journal, segment, stopped, end);
+    } while (at != stopped);
+}
+
 void journal_scan(struct journal *journal, struct journal_place from, segment_visit *visit, void *context) {
     for (size_t i = 0; i < journal->count; i++) {
         const struct segment *segment = journal->segments[i];
         if (segment->number >= from.segment) {
             uint64_t start = segment->number == from.segment ? from.offset : 0;
-            segment_scan(segment, start, valid_end(journal, segment), visit, context);
+            scan_segment(journal, segment, start, visit, context);
         }
     }
 }
@@ -220,7 +236,7 @@ static bool has_room(const struct journal *journal, uint64_t room, enum journal_
 static enum journal_result write_record(struct journal *journal, enum record_type type, struct text head,
                                         struct text body, struct journal_place *place) {
     struct segment *segment = journal->current;
-    struct record_header header = {.type = type, .segment = segment->number};
+    struct record_header header = {.type = type, .segment = segment->number, .begins_batch = !journal->dirty};
     unsigned char bytes[RECORD_HEADER_SIZE + RECORD_MAIL_HEAD_SIZE];
     off_t at = (off_t)segment->end;
     if (head.length > RECORD_MAIL_HEAD_SIZE) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the journal's two files share: journal.c appends, flushes, scans; journal_space.c finds room. */
+ * What the journal's files share: journal.c appends, flushes, scans; journal_space.c finds room; journal_damage.c
+ * keeps aside what the disk has damaged. */
 #ifndef STORE_JOURNAL_PRIVATE_H
 #define STORE_JOURNAL_PRIVATE_H
 #include "store/journal.h"
@@ -30,4 +31,13 @@ bool journal_space_is_ready(const struct journal *journal);
 /* The path of a file in the journal's directory. */
 void journal_space_path(const struct journal *journal, const char *name, char path[PATH_MAX]);
 struct segment *journal_space_add(struct journal *journal, uint64_t number, int fd, uint64_t size);
+/* Closes a segment and forgets it; its file stays. */
+void journal_space_forget(struct journal *journal, struct segment *segment);
+
+/* ---- journal_damage.c ---- */
+/* Where a scan that has stopped at a record goes on: `at` when it has come to its end. What lies between is kept. */
+uint64_t journal_damage_pass(const struct journal *journal, const struct segment *segment, uint64_t at, uint64_t end);
+/* True when a segment without a first record is neither fresh nor one of a former life: its file has another name now.
+ */
+bool journal_damage_front(const struct journal *journal, const struct segment *segment, const char *path);
 #endif

@@ -81,6 +81,17 @@ struct segment *journal_space_add(struct journal *journal, uint64_t number, int 
     return segment;
 }
 
+void journal_space_forget(struct journal *journal, struct segment *segment) {
+    size_t at = 0;
+    while (journal->segments[at] != segment) {
+        at++;
+    }
+    journal->count--;
+    memmove(journal->segments + at, journal->segments + at + 1, (journal->count - at) * sizeof *journal->segments);
+    (void)close(segment->fd);
+    free(segment);
+}
+
 static struct segment *take_oldest(struct journal *journal) {
     struct segment *oldest = journal->segments[0];
     journal->count--;

@@ -9,6 +9,7 @@
 #define MAGIC "PPJR"
 #define VERSION 1u
 #define CHECKSUM_OFFSET 24u
+#define BEGINS_BATCH 0x8000u /* in the type */
 #define ID_LENGTH (MAIL_ID_SIZE - 1u)
 #define REPLY_MAXIMUM 2048u
 
@@ -51,7 +52,7 @@ void record_header_format(struct record_header *header, uint64_t salt, struct te
     header->length = head.length + body.length;
     memcpy(bytes, MAGIC, 4);
     put_number(bytes + 4, VERSION, 2);
-    put_number(bytes + 6, header->type, 2);
+    put_number(bytes + 6, (uint64_t)header->type | (header->begins_batch ? BEGINS_BATCH : 0), 2);
     put_number(bytes + 8, header->segment, 8);
     put_number(bytes + 16, header->length, 8);
     header->checksum = checksum(bytes, salt, head, body);
@@ -59,12 +60,13 @@ void record_header_format(struct record_header *header, uint64_t salt, struct te
 }
 
 bool record_header_parse(const unsigned char bytes[RECORD_HEADER_SIZE], struct record_header *header) {
-    uint64_t type = get_number(bytes + 6, 2);
+    uint64_t type = get_number(bytes + 6, 2) & ~(uint64_t)BEGINS_BATCH;
     if (memcmp(bytes, MAGIC, 4) != 0 || get_number(bytes + 4, 2) != VERSION || type < RECORD_OPEN ||
         type > RECORD_CUT) {
         return false;
     }
     header->type = (enum record_type)type;
+    header->begins_batch = (get_number(bytes + 6, 2) & BEGINS_BATCH) != 0;
     header->segment = get_number(bytes + 8, 8);
     header->length = get_number(bytes + 16, 8);
     header->checksum = get_number(bytes + CHECKSUM_OFFSET, 8);

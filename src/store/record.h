@@ -22,6 +22,7 @@ struct record_header {
     uint64_t segment; /* a record of another segment is a remnant of the file's former life */
     uint64_t length;  /* of the payload */
     uint64_t checksum;
+    bool begins_batch; /* all before it in this segment was flushed when it was written */
 };
 struct cargo_lengths { /* message, added headers and envelope lie one behind the other */
     uint64_t message, headers, envelope;

@@ -3,6 +3,7 @@ a clear line, a refusal to start, or 451 to clients, `parcelpost queue rebuild`,
 import errno
 import os
 import random
+import re
 import sqlite3
 import subprocess
 import tempfile
@@ -214,3 +215,64 @@ def test_a_spool_that_has_become_read_only_stops_the_start(marker):
         sink.stop()
         subprocess.run(["umount", "-l", where], check=True)
         os.rmdir(where)
+
+
+def segment_of(server, marker):
+    """(path, contents, where the marker lies) of the journal's segment that holds it."""
+    folder = os.path.join(server.queue, "journal")
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb") as stream:
+            bytes_of = stream.read()
+        if name.isdigit() and marker.encode() in bytes_of:
+            return os.path.join(folder, name), bytes_of, bytes_of.index(marker.encode())
+    raise AssertionError(f"{marker} is in no segment")
+
+
+def overwrite(path, at, data):
+    with open(path, "r+b") as stream:
+        stream.seek(at)
+        stream.write(data)
+
+
+TOLD = r"error ledger\[\d+\]: journal segment \d+, bytes \d+ to \d+, mail {}: damaged, .* kept in (\S+\.damaged)$"
+DAMAGED_MAIL = [
+    Fault("bytes flipped in a message", "a record of the journal, at the start, with rows that are gone", "the log names mail and place, its bytes are kept aside; all other mail arrives",
+          rows=False, front=False),
+    Fault("bytes flipped in a message", "a record of the journal, at the start, with its rows", "the log names the mail, which stays in the queue; all other mail arrives", rows=True, front=False),
+    Fault("its beginning overwritten", "a segment of the journal, at the start", "the log names it, it is kept aside; what lies in others arrives", rows=False, front=True),
+]
+
+
+@matrix("Database and spool", DAMAGED_MAIL)
+def test_damage_in_the_journal_costs_no_mail_but_what_it_hit(marker, row):
+    with FakeServer() as sink, Instance(route=sink.endpoint, settings={"runner": "cron"}) as server:
+        names = [f"{marker}-{letter}." for letter in "abc"]
+        ids = [re.search(r"id=(\S+)", submit(server, name).text).group(1) for name in names]
+        server.kill_all()
+        path, _, at = segment_of(server, names[1])
+        if row.front:
+            overwrite(path, 0, os.urandom(40))
+            server.launch()
+            ids.append(re.search(r"id=(\S+)", submit(server, names[0].replace("-a", "-d")).text).group(1))
+            server.kill_all()
+        else:
+            overwrite(path, at, b"?" * 8)
+        if not row.rows:
+            gone(server.database)
+        before = len(server.log_text())
+        server.launch()
+        wanted = [f"{marker}-d."] if row.front else [names[0], names[2]]
+        server.command(name="parcelpost-queue", check=False)
+        wait_for(lambda: all(arrived(sink, name) for name in wanted), "what is whole", explain=server.log_tail)
+        if row.front:
+            kept = server.wait_log(r"error ledger\[\d+\]: journal segment \d+: its beginning is damaged, .* kept as (\S+\.damaged)$").group(1)
+            with open(kept, "rb") as stream:
+                assert names[0].encode() in stream.read()
+        elif row.rows:
+            server.wait_log(f"error .*{ids[1]}.*cannot be read", after=before)
+            assert server.sql("select count(*) from parcels where mail_id = ? and state in ('queued', 'deferred')", ids[1])[0][0] == 2
+        else:
+            kept = server.wait_log(TOLD.format(ids[1]), after=before).group(1)
+            with open(kept, "rb") as stream:
+                assert b"friend@remote.test" in stream.read()
+        assert not arrived(sink, names[1])

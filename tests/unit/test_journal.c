@@ -164,6 +164,78 @@ static void a_tail_torn_at_any_byte_ends_the_scan(void **state) {
     damage_every_byte(false);
 }
 
+/* Turns a byte in the middle of a record of `add` over. */
+static void damage(struct journal_place place, uint64_t offset) {
+    char path[PATH_MAX], byte;
+    segment_path(place.segment, path);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0 && file_pread_all(fd, &byte, 1, (off_t)(place.offset + offset)));
+    byte ^= 0x41;
+    assert_true(file_pwrite_all(fd, &byte, 1, (off_t)(place.offset + offset)));
+    (void)close(fd);
+}
+
+static int64_t kept_bytes(struct journal_place place) {
+    char path[PATH_MAX];
+    struct stat status;
+    (void)snprintf(path, sizeof path, "%s/%06llu-%llu.damaged", directory, (unsigned long long)place.segment,
+                   (unsigned long long)place.offset);
+    return stat(path, &status) == 0 ? status.st_size : -1;
+}
+
+static void damage_costs_what_it_hit_alone_and_is_kept(void **state) {
+    struct journal_place places[6];
+    (void)state;
+    struct journal *journal = started_journal();
+    for (unsigned i = 0; i < 6; i++) {
+        add(journal, i, &places[i]);
+        assert_true(i == 1 || journal_finish(journal)); /* 1 and 2 are one batch */
+    }
+    journal_close(journal);
+    damage(places[1], RECORD_HEADER_SIZE + 20); /* its payload */
+    damage(places[4], 17);                      /* its length */
+    assert_string_equal(scan_anew(), "0 2 3 5 ");
+    assert_int_equal(kept_bytes(places[1]), places[2].offset - places[1].offset);
+    assert_int_equal(kept_bytes(places[4]), places[5].offset - places[4].offset);
+    damage(places[0], RECORD_HEADER_SIZE + 20);
+    assert_string_equal(scan_anew(), "2 3 5 ");
+}
+
+static void behind_damage_in_a_batch_that_may_not_have_been_flushed_nothing_counts(void **state) {
+    struct journal_place places[4];
+    (void)state;
+    struct journal *journal = started_journal();
+    for (unsigned i = 0; i < 4; i++) {
+        add(journal, i, &places[i]);
+        assert_true(i > 0 || journal_finish(journal)); /* 1, 2 and 3 are the last batch */
+    }
+    assert_true(journal_finish(journal));
+    journal_close(journal);
+    damage(places[2], RECORD_HEADER_SIZE + 20);
+    assert_string_equal(scan_anew(), "0 1 ");
+    assert_int_equal(kept_bytes(places[2]), places[3].offset - places[2].offset);
+}
+
+static void a_segment_whose_beginning_is_damaged_is_kept_and_the_others_count(void **state) {
+    struct journal_place first, second;
+    (void)state;
+    struct journal *journal = started_journal();
+    add(journal, 1, &first);
+    assert_true(journal_finish(journal));
+    journal_close(journal);
+    journal = started_journal();
+    add(journal, 2, &second);
+    assert_true(journal_finish(journal));
+    journal_close(journal);
+    first.offset = 0;
+    damage(first, RECORD_HEADER_SIZE + 3); /* the salt */
+    assert_string_equal(scan_anew(), "2 ");
+    assert_int_equal(kept_bytes(first), limits.segment_size);
+    journal = started_journal();
+    assert_int_equal(journal_end(journal).segment, second.segment + 1);
+    journal_close(journal);
+}
+
 static void what_is_left_of_a_segments_former_life_does_not_count(void **state) {
     (void)state;
     struct journal *journal = started_journal();
@@ -319,6 +391,9 @@ int main(void) {
         TEST(every_start_opens_a_new_segment),
         TEST(a_tail_garbled_at_any_byte_ends_the_scan),
         TEST(a_tail_torn_at_any_byte_ends_the_scan),
+        TEST(damage_costs_what_it_hit_alone_and_is_kept),
+        TEST(behind_damage_in_a_batch_that_may_not_have_been_flushed_nothing_counts),
+        TEST(a_segment_whose_beginning_is_damaged_is_kept_and_the_others_count),
         TEST(what_is_left_of_a_segments_former_life_does_not_count),
         TEST(without_a_checkpoint_no_segment_is_reused),
         TEST(a_message_cannot_hold_a_record),
