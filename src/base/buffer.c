@@ -97,6 +97,16 @@ bool buffer_append_byte(struct buffer *buffer, char byte) {
     return buffer_append(buffer, &byte, 1);
 }
 
+bool buffer_append_number(struct buffer *buffer, uint64_t number) {
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return buffer_append(buffer, digits + at, sizeof digits - at);
+}
+
 bool buffer_format(struct buffer *buffer, const char *format, ...) {
     va_list list;
     va_start(list, format);
@@ -105,13 +115,19 @@ bool buffer_format(struct buffer *buffer, const char *format, ...) {
     return fits;
 }
 
+/* Written where there is room already; what needs more is written again. */
 bool buffer_format_list(struct buffer *buffer, const char *format, va_list list) {
-    va_list measured;
-    va_copy(measured, list);
-    int length = vsnprintf(NULL, 0, format, measured);
-    va_end(measured);
+    va_list tried;
+    size_t left = buffer->data == NULL ? 0 : buffer->capacity - buffer->offset - buffer->length;
+    va_copy(tried, list);
+    int length = vsnprintf(left > 0 ? buffer->data + buffer->length : NULL, left, format, tried);
+    va_end(tried);
     if (length < 0) {
         return false;
+    }
+    if ((size_t)length < left && (size_t)length <= buffer->maximum - buffer->length) {
+        buffer->length += (size_t)length;
+        return true;
     }
     char *room = buffer_reserve(buffer, (size_t)length);
     if (room == NULL) {

@@ -25,6 +25,7 @@ void buffer_clear(struct buffer *buffer);
 bool buffer_append(struct buffer *buffer, const void *bytes, size_t length);
 bool buffer_append_text(struct buffer *buffer, struct text text);
 bool buffer_append_string(struct buffer *buffer, const char *string);
+bool buffer_append_number(struct buffer *buffer, uint64_t number); /* decimal */
 bool buffer_append_byte(struct buffer *buffer, char byte);
 bool buffer_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool buffer_format_list(struct buffer *buffer, const char *format, va_list list) __attribute__((format(printf, 2, 0)));

@@ -34,6 +34,14 @@ static int64_t day_of_date(struct civil_date date) {
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+static char *put_number(char *at, unsigned number, unsigned digits, char behind) {
+    for (unsigned i = digits; i-- > 0; number /= 10) {
+        at[i] = (char)('0' + number % 10);
+    }
+    at[digits] = behind;
+    return at + digits + 1;
+}
+
 void clock_text(time_t seconds, char text[CLOCK_TEXT_SIZE]) {
     /* Only years of four digits keep the string order; what lies outside becomes the nearest. */
     static const int64_t first = -62135596800; /* 0001-01-01 00:00:00 */
@@ -42,8 +50,12 @@ void clock_text(time_t seconds, char text[CLOCK_TEXT_SIZE]) {
     int64_t day = (time >= 0 ? time : time - 86399) / 86400;
     unsigned second = (unsigned)(time - day * 86400);
     struct civil_date date = date_of_day(day);
-    snprintf(text, CLOCK_TEXT_SIZE, "%04u-%02u-%02u %02u:%02u:%02u", (unsigned)date.year % 10000,
-             (unsigned)date.month % 100, (unsigned)date.day % 100, second / 3600 % 24, second / 60 % 60, second % 60);
+    char *at = put_number(text, (unsigned)date.year, 4, '-');
+    at = put_number(at, (unsigned)date.month, 2, '-');
+    at = put_number(at, (unsigned)date.day, 2, ' ');
+    at = put_number(at, second / 3600, 2, ':');
+    at = put_number(at, second / 60 % 60, 2, ':');
+    (void)put_number(at, second % 60, 2, '\0');
 }
 
 static bool take_number(const char **text, size_t digits, char after, int *number) {

@@ -3,11 +3,8 @@
  * the process through die_out_of_memory. */
 #include "base/memory.h"
 #include "base/log.h"
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define KEPT (256 * 1024)
 
 void *memory_new(size_t count, size_t size) {
     void *memory = calloc(count > 0 ? count : 1, size > 0 ? size : 1);
@@ -27,11 +24,6 @@ void *memory_resize(void *memory, size_t count, size_t size) {
         die_out_of_memory();
     }
     return resized;
-}
-
-void memory_keep(void) {
-    (void)mallopt(M_TRIM_THRESHOLD, KEPT);
-    (void)mallopt(M_TOP_PAD, KEPT / 4);
 }
 
 char *memory_string(struct text text) {

@@ -8,9 +8,6 @@
 void *memory_new(size_t count, size_t size);
 /* Like realloc; new bytes are not zeroed. */
 void *memory_resize(void *memory, size_t count, size_t size);
-/* For a process that answers questions for long: what a question took and gave back stays with the process, up to a
- * quarter of a megabyte, instead of going to the system and coming from it with each. */
-void memory_keep(void);
 /* A NUL-terminated copy, owned by the caller. */
 char *memory_string(struct text text);
 #endif

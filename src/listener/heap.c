@@ -63,6 +63,9 @@ static bool fill_one(size_t size) {
 
 void heap_prepare(void) {
     mallopt(M_MMAP_THRESHOLD, (int)LARGEST_HOLE);
+    /* Not back and forth with each message: what is large is given back by malloc_trim, when it is over. */
+    mallopt(M_TRIM_THRESHOLD, 2 * (int)LARGEST_HOLE);
+    mallopt(M_TOP_PAD, (int)LARGEST_HOLE / 2);
 }
 
 void heap_loosen(void) {

@@ -187,7 +187,6 @@ _Noreturn void lookup_main(const struct process_start *start) {
     confinement_enter(CONFINED_LOOKUP, start->config, NULL);
     database_put_aside(NULL);
     patience_set((unsigned)start->config->lookup_timeout);
-    memory_keep();
     lookup_take_settings(&worker.lookup, start->config);
     worker.lookup.rules = &worker.rules;
     (void)source_refresh(&worker.lookup.main); /* what cannot be opened is in the log from the start */

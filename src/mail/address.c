@@ -2,7 +2,6 @@
  * Mailboxes and paths of RFC 5321 4.1.2 (with UTF-8: RFC 6531 3.3), strictly parsed. Called by receivers, lookup and
  * programs on untrusted text; no I/O, no allocation of its own; fails only by return value. */
 #include "mail/address.h"
-#include <stdio.h>
 #include <string.h>
 
 /* RFC 5322 3.2.3 atext besides letters and digits. */
@@ -226,9 +225,12 @@ bool address_is_null(const struct address *address) {
 }
 
 const char *address_text(const struct address *address, char *text, size_t size) {
-    const char *at = address->domain[0] != '\0' ? "@" : "";
-    int length = snprintf(text, size, "%s%s%s", address->local, at, address->domain);
-    (void)length; /* the caller's room is enough by contract; a cut text is no address of anybody */
+    (void)text_copy(text, size, text_of(address->local)); /* the caller's room is enough by contract */
+    size_t length = strlen(text);
+    if (address->domain[0] != '\0' && length + 1 < size) {
+        text[length] = '@';
+        (void)text_copy(text + length + 1, size - length - 1, text_of(address->domain));
+    }
     return text;
 }
 

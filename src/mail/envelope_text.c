@@ -3,7 +3,6 @@
  * agents; the reader trusts nothing, as the text comes from other processes and from disk; fails by return value. */
 #include "base/clock.h"
 #include "mail/envelope_fields.h"
-#include <inttypes.h>
 #include <string.h>
 
 #define FORMAT_VERSION 1
@@ -37,29 +36,38 @@ static bool is_clean(const char *value) {
     return strpbrk(value, "\t\r\n") == NULL;
 }
 
+static bool start_line(struct buffer *text, const char *key) {
+    return buffer_append_string(text, key) && buffer_append_text(text, TEXT(": "));
+}
+
 static bool format_string(struct buffer *text, const char *key, const char *value) {
-    return is_clean(value) && buffer_format(text, "%s: %s\n", key, value);
+    return is_clean(value) && start_line(text, key) && buffer_append_string(text, value) &&
+           buffer_append_byte(text, '\n');
+}
+
+static bool format_number(struct buffer *text, const char *key, uint64_t value) {
+    return start_line(text, key) && buffer_append_number(text, value) && buffer_append_byte(text, '\n');
 }
 
 static bool format_time(struct buffer *text, const char *key, int64_t seconds) {
     char at[CLOCK_TEXT_SIZE];
     clock_text((time_t)seconds, at);
-    return buffer_format(text, "%s: %s\n", key, at);
+    return format_string(text, key, at);
 }
 
 static bool format_numbers(const struct envelope *envelope, struct buffer *text) {
-    bool fits = buffer_format(text, "contact_id: %" PRId64 "\n", envelope->contact_id);
+    bool fits = format_number(text, "contact_id", (uint64_t)envelope->contact_id); /* never below 0 here */
     for (size_t i = 0; fits && i < NUMBERS; i++) {
         const char *place = (const char *)envelope + numbers[i].place;
         uint32_t number;
         memcpy(&number, place, sizeof number);
-        fits = buffer_format(text, "%s: %" PRIu32 "\n", numbers[i].key, number);
+        fits = format_number(text, numbers[i].key, number);
     }
     return fits;
 }
 
 static bool format_fields(struct envelope *envelope, struct buffer *text) {
-    if (!buffer_format(text, "envelope: %d\n", FORMAT_VERSION) || !mail_id_is_valid(text_of(envelope->mail_id)) ||
+    if (!format_number(text, "envelope", FORMAT_VERSION) || !mail_id_is_valid(text_of(envelope->mail_id)) ||
         envelope->contact_id < 0 || !format_string(text, "mail_id", envelope->mail_id) ||
         !format_time(text, "received_at", envelope->received_at) ||
         (envelope->hold_until > 0 && !format_time(text, "hold_until", envelope->hold_until)) ||
@@ -75,12 +83,18 @@ static bool format_fields(struct envelope *envelope, struct buffer *text) {
 }
 
 static bool format_recipient(struct envelope_recipient *recipient, struct buffer *text, size_t start) {
+    const char *const fields[] = {envelope_delivery_name(recipient->delivery),
+                                  recipient->to_url,
+                                  recipient->target,
+                                  recipient->notify,
+                                  recipient->orcpt,
+                                  recipient->sender};
     recipient->status_offset = (uint32_t)(text->length - start);
-    return is_clean(recipient->to_url) && is_clean(recipient->target) && is_clean(recipient->notify) &&
-           is_clean(recipient->orcpt) && is_clean(recipient->sender) &&
-           buffer_format(text, "%c\t%s\t%s\t%s\t%s\t%s\t%s\n", (char)recipient->status,
-                         envelope_delivery_name(recipient->delivery), recipient->to_url, recipient->target,
-                         recipient->notify, recipient->orcpt, recipient->sender);
+    bool whole = buffer_append_byte(text, (char)recipient->status);
+    for (size_t i = 0; whole && i < sizeof fields / sizeof fields[0]; i++) {
+        whole = is_clean(fields[i]) && buffer_append_byte(text, '\t') && buffer_append_string(text, fields[i]);
+    }
+    return whole && buffer_append_byte(text, '\n');
 }
 
 bool envelope_format(struct envelope *envelope, struct buffer *text) {

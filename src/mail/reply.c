@@ -2,7 +2,6 @@
  * Replies of SMTP and LMTP (RFC 5321 4.2), made and read. Called by receivers and agents, on untrusted replies of other
  * servers too; no I/O; fails only by return value. */
 #include "mail/reply.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,11 +9,15 @@
 
 void reply_set(struct reply *reply, unsigned code, const char *enhanced, const char *format, ...) {
     va_list list;
+    va_start(list, format);
+    reply_set_list(reply, code, enhanced, format, list);
+    va_end(list);
+}
+
+void reply_set_list(struct reply *reply, unsigned code, const char *enhanced, const char *format, va_list list) {
     reply->code = code;
     text_copy(reply->enhanced, sizeof reply->enhanced, text_of(enhanced));
-    va_start(list, format);
-    vsnprintf(reply->text, sizeof reply->text, format, list);
-    va_end(list);
+    (void)vsnprintf(reply->text, sizeof reply->text, format, list);
 }
 
 /* Copies with what would end or garble a line shown as '?'; tabs and bytes of UTF-8 stay. */
@@ -32,9 +35,13 @@ static bool append_harmless(struct buffer *wire, struct text line) {
 }
 
 static bool append_line(const struct reply *reply, struct text line, bool more, struct buffer *wire) {
-    const char *gap = reply->enhanced[0] != '\0' ? " " : "";
-    return buffer_format(wire, "%03u%c%s%s", reply->code % 1000, more ? '-' : ' ', reply->enhanced, gap) &&
-           append_harmless(wire, line) && buffer_append_text(wire, TEXT("\r\n"));
+    const char code[] = {(char)('0' + reply->code / 100 % 10), (char)('0' + reply->code / 10 % 10),
+                         (char)('0' + reply->code % 10), more ? '-' : ' '};
+    bool fits = buffer_append(wire, code, sizeof code);
+    if (reply->enhanced[0] != '\0') {
+        fits = fits && buffer_append_string(wire, reply->enhanced) && buffer_append_byte(wire, ' ');
+    }
+    return fits && append_harmless(wire, line) && buffer_append_text(wire, TEXT("\r\n"));
 }
 
 /* Takes the next line's text off *rest; one that is too long goes on in the next line. */

@@ -4,6 +4,7 @@
 #define MAIL_REPLY_H
 #include "base/buffer.h"
 #include "base/text.h"
+#include <stdarg.h>
 #include <stdbool.h>
 #define REPLY_TEXT_SIZE 1024
 struct reply { /* text may hold several lines, separated by '\n' */
@@ -13,6 +14,8 @@ struct reply { /* text may hold several lines, separated by '\n' */
 };
 void reply_set(struct reply *reply, unsigned code, const char *enhanced, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+void reply_set_list(struct reply *reply, unsigned code, const char *enhanced, const char *format, va_list list)
+    __attribute__((format(printf, 4, 0)));
 /* Appends the wire form, "250-2.1.0 first\r\n250 2.1.0 last\r\n". Bytes that would end a line become '?'. */
 bool reply_format(const struct reply *reply, struct buffer *wire);
 /* One line "550 5.1.1 text" for logs and rows; returns destination. */

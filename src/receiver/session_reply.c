@@ -11,7 +11,6 @@
 #include "receiver/stranger.h"
 #include "receiver/violation.h"
 #include <stdarg.h>
-#include <stdio.h>
 
 void session_delay(struct session *session, uint64_t milliseconds) {
     unsigned delay = milliseconds < SESSION_DELAY_MAXIMUM ? (unsigned)milliseconds : SESSION_DELAY_MAXIMUM;
@@ -102,9 +101,8 @@ void session_reply(struct session *session, unsigned code, const char *enhanced,
     struct reply reply;
     va_list list;
 
-    reply_set(&reply, code, enhanced, "%s", "");
     va_start(list, format);
-    (void)vsnprintf(reply.text, sizeof reply.text, format, list);
+    reply_set_list(&reply, code, enhanced, format, list);
     va_end(list);
     session_send(session, &reply, "protocol", VIOLATION_PLAIN);
 }
