@@ -12,6 +12,7 @@
 
 #define CHANNEL_MESSAGE_MAXIMUM (160u * 1024) /* fits the default socket buffer */
 #define CARGO_INLINE_MAXIMUM (64u * 1024)     /* larger cargo travels as a descriptor */
+#define COMMIT_INLINE_MAXIMUM (96u * 1024)    /* and a receiver's, which travels alone */
 
 enum channel_field_type { FIELD_U32, FIELD_I64, FIELD_TEXT };
 struct channel_field {

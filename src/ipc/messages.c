@@ -130,7 +130,7 @@ static const struct channel_field spool_file_fields[] = {
 static const struct channel_field mail_commit_fields[] = {
     NUMBER(mail_commit, place, CARGO_SPOOL_FILE),      LONG(mail_commit, message_length, LENGTH_MAXIMUM),
     LONG(mail_commit, headers_length, LENGTH_MAXIMUM), LONG(mail_commit, envelope_length, LENGTH_MAXIMUM),
-    BYTES(mail_commit, cargo, CARGO_INLINE_MAXIMUM),
+    BYTES(mail_commit, cargo, COMMIT_INLINE_MAXIMUM),
 };
 static const struct channel_field mail_committed_fields[] = {
     NUMBER(mail_committed, outcome, COMMIT_INVALID),
@@ -251,7 +251,7 @@ static const struct channel_field dns_answer_fields[] = {
 static const struct channel_field sign_mail_fields[] = {
     NUMBER(sign_mail, place, CARGO_SPOOL_FILE),      LONG(sign_mail, message_length, LENGTH_MAXIMUM),
     LONG(sign_mail, headers_length, LENGTH_MAXIMUM), BYTES(sign_mail, domain, NAME_MAXIMUM),
-    BYTES(sign_mail, cargo, CARGO_INLINE_MAXIMUM),
+    BYTES(sign_mail, cargo, COMMIT_INLINE_MAXIMUM),
 };
 static const struct channel_field sign_answer_fields[] = {
     NUMBER(sign_answer, outcome, 1),

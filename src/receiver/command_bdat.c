@@ -80,7 +80,7 @@ void command_bdat_refuse(struct session *session, struct text argument, const st
 static void end_message(struct session *session) {
     struct transaction *transaction = &session->transaction;
     const struct chunk_decoder *chunks = &transaction->chunks;
-    bool large = transaction->message.received > CARGO_INLINE_MAXIMUM;
+    bool large = transaction->message.received > COMMIT_INLINE_MAXIMUM;
 
     chunk_decoder_finish(&transaction->chunks, take_piece, session);
     command_data_store(session, chunks->fault,

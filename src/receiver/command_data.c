@@ -137,7 +137,7 @@ void command_data(struct session *session, struct text argument) {
     dialog_note(session->config, " -> ", complete ? "(data)" : "(data, cut)");
     if (!complete)
         return;
-    bool large = message->received > CARGO_INLINE_MAXIMUM;
+    bool large = message->received > COMMIT_INLINE_MAXIMUM;
     command_data_store(session, reading.decoder.fault, reading.decoder.eight_bit ? BODY_8BITMIME : BODY_7BIT);
     session_end_transaction(session);
     if (large)

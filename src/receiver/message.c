@@ -186,6 +186,11 @@ static void look_for_header_end(struct message *message) {
         end_header(message, false);
 }
 
+/* What is too large for the journal never travels inside the request. */
+static uint64_t inline_maximum(const struct message *message) {
+    return message->limits.journal < COMMIT_INLINE_MAXIMUM ? message->limits.journal : COMMIT_INLINE_MAXIMUM;
+}
+
 void message_write(struct message *message, struct text piece, uint64_t expected) {
     message->received += piece.length;
     if (message->received > message->limits.maximum)
@@ -207,7 +212,7 @@ void message_write(struct message *message, struct text piece, uint64_t expected
     message->length += piece.length;
     if (!message->header_done)
         look_for_header_end(message);
-    if (message->problem == MESSAGE_OK && message->header_done && message->length > CARGO_INLINE_MAXIMUM)
+    if (message->problem == MESSAGE_OK && message->header_done && message->length > inline_maximum(message))
         (void)leave_memory(message, expected > message->limits.journal || message->length > message->limits.journal);
 }
 
@@ -237,7 +242,7 @@ uint64_t message_body_offset(const struct message *message) {
 }
 
 struct text message_content(const struct message *message) {
-    return message->fd < 0 ? buffer_text(&message->memory) : TEXT_NONE;
+    return message->fd < 0 ? text_first(buffer_text(&message->memory), message->length) : TEXT_NONE;
 }
 
 ssize_t message_read_body(const struct message *message, uint64_t offset, char *bytes, size_t size) {
@@ -256,17 +261,23 @@ ssize_t message_read_body(const struct message *message, uint64_t offset, char *
     return (ssize_t)size;
 }
 
-bool message_append_tail(struct message *message, struct text tail, struct buffer *inline_cargo) {
+/* Behind what is in memory there is room: nothing is copied. */
+static bool append_inline(struct message *message, struct text tail, struct text *cargo) {
+    message->place = CARGO_INLINE;
+    message->memory.length = message->length; /* without a former tail */
+    bool fits = buffer_append_text(&message->memory, tail);
+    *cargo = buffer_text(&message->memory);
+    return fits;
+}
+
+bool message_append_tail(struct message *message, struct text tail, struct text *cargo) {
     uint64_t total = message->length + tail.length;
 
+    *cargo = TEXT_NONE;
     if (message->problem != MESSAGE_OK)
         return false;
-    if (message->fd < 0 && total <= CARGO_INLINE_MAXIMUM) {
-        message->place = CARGO_INLINE;
-        buffer_clear(inline_cargo);
-        return buffer_append_text(inline_cargo, buffer_text(&message->memory)) &&
-               buffer_append_text(inline_cargo, tail);
-    }
+    if (message->fd < 0 && total <= inline_maximum(message))
+        return append_inline(message, tail, cargo);
     if (message->fd < 0 && !leave_memory(message, total > message->limits.journal))
         return false;
     if (!message_settle(message))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * One message while it is received: up to 64 KiB in memory, then a memfd, above journal_max_message a spool file that
+ * One message while it is received: up to 96 KiB in memory, then a memfd, above journal_max_message a spool file that
  * the ledger opened. Its header section always stays in memory as well. Results fields with our own name are cut out
  * before anything is stored; every other byte stays what it was, but for what change.h is asked to change. */
 #ifndef RECEIVER_MESSAGE_H
@@ -61,8 +61,8 @@ uint64_t message_body_offset(const struct message *message);
 struct text message_content(const struct message *message);
 /* Puts `tail` behind the message (replacing a former tail) in its file, moving it to one when message and tail do not
  * fit into an inline cargo, or into the journal. False: problem says why. Afterwards place and fd are what to pass on;
- * for CARGO_INLINE *inline_cargo gets both. */
-bool message_append_tail(struct message *message, struct text tail, struct buffer *inline_cargo);
+ * for CARGO_INLINE *cargo is both, borrowed until the message changes or gets another tail. */
+bool message_append_tail(struct message *message, struct text tail, struct text *cargo);
 /* Copies bytes of the body, from `offset` within it, at most `size`; 0 at its end, -1 when they cannot be read. */
 ssize_t message_read_body(const struct message *message, uint64_t offset, char *bytes, size_t size);
 

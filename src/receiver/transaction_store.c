@@ -49,12 +49,11 @@ static bool may_sign_for(struct session *session, const struct address *author) 
 static bool add_signature(struct session *session, struct added *added) {
     struct message *message = &session->transaction.message;
     struct address author;
-    struct buffer cargo;
+    struct text cargo;
 
     if (session->start->signer < 0 || !transaction_author(message_header(message), &author) ||
         !config_domain_is_signed(session->config, text_of(author.domain)) || !may_sign_for(session, &author))
         return true;
-    buffer_init(&cargo, CARGO_INLINE_MAXIMUM);
     bool done = message_append_tail(message, buffer_text(&added->missing), &cargo);
     if (done) {
         const struct sign_mail request = {
@@ -62,11 +61,10 @@ static bool add_signature(struct session *session, struct added *added) {
             .message_length = (int64_t)message->length,
             .headers_length = (int64_t)added->missing.length,
             .domain = text_of(author.domain),
-            .cargo = buffer_text(&cargo),
+            .cargo = cargo,
         };
         done = ask_signature(session->start->signer, &request, message->fd, &added->headers);
     }
-    buffer_free(&cargo);
     return done;
 }
 
@@ -121,11 +119,11 @@ static bool make_final(const struct message *message) {
 /* Cargo: message, added headers, envelope text. */
 static enum commit_outcome commit(struct session *session, const struct added *added) {
     struct message *message = &session->transaction.message;
-    struct buffer tail, cargo;
+    struct buffer tail;
+    struct text cargo;
     enum commit_outcome outcome = COMMIT_FAILED;
 
     buffer_init(&tail, HEADERS_MAXIMUM + ENVELOPE_TEXT_MAXIMUM);
-    buffer_init(&cargo, CARGO_INLINE_MAXIMUM);
     bool fits = buffer_append_text(&tail, buffer_text(&added->headers)) &&
                 envelope_format(&session->transaction.envelope, &tail);
     if (fits && message_append_tail(message, buffer_text(&tail), &cargo)) {
@@ -134,7 +132,7 @@ static enum commit_outcome commit(struct session *session, const struct added *a
             .message_length = (int64_t)message->length,
             .headers_length = (int64_t)added->headers.length,
             .envelope_length = (int64_t)(tail.length - added->headers.length),
-            .cargo = buffer_text(&cargo),
+            .cargo = cargo,
         };
         int fd = message->place == CARGO_MEMFD ? message->fd : -1;
         if (make_final(message))
@@ -145,7 +143,6 @@ static enum commit_outcome commit(struct session *session, const struct added *a
     if (session->config->dump_mail_into_log)
         dump(buffer_text(&tail));
     buffer_free(&tail);
-    buffer_free(&cargo);
     return outcome;
 }
 

@@ -39,7 +39,7 @@ class Plan:
 
 
 def random_letter(number, chance, mixed):
-    size = chance.choice([1000] * 10 + [5000] * 6 + [50_000, 80_000, 1_200_000])
+    size = chance.choice([1000] * 10 + [5000] * 6 + [50_000, 120_000, 1_200_000])
     count = chance.choice([1, 1, 1, 2, 2, 5, 12])
     recipients = chance.sample(LOCAL, chance.randrange(0, 3)) + chance.sample(REMOTE, count)
     if mixed:

@@ -274,22 +274,21 @@ static void receive(struct text header, struct text body) {
 static void assert_stored(const char *header, struct text body) {
     struct message *message = &session->transaction.message;
     static char bytes[FILLER_MAXIMUM + 4096];
-    struct buffer cargo, wanted;
+    struct buffer wanted;
+    struct text cargo;
 
-    buffer_init(&cargo, CARGO_INLINE_MAXIMUM);
     buffer_init(&wanted, sizeof bytes);
     assert_true(buffer_format(&wanted, "%s\r\n", header) && buffer_append_text(&wanted, body));
     assert_true(message_append_tail(message, TEXT("TAIL"), &cargo));
     assert_int_equal(message->length, wanted.length);
     assert_true(buffer_append_string(&wanted, "TAIL"));
     if (message->place == CARGO_INLINE) {
-        assert_true(text_equal(buffer_text(&cargo), buffer_text(&wanted)));
+        assert_true(text_equal(cargo, buffer_text(&wanted)));
     } else {
         assert_int_equal(file_size(message->fd), (int64_t)wanted.length);
         assert_true(file_pread_all(message->fd, bytes, wanted.length, 0));
         assert_memory_equal(bytes, wanted.data, wanted.length);
     }
-    buffer_free(&cargo);
     buffer_free(&wanted);
 }
 

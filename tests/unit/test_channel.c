@@ -111,7 +111,7 @@ static void the_largest_message_passes_the_default_socket_buffer(void **state) {
 }
 
 static void what_passes_its_bounds_is_not_sent(void **state) {
-    static char large[CARGO_INLINE_MAXIMUM + 1], list[128 * 1024];
+    static char large[COMMIT_INLINE_MAXIMUM + 1], list[128 * 1024];
     struct contact_open port = {.contact = TEXT("::1"), .port = 65536, .network = TEXT_NONE};
     struct mail_fetch id = {.mail_id = TEXT("longer-than-an-id-is")};
     struct mail_commit cargo = {.cargo = {large, sizeof large}};

@@ -88,8 +88,9 @@ static void check_large(size_t size, enum cargo_place place) {
 
 static void large_messages_travel_as_files(void **state) {
     (void)state;
-    check_large(60 * 1024, CARGO_INLINE);
-    check_large(64 * 1024, CARGO_MEMFD);
+    check_large(64 * 1024, CARGO_INLINE);
+    check_large(92 * 1024, CARGO_INLINE);
+    check_large(96 * 1024, CARGO_MEMFD);
     check_large(500 * 1024, CARGO_MEMFD);
     check_large(3 << 19, CARGO_SPOOL_FILE);
 }
