@@ -98,10 +98,53 @@ static void eight_bit_is_noticed(void **state) {
     buffer_free(&message);
 }
 
+struct reading {
+    struct data_decoder decoder;
+    struct buffer message;
+    size_t consumed;
+};
+
+static void read_in_steps(struct reading *reading, struct text input, size_t step, bool normalise) {
+    enum data_decoder_result result = DATA_DECODER_MORE;
+    size_t consumed;
+
+    buffer_init(&reading->message, 1024);
+    data_decoder_init(&reading->decoder, normalise);
+    for (reading->consumed = 0; reading->consumed < input.length && result == DATA_DECODER_MORE;) {
+        struct text piece = text_first(text_from(input, reading->consumed), step);
+        result = data_decoder_feed(&reading->decoder, piece, collect, &reading->message, &consumed);
+        reading->consumed += consumed;
+    }
+}
+
+/* Every byte at every place of a long line, alone and with what makes an end of it, read whole as byte by byte. */
+static void no_byte_is_passed_over_in_a_long_line(void **state) {
+    static const struct text behind[] = {TEXT(""), TEXT("\n"), TEXT("\n.\r\nrest"), TEXT("\r\n.\r\nrest")};
+    char line[64];
+
+    (void)state;
+    for (unsigned round = 0; round < 256 * 32 * 4 * 2; round++) {
+        struct text end = behind[round / 2 % 4];
+        size_t place = 4 + round / 8 % 32;
+        struct reading whole, bytes;
+        memset(line, 'x', sizeof line);
+        line[place] = (char)(round / 256);
+        memcpy(line + place + 1, end.data, end.length);
+        read_in_steps(&whole, (struct text){line, sizeof line}, sizeof line, round % 2 != 0);
+        read_in_steps(&bytes, (struct text){line, sizeof line}, 1, round % 2 != 0);
+        if (memcmp(&whole.decoder, &bytes.decoder, sizeof whole.decoder) != 0 || whole.consumed != bytes.consumed ||
+            !text_equal(buffer_text(&whole.message), buffer_text(&bytes.message)))
+            fail_msg("byte %u at %zu", round / 256, place);
+        buffer_free(&whole.message);
+        buffer_free(&bytes.message);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_with_every_cut),
         cmocka_unit_test(eight_bit_is_noticed),
+        cmocka_unit_test(no_byte_is_passed_over_in_a_long_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
