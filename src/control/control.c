@@ -2,6 +2,7 @@
  * The table of `parcelpost` subcommands, its help and its dispatcher. A row says how many words a subcommand takes, so
  * that its function need not check. */
 #include "control/control.h"
+#include "control/operator.h"
 #include "control/setup.h"
 #include <getopt.h>
 #include <stdarg.h>
@@ -158,6 +159,7 @@ int control_fail(int status, const char *format, ...) {
 
 struct database *control_database(struct control *control) {
     struct buffer error;
+    operator_settle(control->config);
     buffer_init(&error, 4096);
     struct database *database = database_open(control->config->database, DATABASE_MAIN, DATABASE_READ, &error);
     if (database == NULL) {

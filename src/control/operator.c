@@ -4,10 +4,13 @@
 #include "base/clock.h"
 #include "ipc/messages.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define SETTLE_MILLISECONDS 2000
 
 enum operator_result operator_connect(const struct config *config, const char *socket_name, int *fd) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -44,6 +47,16 @@ enum operator_result operator_ask_over(int fd, const char *verb, const char *arg
         *affected = given.affected;
     }
     return OPERATOR_ANSWERED;
+}
+
+void operator_settle(const struct config *config) {
+    struct pollfd end = {.fd = -1, .events = POLLIN};
+    if (operator_connect(config, "ledger.sock", &end.fd) != OPERATOR_ANSWERED) {
+        return;
+    }
+    (void)shutdown(end.fd, SHUT_WR); /* it settles, then finds that nobody wants anything, and closes */
+    (void)poll(&end, 1, SETTLE_MILLISECONDS);
+    close(end.fd);
 }
 
 enum operator_result operator_ask(const struct config *config, const char *socket_name, const char *verb,

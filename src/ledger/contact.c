@@ -216,8 +216,7 @@ bool on_contact_open(void *context, struct service_peer *peer, struct channel_me
         found.connections = count_proxied(ledger, peer->data, open->contact);
         found.over = allowed ? CONTACT_WITHIN : rate_count(ledger, CONTACT_CONNECTION, open->contact, open->network);
     }
-    found.good =
-        contacts_open(spool_database(ledger->spool), &policy, open->contact, allowed, (int64_t)time(NULL), &state);
+    found.good = spool_contact_open(ledger->spool, &policy, open->contact, allowed, (int64_t)time(NULL), &state);
     answer(ledger, peer, message->serial, &state, found);
     return true;
 }
@@ -251,6 +250,7 @@ bool on_contact_violation(void *context, struct service_peer *peer, struct chann
                                                  .port = from->port,
                                                  .mercy = mercies[from->mercy]};
     bool allowed = is_allowed(ledger, from->contact);
+    spool_settle(ledger->spool); /* what was accepted before clears counts before */
     bool good =
         contacts_violate(spool_database(ledger->spool), &policy, &violation, allowed, (int64_t)time(NULL), &state);
     answer(ledger, peer, message->serial, &state, (struct found){.good = good, .allowed = allowed});
@@ -260,6 +260,7 @@ bool on_contact_violation(void *context, struct service_peer *peer, struct chann
 bool on_contact_login(void *context, struct service_peer *peer, struct channel_message *message) {
     struct ledger *ledger = context;
     struct contacts_state state;
+    spool_settle(ledger->spool);
     bool good = contacts_login(spool_database(ledger->spool), message->values->contact_login.contact_id,
                                (int64_t)time(NULL), &state);
     answer(ledger, peer, message->serial, &state, (struct found){.good = good});
@@ -286,6 +287,7 @@ bool on_hub_hits(void *context, struct service_peer *peer, struct channel_messag
     const struct contacts_policy policy = contact_policy(ledger);
     struct contacts_state state;
     (void)peer;
+    spool_settle(ledger->spool);
     if (contacts_attempts(spool_database(ledger->spool), &policy, report->contact, report->hits, report->last_at,
                           (int64_t)time(NULL), &state)) {
         contact_report(ledger, &state);
@@ -315,6 +317,7 @@ bool on_hub_receiver_died(void *context, struct service_peer *peer, struct chann
                                                  .reply = text_of(words),
                                                  .account = TEXT_NONE,
                                                  .mail_id = TEXT_NONE};
+    spool_settle(ledger->spool);
     if (report->contact.length > 0 &&
         contacts_violate(spool_database(ledger->spool), &policy, &violation, is_allowed(ledger, report->contact),
                          (int64_t)time(NULL), &state)) {

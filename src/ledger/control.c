@@ -54,6 +54,7 @@ bool on_control_request(void *context, struct service_peer *peer, struct channel
     struct ledger_peer *data = peer->data;
     struct buffer answer;
     buffer_init(&answer, ANSWER_MAXIMUM);
+    spool_settle(ledger->spool);
     char *verb = memory_string(from->verb), *argument = memory_string(from->argument);
     char *detail = memory_string(from->detail);
     struct order order = {.spool = ledger->spool,
@@ -100,6 +101,7 @@ static void accept_operator(void *context, int listening, uint32_t events) {
     }
     struct service_peer *peer =
         service_add_peer(ledger->service, fd, PEER_OPERATOR, credentials.pid > 0 ? (uint32_t)credentials.pid : 0);
+    spool_settle(ledger->spool); /* operator_settle waits for no more */
     ((struct ledger_peer *)peer->data)->uid = credentials.uid;
 }
 

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ROWS_MAXIMUM 128 /* in one transaction: 64 messages with a recipient each */
+
 static struct spool_options options_of(const struct ledger *ledger) {
     const struct config *config = ledger->config, *first = ledger->start->config;
     return (struct spool_options){
@@ -25,6 +27,7 @@ static struct spool_options options_of(const struct ledger *ledger) {
                    .minimum_free = (uint64_t)config->queue_minimum_free},
         .journal_max_message = (uint64_t)config->journal_max_message,
         .queue_lifetime = config->queue_lifetime,
+        .rows_maximum = ROWS_MAXIMUM,
         .local_domains = (const char *const *)config->local_domains.items,
         .local_domain_count = config->local_domains.count,
     };
@@ -76,8 +79,10 @@ static void peer_new(void *context, struct service_peer *peer) {
     data->file = -1;
     peer->data = data;
     if (peer->kind == PEER_RUNNER) {
-        ledger->runner = peer; /* a new one reads the database when it starts */
-        ledger->runner_behind = false;
+        ledger->runner =
+            peer; /* a new one reads the database when it starts, perhaps too early for what is not in it */
+        ledger->runner_behind = spool_is_unsettled(ledger->spool);
+        spool_settle(ledger->spool);
     }
 }
 

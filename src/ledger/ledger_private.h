@@ -23,6 +23,9 @@ struct ledger {
     struct loop_watch *operators; /* the control socket; NULL without one */
     struct service_peer *runner;  /* NULL while there is none */
     bool runner_behind;           /* it missed parcels: "read the database" is due */
+    struct loop_timer *settles;   /* rows are to be written; NULL when there are none */
+    bool settle_due, goes_on;     /* at the end of this round; something came since it was looked last */
+    int64_t settle_by;            /* whatever comes; clock_now_ms */
     struct locked locked;
     struct ledger_peer *proxied; /* receivers whose client came through a proxy */
     struct rate_table *rates;    /* what contacts and networks did lately; NULL until something is limited */

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <time.h>
 
+#define SETTLE_IDLE 3          /* milliseconds without anything new until rows are written */
+#define SETTLE_LATE 25         /* milliseconds at most */
 #define LIST_ROOM (96u * 1024) /* of recipients in one PARCELS_NEW; longer lists are split */
 
 struct ticket { /* lives until the end of its round, as its peer does at least */
@@ -60,6 +62,7 @@ static bool tell_runner(struct ledger *ledger, const struct parcels_new *message
 }
 
 void round_wake_runner(struct ledger *ledger) {
+    spool_settle(ledger->spool); /* for what it is told to read */
     const struct parcels_new empty = {
         .mail_id = TEXT_NONE, .from_url = TEXT_NONE, .account = TEXT_NONE, .recipients = TEXT_NONE};
     ledger->runner_behind = !tell_runner(ledger, &empty);
@@ -131,9 +134,36 @@ static void ask_for_spare(struct ledger *ledger) {
     }
 }
 
+/* A message at a time would be a transaction each: they are written together, soon. */
+static void settle_soon(void *context) {
+    struct ledger *ledger = context;
+    ledger->settles = NULL;
+    if (ledger->goes_on && clock_now_ms() < ledger->settle_by) {
+        ledger->goes_on = false;
+        ledger->settles = loop_after(service_loop(ledger->service), SETTLE_IDLE, settle_soon, ledger);
+    } else {
+        ledger->settle_due = true; /* behind the answers of this round */
+    }
+}
+
+static void settle(struct ledger *ledger) {
+    if (ledger->settle_due || service_hub(ledger->service)->fd < 0) {
+        spool_settle(ledger->spool);
+        ledger->settle_due = false;
+    }
+    if (ledger->settles != NULL) {
+        ledger->goes_on = true;
+    } else if (spool_is_unsettled(ledger->spool) && !spool_has_waiting_rows(ledger->spool)) {
+        ledger->goes_on = false;
+        ledger->settle_by = clock_deadline(SETTLE_LATE);
+        ledger->settles = loop_after(service_loop(ledger->service), SETTLE_IDLE, settle_soon, ledger);
+    }
+}
+
 void round_finish(struct ledger *ledger) {
     const struct spool_events events = events_of(ledger);
     spool_finish(ledger->spool, &events);
+    settle(ledger);
     ask_for_spare(ledger);
 }
 

@@ -33,6 +33,7 @@ void timer_follow_clock(struct ledger *ledger) {
         return;
     }
     ledger->next_shift = clock_deadline(TICK_MILLISECONDS);
+    spool_settle(ledger->spool); /* by the clock as it was */
     if (!clock_shift(spool_database(ledger->spool), jump, (int64_t)time(NULL), CLOCK_FURTHEST)) {
         log_error("the clock was set by %lld s, and what waits could not be moved with it: %s", (long long)jump,
                   database_error(spool_database(ledger->spool)));
@@ -121,6 +122,7 @@ static void ask_for_checkpoint(struct ledger *ledger) {
 static void tick(void *context) {
     struct ledger *ledger = context;
     round_retry_rows(ledger);
+    spool_settle(ledger->spool); /* what follows reads rows */
     look_for_edits(ledger);
     timer_follow_clock(ledger);
     wake_after_sleep(ledger);

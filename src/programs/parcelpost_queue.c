@@ -52,6 +52,7 @@ static int run(struct config *config, char **mail_ids) {
     buffer_init(&answer, OPERATOR_ANSWER_MAXIMUM);
     join(mail_ids, &joined);
     enum operator_result result = OPERATOR_LOST;
+    operator_settle(config); /* what it is to run may just have come */
     /* With runner = cron a run may just have ended when we connected: the next one hears us. */
     for (int attempt = 0; attempt < 3 && result == OPERATOR_LOST; attempt++) {
         result = operator_ask(config, "runner.sock", "run", buffer_string(&joined), "", &answer, &status);

@@ -53,18 +53,22 @@ static bool save(struct database *database, const struct row *row, int64_t now) 
                                bind_time(now)));
 }
 
-/* Ends the transaction and tells what was left. */
-static bool finish(struct database *database, bool good, const struct row *row, struct contacts_state *state) {
-    if (!good || !database_commit(database)) {
-        database_rollback(database);
-        return false;
-    }
+static void tell(const struct row *row, struct contacts_state *state) {
     state->id = row->id;
     state->expires_at = row->expires_at;
     state->locked_at = row->locked_at;
     state->accepted_at = row->accepted_at;
     state->violations = row->violations < 0 ? 0 : (unsigned)row->violations;
     memcpy(state->contact, row->contact, sizeof state->contact);
+}
+
+/* Ends the transaction and tells what was left. */
+static bool finish(struct database *database, bool good, const struct row *row, struct contacts_state *state) {
+    if (!good || !database_commit(database)) {
+        database_rollback(database);
+        return false;
+    }
+    tell(row, state);
     return true;
 }
 
@@ -125,6 +129,61 @@ bool contacts_open(struct database *database, const struct contacts_policy *poli
         good = save(database, &row, now);
     }
     return finish(database, good, &row, state);
+}
+
+/* ---- notes ---- */
+
+static struct contacts_note *find_note(struct contacts_notes *notes, int64_t contact_id) {
+    for (size_t i = notes->count; i > 0; i--) {
+        if (notes->items[i - 1].id == contact_id) {
+            return &notes->items[i - 1];
+        }
+    }
+    if (notes->count == CONTACTS_NOTES) {
+        return NULL;
+    }
+    struct contacts_note *note = &notes->items[notes->count++];
+    *note = (struct contacts_note){.id = contact_id};
+    return note;
+}
+
+bool contacts_note_accepted(struct contacts_notes *notes, int64_t contact_id, int64_t now) {
+    struct contacts_note *note = contact_id > 0 ? find_note(notes, contact_id) : NULL;
+    if (note != NULL) {
+        note->accepted_at = now;
+    }
+    return note != NULL || contact_id <= 0;
+}
+
+bool contacts_open_noted(struct database *database, struct contacts_notes *notes, struct text contact, int64_t now,
+                         struct contacts_state *state) {
+    struct row row;
+    struct contacts_note *note = NULL;
+    if (read_row(statement_query(database, STATEMENT_CONTACT_BY_IP, BINDS(bind_text(contact))), &row) ==
+            STATEMENT_ROW &&
+        row.violations == 0 && row.expires_at == 0) {
+        note = find_note(notes, row.id);
+    }
+    if (note == NULL) {
+        return false;
+    }
+    note->hits++;
+    note->hit_at = now;
+    *state = (struct contacts_state){.verdict = CONTACTS_ADMIT};
+    tell(&row, state);
+    return true;
+}
+
+bool contacts_write_notes(struct database *database, const struct contacts_notes *notes) {
+    bool good = true;
+    for (size_t i = 0; good && i < notes->count; i++) {
+        const struct contacts_note *note = &notes->items[i];
+        int64_t at = note->hit_at > note->accepted_at ? note->hit_at : note->accepted_at;
+        good = statement_run(
+            database, STATEMENT_CONTACT_NOTED,
+            BINDS(bind_integer(note->id), bind_integer(note->hits), bind_time(at), bind_time(note->accepted_at)));
+    }
+    return good;
 }
 
 bool contacts_is_known_good(const struct contacts_policy *policy, int64_t accepted_at, int64_t now) {

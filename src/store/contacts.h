@@ -29,6 +29,22 @@ struct contacts_violation {
     unsigned port;
     enum contacts_mercy mercy;
 };
+/* What is to be written of contacts with other rows: each message of a server that sends many would else be a
+ * transaction more. Counts are added and nothing else is overwritten, so that it does not matter who writes before. */
+#define CONTACTS_NOTES 64
+struct contacts_notes {
+    struct contacts_note {
+        int64_t id, hits, hit_at, accepted_at; /* 0: none */
+    } items[CONTACTS_NOTES];
+    size_t count;
+};
+/* False: there is no room. */
+bool contacts_note_accepted(struct contacts_notes *notes, int64_t contact_id, int64_t now);
+/* Inside the caller's transaction, who forgets them once it is committed. */
+bool contacts_write_notes(struct database *database, const struct contacts_notes *notes);
+/* contacts_open for a contact without a count or lockout, whose hit it notes. False: contacts_open has to do it. */
+bool contacts_open_noted(struct database *database, struct contacts_notes *notes, struct text contact, int64_t now,
+                         struct contacts_state *state);
 /* A message of it was accepted lately: the mercies, and no defence against strangers. */
 bool contacts_is_known_good(const struct contacts_policy *policy, int64_t accepted_at, int64_t now);
 /* A connection: one hit more; at the maximum of violations the lockout begins with a warning. allowed: is on the allow

@@ -220,11 +220,11 @@ void database_close(struct database *database) {
 }
 
 bool database_begin(struct database *database) {
-    return run_text(database, "BEGIN IMMEDIATE");
+    return statement_run(database, STATEMENT_BEGIN, BINDS_NONE);
 }
 
 bool database_commit(struct database *database) {
-    return run_text(database, "COMMIT");
+    return statement_run(database, STATEMENT_COMMIT, BINDS_NONE);
 }
 
 void database_rollback(struct database *database) {

@@ -105,33 +105,84 @@ static struct text domain_of(const char *address, char domain[DOMAIN_SIZE]) {
     return text_of(domain);
 }
 
+/* Only the ledger adds rows, so what it knows holds; but for what an operator puts in by hand. */
+static bool learn_last(struct database *database) {
+    struct sqlite3_stmt *statement = statement_query(database, STATEMENT_PARCELS_LAST, BINDS_NONE);
+    bool good = statement_step(statement) == STATEMENT_ROW;
+    int64_t last = good ? column_integer(statement, 0) : 0;
+    statement_end(statement);
+    database->last_parcel = last > database->last_parcel ? last : database->last_parcel;
+    database->parcels_known = database->parcels_known || good;
+    return good;
+}
+
+bool parcels_new_id(struct database *database, int64_t *parcel_id) {
+    if (!database->parcels_known && !learn_last(database)) {
+        return false;
+    }
+    *parcel_id = ++database->last_parcel;
+    return true;
+}
+
+#define ADD_BINDS 17
+
+static bool add_row(struct database *database, struct bind binds[ADD_BINDS], int64_t *parcel_id) {
+    binds[ADD_BINDS - 1] = bind_integer(*parcel_id);
+    bool good = statement_run(database, STATEMENT_PARCEL_ADD, binds, ADD_BINDS);
+    if (!good && *parcel_id != 0 && database_refused_value(database) && learn_last(database)) {
+        binds[ADD_BINDS - 1] = bind_integer(0); /* somebody put in a row with this id */
+        good = statement_run(database, STATEMENT_PARCEL_ADD, binds, ADD_BINDS);
+    }
+    *parcel_id = good ? statement_row_id(database) : 0;
+    database->last_parcel = *parcel_id > database->last_parcel ? *parcel_id : database->last_parcel;
+    return good;
+}
+
 bool parcels_add(struct database *database, const struct envelope *envelope, uint32_t recipient,
                  const struct parcels_fresh *fresh, int64_t *parcel_id) {
     const struct envelope_recipient *to = &envelope->recipients[recipient];
     bool final = parcels_status_is_final(to->status);
     char domain[DOMAIN_SIZE];
-    bool good = statement_run(
-        database, STATEMENT_PARCEL_ADD,
-        BINDS(bind_contact(fresh->contact_id), bind_string(envelope->mail_id), bind_integer(recipient),
-              bind_string(to->sender[0] != '\0' ? to->sender : envelope->from_url), bind_string(to->to_url),
-              bind_string(to->target), bind_text(domain_of(to->target, domain)),
-              bind_string(envelope_delivery_name(to->delivery)), bind_string(parcels_state(to->status)),
-              bind_time(final ? fresh->now : 0), bind_string(fresh->words), bind_time(final ? 0 : fresh->retry_at),
-              bind_time(fresh->expires_at), bind_string(to->notify), bind_string(to->orcpt), bind_time(fresh->now)));
-    *parcel_id = good ? statement_row_id(database) : 0;
-    return good;
+    struct bind binds[ADD_BINDS] = {bind_contact(fresh->contact_id),
+                                    bind_string(envelope->mail_id),
+                                    bind_integer(recipient),
+                                    bind_string(to->sender[0] != '\0' ? to->sender : envelope->from_url),
+                                    bind_string(to->to_url),
+                                    bind_string(to->target),
+                                    bind_text(domain_of(to->target, domain)),
+                                    bind_string(envelope_delivery_name(to->delivery)),
+                                    bind_string(parcels_state(to->status)),
+                                    bind_time(final ? fresh->now : 0),
+                                    bind_string(fresh->words),
+                                    bind_time(final ? 0 : fresh->retry_at),
+                                    bind_time(fresh->expires_at),
+                                    bind_string(to->notify),
+                                    bind_string(to->orcpt),
+                                    bind_time(fresh->now)};
+    return add_row(database, binds, parcel_id);
 }
 
 bool parcels_add_refused(struct database *database, const struct parcels_refused *refused, int64_t now) {
     char address[DOMAIN_SIZE], domain[DOMAIN_SIZE];
+    int64_t id;
     (void)text_copy(address, sizeof address, refused->to_url);
-    return statement_run(database, STATEMENT_PARCEL_ADD,
-                         BINDS(bind_contact(refused->contact_id), bind_text(refused->mail_id), bind_integer(-1),
-                               bind_text(refused->from_url), bind_text(refused->to_url), bind_text(refused->to_url),
-                               bind_text(domain_of(address, domain)), bind_string("none"),
-                               bind_string(refused->discarded ? "removed" : "refused"), bind_time(now),
-                               bind_text(refused->reply), bind_time(0), bind_time(0), bind_string(""), bind_string(""),
-                               bind_time(now)));
+    struct bind binds[ADD_BINDS] = {bind_contact(refused->contact_id),
+                                    bind_text(refused->mail_id),
+                                    bind_integer(-1),
+                                    bind_text(refused->from_url),
+                                    bind_text(refused->to_url),
+                                    bind_text(refused->to_url),
+                                    bind_text(domain_of(address, domain)),
+                                    bind_string("none"),
+                                    bind_string(refused->discarded ? "removed" : "refused"),
+                                    bind_time(now),
+                                    bind_text(refused->reply),
+                                    bind_time(0),
+                                    bind_time(0),
+                                    bind_string(""),
+                                    bind_string(""),
+                                    bind_time(now)};
+    return parcels_new_id(database, &id) && add_row(database, binds, &id);
 }
 
 enum parcels_found parcels_find(struct database *database, const char *mail_id, uint32_t recipient,

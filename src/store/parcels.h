@@ -34,7 +34,10 @@ struct parcels_fresh {
     int64_t contact_id, retry_at, expires_at, now;
     const char *words; /* its delivery_msg */
 };
-/* One row a recipient of the envelope, in the state of its status byte; a waiting one is due at retry_at. */
+/* An id that no row has, and that none but the caller's is going to have. */
+bool parcels_new_id(struct database *database, int64_t *parcel_id);
+/* One row a recipient of the envelope, in the state of its status byte; a waiting one is due at retry_at. *parcel_id:
+ * of parcels_new_id, or 0 for any; the row's own afterwards. */
 bool parcels_add(struct database *database, const struct envelope *envelope, uint32_t recipient,
                  const struct parcels_fresh *fresh, int64_t *parcel_id);
 struct parcels_refused {

@@ -6,6 +6,7 @@
 #ifndef STORE_SPOOL_H
 #define STORE_SPOOL_H
 #include "mail/envelope.h"
+#include "store/contacts.h"
 #include "store/database.h"
 #include "store/hold_rules.h"
 #include "store/journal.h"
@@ -16,6 +17,7 @@ struct spool_options { /* strings must outlive the spool */
     struct journal_limits limits;
     uint64_t journal_max_message; /* a larger message becomes a file at once */
     int64_t queue_lifetime;       /* seconds until a waiting parcel expires */
+    size_t rows_maximum;          /* so many rows of messages may wait for spool_settle; 0: none */
     const char *const *local_domains;
     size_t local_domain_count;
 };
@@ -101,7 +103,7 @@ struct spool_events {
     void *context;
     /* What became of an added piece that had a ticket. */
     void (*answer)(void *context, void *ticket, enum spool_outcome outcome);
-    /* After the rows are in. */
+    /* Its rows may still be to be written: the parcels have their ids, and spool_fetch finds it. */
     void (*news)(void *context, const struct spool_news *news);
 };
 /* Adds a message to the batch. SPOOL_OK: the answer comes from spool_finish; anything else is the answer. */
@@ -110,8 +112,16 @@ enum spool_outcome spool_add_mail(struct spool *spool, const struct spool_cargo 
 enum spool_outcome spool_add_attempt(struct spool *spool, const struct spool_attempt *attempt, void *ticket);
 /* Adds an operator's change. A hold moves the mail to a file first. */
 enum spool_outcome spool_add_change(struct spool *spool, const struct spool_change *change, void *ticket);
-/* Ends the batch: one flush, one transaction, then the answers, then the news. */
+/* Ends the batch: one flush, after which messages are answered, then one transaction, then other answers, then the
+ * news. The journal is the truth, and a start makes rows of it: the rows of a batch of messages alone may wait. */
 void spool_finish(struct spool *spool, const struct spool_events *events);
+/* Writes the rows that wait, unless SQLite refused them: whoever reads rows finds all that has been answered. */
+void spool_settle(struct spool *spool);
+/* There is something that spool_settle would write. */
+bool spool_is_unsettled(const struct spool *spool);
+/* contacts_open (store/contacts.h), where it can be without a transaction of its own. */
+bool spool_contact_open(struct spool *spool, const struct contacts_policy *policy, struct text contact, bool allowed,
+                        int64_t now, struct contacts_state *state);
 /* True while rows of a finished batch wait because SQLite refused them; then new mail gets SPOOL_FULL. */
 bool spool_has_waiting_rows(const struct spool *spool);
 /* Tries waiting rows again. */

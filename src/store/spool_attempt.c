@@ -223,10 +223,18 @@ static void mark_files(struct spool *spool, struct piece *piece) {
     }
 }
 
+/* What happens to it is told by its rows. */
+static void settle_mail(struct spool *spool, const char *mail_id) {
+    if (spool_find_flushed(spool, mail_id) != NULL) {
+        spool_settle(spool);
+    }
+}
+
 enum spool_outcome spool_add_attempt(struct spool *spool, const struct spool_attempt *attempt, void *ticket) {
     if (spool->rows_wait) {
         return SPOOL_FAILED;
     }
+    settle_mail(spool, attempt->mail_id);
     struct piece *piece = spool_piece_new(PIECE_ATTEMPT, attempt->mail_id, ticket);
     enum spool_outcome outcome = find_mail(spool, piece);
     if (outcome == SPOOL_OK) {
@@ -272,6 +280,7 @@ enum spool_outcome spool_add_change(struct spool *spool, const struct spool_chan
     if (spool->rows_wait) {
         return SPOOL_FAILED;
     }
+    settle_mail(spool, change->mail_id);
     struct piece *piece = change_piece(change, ticket);
     enum spool_outcome outcome = find_mail(spool, piece);
     if (outcome == SPOOL_OK) {

@@ -139,6 +139,13 @@ bool spool_fetch(struct spool *spool, const char *mail_id, struct spool_content 
     struct mail_status *statuses;
     size_t count;
     *content = (struct spool_content){.fd = -1};
+    const struct piece *fresh = spool_find_flushed(spool, mail_id);
+    if (fresh != NULL && fresh->place_kind == PLACE_JOURNAL) { /* as it came: what changes it settles its rows first */
+        return journal_read_mail(spool->journal, fresh->place, mail_id, &content->lengths, &content->bytes);
+    }
+    if (fresh != NULL) {
+        spool_settle(spool);
+    }
     if (mails_place(spool->database, mail_id, &kind, &place) != PARCELS_YES || kind == PLACE_GONE) {
         return false;
     }

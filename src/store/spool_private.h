@@ -2,6 +2,7 @@
  * What the files spool*.c share: the spool and the pieces of its batch. */
 #ifndef STORE_SPOOL_PRIVATE_H
 #define STORE_SPOOL_PRIVATE_H
+#include "store/contacts.h"
 #include "store/mail_file.h"
 #include "store/parcels.h"
 #include "store/spool.h"
@@ -20,6 +21,8 @@ struct piece { /* of a batch */
     enum piece_kind kind;
     void *ticket;
     bool in_journal; /* its records must be flushed to count */
+    bool flushed;    /* what it says has happened, whatever becomes of its rows */
+    bool told;       /* those who wait for it know, too: only its rows are left to be written */
     char mail_id[MAIL_ID_SIZE];
     /* PIECE_MAIL */
     struct envelope envelope;
@@ -68,9 +71,11 @@ struct spool {
     uint64_t file_bytes;
     bool names_removed; /* from queue/mail, not flushed yet */
     bool strays; /* a batch failed after a mail of it became a file: queue/mail may have what rows call journal */
-    struct piece *first, **last;
-    bool rows_wait;           /* the list is a finished batch that SQLite refused */
-    struct journal_place end; /* of the batch that rows_wait for */
+    struct piece *first, **last; /* what is flushed goes first: its rows are still to be written */
+    size_t waiting_rows;         /* of what is flushed */
+    struct contacts_notes notes; /* go with the next rows */
+    bool rows_wait;              /* SQLite refused rows of what is flushed */
+    struct journal_place end;    /* of what is flushed */
 };
 /* spool.c: makes queue/ if missing and locks it until the descriptor is closed: two configurations may name two lock
  * files and one queue, and two writers lose mail. -1 with a sentence in error. */
@@ -80,8 +85,10 @@ void spool_piece_free(struct piece *piece);
 /* Frees a piece that does not enter the batch, or whose batch failed. Its file stays: a start may find it anyway. */
 void spool_piece_drop(struct spool *spool, struct piece *piece);
 void spool_piece_add(struct spool *spool, struct piece *piece);
-/* spool_rows.c: writes the rows of the list in one transaction with journal_position. */
-bool spool_rows_write(struct spool *spool, struct journal_place end);
+/* The message, when its rows are still to be written; or NULL. */
+const struct piece *spool_find_flushed(const struct spool *spool, const char *mail_id);
+/* spool_rows.c: writes the rows of what is flushed, and notes of contacts, in one transaction with journal_position. */
+bool spool_rows_write(struct spool *spool);
 /* spool_file.c: moves a mail of the journal into its file; statuses of recipients that ended are taken from the rows
  * and from the piece. False: it stays where it is. */
 bool spool_file_from_journal(struct spool *spool, struct piece *piece);

@@ -36,6 +36,7 @@ static bool add_rows(struct recovery *recovery, struct envelope *envelope, enum 
     bool good = mails_add(database, envelope, contact, kind, place, size);
     for (uint32_t i = 0; good && i < envelope->recipient_count; i++) {
         fresh.words = envelope->recipients[i].status == RECIPIENT_HELD ? envelope->hold : waits;
+        parcel_id = 0;
         good = parcels_add(database, envelope, i, &fresh, &parcel_id);
     }
     recovery->mails++;
@@ -332,6 +333,7 @@ static bool start_journal(struct spool *spool, struct buffer *error) {
         buffer_format(error, "%s: cannot be written: %s", spool->options.database, database_error(spool->database));
         return false;
     }
+    spool->end = journal_end(spool->journal);
     return true;
 }
 

@@ -42,7 +42,8 @@ static bool write_mail(struct spool *spool, struct piece *piece) {
             return false;
         }
     }
-    return contacts_accepted(database, envelope->contact_id, piece->at);
+    return contacts_note_accepted(&spool->notes, envelope->contact_id, piece->at) ||
+           contacts_accepted(database, envelope->contact_id, piece->at);
 }
 
 static bool write_ending(struct spool *spool, struct piece *piece, const struct piece_ending *ending) {
@@ -96,12 +97,12 @@ static bool write_piece(struct spool *spool, struct piece *piece) {
     return good;
 }
 
-bool spool_rows_write(struct spool *spool, struct journal_place end) {
+bool spool_rows_write(struct spool *spool) {
     if (!database_begin(spool->database)) {
         return false;
     }
     bool good = true;
-    for (struct piece *piece = spool->first; good && piece != NULL; piece = piece->next) {
+    for (struct piece *piece = spool->first; good && piece != NULL && piece->flushed; piece = piece->next) {
         good = write_piece(spool, piece);
         if (!good && database_refused_value(spool->database)) {
             /* it would be refused for ever, and everything behind it with it; the journal still has the message */
@@ -109,7 +110,9 @@ bool spool_rows_write(struct spool *spool, struct journal_place end) {
             good = true;
         }
     }
-    if (good && position_write(spool->database, end) && database_commit(spool->database)) {
+    if (good && contacts_write_notes(spool->database, &spool->notes) && position_write(spool->database, spool->end) &&
+        database_commit(spool->database)) {
+        spool->notes.count = 0;
         return true;
     }
     log_error("rows: %s", database_error(spool->database));

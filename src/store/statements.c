@@ -46,6 +46,8 @@
     " AND NOT EXISTS (SELECT 1 FROM mails m WHERE m.mail_id = parcels.mail_id AND m.hold_until > ?2)"
 
 static const char *const statements[STATEMENTS] = {
+    [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+    [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_CONTACT_BY_IP] = "SELECT " CONTACT_COLUMNS " FROM contacts WHERE remote_ip = ?1",
     [STATEMENT_CONTACT_BY_ID] = "SELECT " CONTACT_COLUMNS " FROM contacts WHERE id = ?1",
     [STATEMENT_CONTACT_ADD] = "INSERT INTO contacts (remote_ip, created_at, updated_at) VALUES (?1, ?2, ?2)",
@@ -53,6 +55,11 @@ static const char *const statements[STATEMENTS] = {
                                " locked_at = ?6, updated_at = ?7 WHERE id = ?1",
     [STATEMENT_CONTACT_ACCEPTED] = "UPDATE contacts SET accepted_at = ?2, updated_at = ?2, violations ="
                                    " CASE WHEN expires_at > ?2 THEN violations ELSE 0 END WHERE id = ?1",
+    /* ?2 hits more, ?3 when last, ?4 when a message was accepted, or NULL */
+    [STATEMENT_CONTACT_NOTED] =
+        "UPDATE contacts SET hits = hits + ?2, updated_at = max(updated_at, ?3), accepted_at = coalesce(?4, "
+        "accepted_at),"
+        " violations = CASE WHEN ?4 IS NULL OR expires_at > ?4 THEN violations ELSE 0 END WHERE id = ?1",
     [STATEMENT_CONTACTS_LOCKED] = "SELECT remote_ip, expires_at, coalesce(locked_at, updated_at) FROM contacts"
                                   " WHERE expires_at > ?1 AND violations > 0 ORDER BY remote_ip",
     [STATEMENT_CONTACTS_OVER] = "SELECT remote_ip, expires_at, coalesce(locked_at, updated_at) FROM contacts"
@@ -90,8 +97,9 @@ static const char *const statements[STATEMENTS] = {
                               " ORDER BY place, mail_id LIMIT ?3",
     [STATEMENT_PARCEL_ADD] = "INSERT INTO parcels (contact_id, mail_id, recipient, from_url, to_url, target, domain,"
                              " delivery, state, delivery_at, delivery_msg, retry_at, expires_at, notify, orcpt,"
-                             " created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
-                             " ?13, ?14, ?15, ?16, ?16)",
+                             " created_at, updated_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+                             " ?13, ?14, ?15, ?16, ?16, nullif(?17, 0))",
+    [STATEMENT_PARCELS_LAST] = "SELECT coalesce(max(id), 0) FROM parcels",
     [STATEMENT_PARCEL_FIND] = "SELECT id, state, expires_at FROM parcels WHERE mail_id = ?1 AND recipient = ?2",
     [STATEMENT_PARCELS_OF_MAIL] = "SELECT id, recipient, state FROM parcels WHERE mail_id = ?1 AND recipient >= 0"
                                   " ORDER BY recipient",
@@ -402,14 +410,14 @@ struct bind bind_time(int64_t seconds) {
     return bind;
 }
 
-static int bind_one(sqlite3_stmt *statement, int place, const struct bind *bind) {
+static int bind_one(sqlite3_stmt *statement, int place, const struct bind *bind, sqlite3_destructor_type lifetime) {
     switch (bind->kind) {
     case BIND_TEXT:
         if (bind->time[0] != '\0') {
-            return sqlite3_bind_text(statement, place, bind->time, -1, SQLITE_TRANSIENT);
+            return sqlite3_bind_text(statement, place, bind->time, -1, lifetime);
         }
         return sqlite3_bind_text64(statement, place, bind->text.data ? bind->text.data : "", bind->text.length,
-                                   SQLITE_TRANSIENT, SQLITE_UTF8);
+                                   lifetime, SQLITE_UTF8);
     case BIND_INTEGER:
         return sqlite3_bind_int64(statement, place, bind->integer);
     case BIND_NULL:
@@ -450,8 +458,8 @@ int statement_advance(struct sqlite3_stmt *statement) {
     return code;
 }
 
-struct sqlite3_stmt *statement_query(struct database *database, enum statement_name name, const struct bind *binds,
-                                     size_t count) {
+static struct sqlite3_stmt *prepared_with(struct database *database, enum statement_name name, const struct bind *binds,
+                                          size_t count, sqlite3_destructor_type lifetime) {
     sqlite3_stmt **prepared = &database->prepared[name];
     if (*prepared == NULL &&
         statement_prepare(database->handle, statements[name], SQLITE_PREPARE_PERSISTENT, prepared) != SQLITE_OK) {
@@ -459,11 +467,16 @@ struct sqlite3_stmt *statement_query(struct database *database, enum statement_n
     }
     sqlite3_reset(*prepared);
     for (size_t i = 0; i < count; i++) {
-        if (bind_one(*prepared, (int)i + 1, &binds[i]) != SQLITE_OK) {
+        if (bind_one(*prepared, (int)i + 1, &binds[i], lifetime) != SQLITE_OK) {
             return NULL;
         }
     }
     return *prepared;
+}
+
+struct sqlite3_stmt *statement_query(struct database *database, enum statement_name name, const struct bind *binds,
+                                     size_t count) {
+    return prepared_with(database, name, binds, count, SQLITE_TRANSIENT);
 }
 
 enum statement_result statement_step(struct sqlite3_stmt *statement) {
@@ -488,7 +501,7 @@ void statement_end(struct sqlite3_stmt *statement) {
 }
 
 bool statement_run(struct database *database, enum statement_name name, const struct bind *binds, size_t count) {
-    struct sqlite3_stmt *statement = statement_query(database, name, binds, count);
+    struct sqlite3_stmt *statement = prepared_with(database, name, binds, count, SQLITE_STATIC); /* unbound here */
     enum statement_result result = statement_step(statement);
     while (result == STATEMENT_ROW) {
         result = statement_step(statement);

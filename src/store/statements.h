@@ -10,11 +10,14 @@
 
 enum statement_name {
     /* contacts.c */
+    STATEMENT_BEGIN,
+    STATEMENT_COMMIT,
     STATEMENT_CONTACT_BY_IP,
     STATEMENT_CONTACT_BY_ID,
     STATEMENT_CONTACT_ADD,
     STATEMENT_CONTACT_SAVE,
     STATEMENT_CONTACT_ACCEPTED,
+    STATEMENT_CONTACT_NOTED,
     STATEMENT_CONTACTS_LOCKED,
     STATEMENT_CONTACTS_OVER,
     STATEMENT_CONTACT_UNLOCKED,
@@ -34,6 +37,7 @@ enum statement_name {
     STATEMENT_MAILS_IN_FILES,
     STATEMENT_MAILS_SWEEP,
     STATEMENT_PARCEL_ADD,
+    STATEMENT_PARCELS_LAST,
     STATEMENT_PARCEL_FIND,
     STATEMENT_PARCELS_OF_MAIL,
     STATEMENT_PARCELS_WAITING,
@@ -184,6 +188,8 @@ struct database {
     bool impatient;                /* it was waited for in vain, and nothing was written since */
     bool reading;                  /* between database_read_begin and database_read_end, and the version is known */
     struct known_answers *answers; /* NULL: none are kept */
+    bool parcels_known;            /* last_parcel: the last id that a row has or is going to have */
+    int64_t last_parcel;
 };
 enum statement_result { STATEMENT_ROW, STATEMENT_DONE, STATEMENT_ERROR };
 enum bind_kind { BIND_NULL, BIND_TEXT, BIND_INTEGER };

@@ -8,6 +8,7 @@ settings are configuration keys; extra is appended to the configuration as it st
 "maildir", "dovecot" or "HOST:PORT" (LMTP); lmtp: it listens for LMTP too, on the
 port lmtp_listener and on the Unix socket lmtp_socket; dns and route are "HOST:PORT". root=False drops to nobody first.
 """
+import contextlib
 import json
 import os
 import pwd
@@ -318,8 +319,17 @@ class Instance:
         assert not check or done.returncode == 0, f"{name} {' '.join(words)} ended with {done.returncode}:\n{output}"
         return output if check else (done.returncode, output)
 
+    def settle(self):
+        """Waits until the rows of all that was answered are written, which a running ledger does for whoever connects."""
+        with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) as operator, contextlib.suppress(OSError):
+            operator.settimeout(2)
+            operator.connect(self.path("run", "ledger.sock"))
+            operator.shutdown(socket.SHUT_WR)
+            operator.recv(1)
+
     def sql(self, query, *values):
         """Rows of parcelpost.db, read-only."""
+        self.settle()
         connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
         try:
             connection.row_factory = sqlite3.Row
@@ -329,6 +339,7 @@ class Instance:
 
     def edit(self, statement, *values):
         """What an operator does with sqlite3: a short write to parcelpost.db."""
+        self.settle()
         connection = sqlite3.connect(self.database, timeout=10)
         try:
             with connection:

@@ -33,6 +33,7 @@ struct fixture {
 
 static int fixture_failures, fixture_flushes;
 __attribute__((unused)) static const char *fixture_hold = ""; /* why mail that is made now is held */
+__attribute__((unused)) static int64_t fixture_contact;       /* who sends it */
 
 __attribute__((unused)) static int fixture_flush(int fd) {
     fixture_flushes++;
@@ -162,6 +163,7 @@ __attribute__((unused)) static void fixture_cargo(unsigned number, unsigned reci
     envelope.received_at = time(NULL);
     envelope_set(&envelope.from_url, TEXT("sender@remote.test"));
     envelope_set(&envelope.role, TEXT("mx"));
+    envelope.contact_id = fixture_contact;
     envelope_set(&envelope.hold, text_of(fixture_hold));
     for (unsigned i = 0; i < recipients; i++) {
         (void)snprintf(address, sizeof address, "user%u@example.test", i);

@@ -49,6 +49,32 @@ static void deliver_scenario(void) {
     fixture_close(&fixture);
 }
 
+/* Rows follow their messages, by themselves or because something else is recorded; the last have none at the end. */
+static void late_scenario(void) {
+    open_spool();
+    fixture.options.rows_maximum = 12;
+    spool_set_options(fixture.spool, &fixture.options);
+    accept_mail(0, 2, 500);
+    accept_mail(2, 1, 3000);
+    deliver_all(1);
+    accept_large(6);
+    fixture_hold = "an operator said so";
+    accept_mail(7, 1, 400);
+    fixture_hold = "";
+    accept_mail(8, 1, 500);
+    change(8, SPOOL_HOLD);
+    checkpoint();
+    accept_mail(9, 6, 400);
+    accept_mail(15, 1, 500);
+    spool_settle(fixture.spool);
+    fail_with_notice(15, 20);
+    accept_mail(16, 1, 500);
+    report(16, 0, SPOOL_DEFERRED, "451 4.4.1 later");
+    accept_mail(17, 2, 500);
+    accept_large(19);
+    fixture_close(&fixture);
+}
+
 /* Segments are filled, emptied, and used again; one old mail pins the first of them. */
 static void reuse_scenario(void) {
     open_spool();
@@ -260,9 +286,9 @@ static const struct scenario {
     const char *name;
     void (*play)(void);
 } scenarios[] = {
-    {"accept", accept_scenario},   {"deliver", deliver_scenario}, {"reuse", reuse_scenario},
-    {"purge", purge_scenario},     {"rebuild", rebuild_scenario}, {"restart", restart_scenario},
-    {"maildir", maildir_scenario},
+    {"accept", accept_scenario},   {"deliver", deliver_scenario}, {"late", late_scenario},
+    {"reuse", reuse_scenario},     {"purge", purge_scenario},     {"rebuild", rebuild_scenario},
+    {"restart", restart_scenario}, {"maildir", maildir_scenario},
 };
 static const char *const crash_names[DISK_CRASHES] = {"kill",   "tear",   "forget", "mix",   "eio",
                                                       "enospc", "emfile", "eintr",  "short", "enomem"};

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT
+ * Rows that follow their messages: a message is answered, told and fetched before it has any, and has them before
+ * anything else is recorded of it; a crash in between leaves it to the journal. */
+#include "store/contacts.h"
+#include "store_fixture.h"
+
+#define CONTACT TEXT("192.0.2.7")
+
+static const struct contacts_policy policy = {
+    .prohibited_seconds = 600, .lockout_maximum = 6000, .history_days = 30, .maximum = 3};
+static struct fixture fixture;
+static int64_t told_id;
+
+static int start(void **state) {
+    (void)state;
+    fixture_start(&fixture);
+    fixture.options.rows_maximum = 8;
+    spool_set_options(fixture.spool, &fixture.options);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    fixture_end(&fixture);
+    return 0;
+}
+
+static void accept_one(unsigned number) {
+    assert_int_equal(fixture_add(&fixture, number, 1, 500), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[number], SPOOL_OK);
+}
+
+static int64_t parcel_of(unsigned number) {
+    char id[MAIL_ID_SIZE];
+    struct parcels_row row = {.id = 0};
+    fixture_id(number, id);
+    (void)parcels_find(fixture.spool->database, id, 0, &row);
+    return row.id;
+}
+
+static void keep_id(void *context, const struct spool_news *news) {
+    (void)context;
+    told_id = news->parcel_ids[0];
+}
+
+/* ---- messages ---- */
+
+static void a_message_is_answered_told_and_fetched_before_its_rows(void **state) {
+    const struct spool_events events = {&fixture, fixture_answered, keep_id};
+    (void)state;
+    assert_int_equal(fixture_add(&fixture, 1, 1, 500), SPOOL_OK);
+    spool_finish(fixture.spool, &events);
+    assert_int_equal(fixture.answers[1], SPOOL_OK);
+    assert_string_equal(fixture_states(&fixture, 1), "");
+    fixture_same_bytes(&fixture, 1, 1, 500);
+    assert_true(spool_is_unsettled(fixture.spool));
+    spool_settle(fixture.spool);
+    assert_false(spool_is_unsettled(fixture.spool));
+    assert_string_equal(fixture_states(&fixture, 1), "queued");
+    assert_int_equal(parcel_of(1), told_id);
+    fixture_same_bytes(&fixture, 1, 1, 500);
+}
+
+static void no_more_rows_wait_than_may(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        accept_one(i);
+        assert_string_equal(fixture_states(&fixture, 0), "");
+    }
+    accept_one(3); /* with a mail and a parcel each: eight */
+    for (unsigned i = 0; i < 4; i++) {
+        assert_string_equal(fixture_states(&fixture, i), "queued");
+    }
+    assert_int_equal(fixture.news, 4);
+}
+
+static void a_result_finds_the_rows_of_its_message(void **state) {
+    (void)state;
+    accept_one(1);
+    accept_one(2);
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_OK);
+    assert_string_equal(fixture_states(&fixture, 1), "delivered");
+    assert_string_equal(fixture_place(&fixture, 1), "gone");
+    assert_string_equal(fixture_states(&fixture, 2), "queued");
+}
+
+static void ids_that_were_told_hold_beside_rows_that_are_written_at_once(void **state) {
+    const struct spool_events events = {&fixture, fixture_answered, keep_id};
+    char id[MAIL_ID_SIZE];
+    enum spool_outcome answer;
+    const struct spool_ending delivered = {.result = SPOOL_DELIVERED, .reply = TEXT("250 2.0.0 OK")};
+    (void)state;
+    accept_one(1);
+    fixture_id(1, id);
+    const struct spool_attempt attempt = fixture_attempt(id, &delivered, 1);
+    assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_OK);
+    assert_int_equal(fixture_add(&fixture, 2, 1, 500), SPOOL_OK);
+    spool_finish(fixture.spool, &events);
+    assert_int_equal(parcel_of(2), told_id);
+    assert_int_equal(fixture_add(&fixture, 3, 1, 500), SPOOL_OK);
+    spool_finish(fixture.spool, &events);
+    spool_settle(fixture.spool);
+    assert_int_equal(parcel_of(3), told_id);
+}
+
+static void a_large_message_is_fetched_before_its_rows(void **state) {
+    (void)state;
+    fixture_commit_large(&fixture, 1, 200000);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[1], SPOOL_OK);
+    assert_string_equal(fixture_states(&fixture, 1), "");
+    fixture_same_bytes(&fixture, 1, 1, 200000);
+}
+
+static void a_crash_leaves_messages_without_rows_to_the_journal(void **state) {
+    struct fixture after;
+    (void)state;
+    accept_one(1);
+    spool_settle(fixture.spool);
+    accept_one(2);
+    fixture_commit_large(&fixture, 3, 200000);
+    fixture_finish(&fixture);
+    fixture_crash(&fixture, &after);
+    fixture_open(&after);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_string_equal(fixture_states(&after, i), "queued");
+        fixture_same_bytes(&after, i, 1, i == 3 ? 200000 : 500);
+    }
+    fixture_end(&after);
+}
+
+static void a_failed_flush_takes_nothing_of_what_was_flushed_before(void **state) {
+    struct fixture after;
+    (void)state;
+    accept_one(1);
+    assert_int_equal(fixture_add(&fixture, 2, 1, 500), SPOOL_OK);
+    fixture_failures = 1;
+    fixture_finish(&fixture);
+    assert_int_equal(fixture.answers[2], SPOOL_FAILED);
+    fixture_crash(&fixture, &after);
+    fixture_open(&after);
+    assert_string_equal(fixture_states(&after, 1), "queued");
+    assert_string_equal(fixture_states(&after, 2), "");
+    fixture_end(&after);
+    spool_settle(fixture.spool);
+    assert_string_equal(fixture_states(&fixture, 1), "queued");
+    accept_one(3);
+}
+
+static void an_id_without_rows_is_known(void **state) {
+    (void)state;
+    accept_one(1);
+    assert_int_equal(fixture_add(&fixture, 1, 1, 500), SPOOL_INVALID);
+}
+
+static void a_parcel_id_that_was_taken_by_hand_costs_no_message_its_rows(void **state) {
+    const struct parcels_refused refused = {
+        0, TEXT("1aBcDe-000009-Zz"), TEXT("a@remote.test"), TEXT("b@example.test"), TEXT("550 5.1.1 no"), false};
+    (void)state;
+    accept_one(1);
+    fixture.spool->database->last_parcel--; /* as if the row below had come from elsewhere */
+    assert_true(parcels_add_refused(fixture.spool->database, &refused, time(NULL)));
+    spool_settle(fixture.spool);
+    assert_false(spool_has_waiting_rows(fixture.spool));
+    assert_string_equal(fixture_states(&fixture, 1), "queued");
+    accept_one(2);
+    spool_settle(fixture.spool);
+    assert_string_equal(fixture_states(&fixture, 2), "queued");
+    assert_true(parcel_of(2) > parcel_of(1));
+}
+
+static void messages_are_told_once_though_their_rows_are_refused_at_first(void **state) {
+    const struct spool_events events = {&fixture, fixture_answered, fixture_news};
+    struct buffer error;
+    (void)state;
+    buffer_init(&error, 1024);
+    accept_one(1);
+    struct database *other = database_open(fixture.database, DATABASE_MAIN, DATABASE_WRITE, &error);
+    assert_non_null(other);
+    assert_true(database_begin(other)); /* longer than the busy timeout */
+    assert_int_equal(fixture_add(&fixture, 2, 1, 500), SPOOL_OK);
+    spool_settle(fixture.spool);
+    assert_true(spool_has_waiting_rows(fixture.spool));
+    fixture_finish(&fixture); /* what has come before is still answered */
+    assert_int_equal(fixture.answers[2], SPOOL_OK);
+    assert_int_equal(fixture_add(&fixture, 3, 1, 500), SPOOL_FULL);
+    database_rollback(other);
+    database_close(other);
+    spool_retry_rows(fixture.spool, &events);
+    assert_false(spool_has_waiting_rows(fixture.spool));
+    assert_string_equal(fixture_states(&fixture, 1), "queued");
+    assert_string_equal(fixture_states(&fixture, 2), "queued");
+    assert_int_equal(fixture.news, 2);
+    buffer_free(&error);
+}
+
+/* ---- contacts ---- */
+
+static struct contacts_state connect_once(void) {
+    struct contacts_state found;
+    assert_true(spool_contact_open(fixture.spool, &policy, CONTACT, false, time(NULL), &found));
+    return found;
+}
+
+static int64_t hits(void) {
+    struct contacts_state found;
+    spool_settle(fixture.spool);
+    assert_true(contacts_attempts(fixture.spool->database, &policy, CONTACT, 0, 1, time(NULL), &found));
+    struct sqlite3_stmt *row =
+        statement_query(fixture.spool->database, STATEMENT_CONTACT_BY_IP, BINDS(bind_text(CONTACT)));
+    assert_int_equal(statement_step(row), STATEMENT_ROW);
+    int64_t count = column_integer(row, 2);
+    statement_end(row);
+    return count;
+}
+
+static void hits_of_a_contact_without_a_count_are_added_later(void **state) {
+    (void)state;
+    int64_t id = connect_once().id; /* its row is made at once: others name it */
+    assert_true(id > 0);
+    assert_false(spool_is_unsettled(fixture.spool));
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(connect_once().id, id);
+    }
+    assert_true(spool_is_unsettled(fixture.spool));
+    assert_int_equal(hits(), 5);
+}
+
+static void a_count_is_never_judged_without_what_was_accepted(void **state) {
+    const struct contacts_violation violation = {.contact = CONTACT,
+                                                 .verb = TEXT("RCPT"),
+                                                 .rule = TEXT("relay"),
+                                                 .reply = TEXT("550 5.7.1 no"),
+                                                 .account = TEXT_NONE,
+                                                 .mail_id = TEXT_NONE};
+    struct contacts_state found;
+    (void)state;
+    fixture_contact = connect_once().id;
+    for (int i = 0; i < 3; i++) {
+        assert_true(contacts_violate(fixture.spool->database, &policy, &violation, false, time(NULL), &found));
+    }
+    accept_one(1); /* which clears them */
+    found = connect_once();
+    assert_int_equal(found.verdict, CONTACTS_ADMIT);
+    assert_int_equal(found.violations, 0);
+    fixture_contact = 0;
+}
+
+static void who_has_just_sent_a_message_is_known_good(void **state) {
+    (void)state;
+    fixture_contact = connect_once().id;
+    assert_int_equal(connect_once().accepted_at, 0);
+    accept_one(1);
+    assert_string_equal(fixture_states(&fixture, 1), "");
+    assert_true(connect_once().accepted_at > 0);
+    fixture_contact = 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_message_is_answered_told_and_fetched_before_its_rows),
+        TEST(no_more_rows_wait_than_may),
+        TEST(a_result_finds_the_rows_of_its_message),
+        TEST(ids_that_were_told_hold_beside_rows_that_are_written_at_once),
+        TEST(a_large_message_is_fetched_before_its_rows),
+        TEST(a_crash_leaves_messages_without_rows_to_the_journal),
+        TEST(a_failed_flush_takes_nothing_of_what_was_flushed_before),
+        TEST(an_id_without_rows_is_known),
+        TEST(a_parcel_id_that_was_taken_by_hand_costs_no_message_its_rows),
+        TEST(messages_are_told_once_though_their_rows_are_refused_at_first),
+        TEST(hits_of_a_contact_without_a_count_are_added_later),
+        TEST(a_count_is_never_judged_without_what_was_accepted),
+        TEST(who_has_just_sent_a_message_is_known_good),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
