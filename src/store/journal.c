@@ -95,6 +95,7 @@ static bool visit_cut(void *context, const struct record_header *header, struct 
 struct journal *journal_open(const char *directory, const struct journal_limits *limits, struct buffer *error) {
     struct journal *journal = memory_new(1, sizeof *journal);
     journal->limits = *limits;
+    journal->gathered = memory_new(1, JOURNAL_GATHER_SIZE);
     if (strlen(directory) + NAME_MAX + 2 > PATH_MAX ||
         !text_copy(journal->directory, sizeof journal->directory, text_of(directory))) {
         buffer_format(error, "%s: the path is too long", directory);
@@ -120,6 +121,7 @@ void journal_close(struct journal *journal) {
     }
     free(journal->segments);
     free(journal->cuts);
+    free(journal->gathered);
     free(journal);
 }
 
@@ -233,31 +235,6 @@ static bool has_room(const struct journal *journal, uint64_t room, enum journal_
     return right == JOURNAL_RESERVE || room + reserve_of(segment) <= left || journal_space_is_ready(journal);
 }
 
-static enum journal_result write_record(struct journal *journal, enum record_type type, struct text head,
-                                        struct text body, struct journal_place *place) {
-    struct segment *segment = journal->current;
-    struct record_header header = {.type = type, .segment = segment->number, .begins_batch = !journal->dirty};
-    unsigned char bytes[RECORD_HEADER_SIZE + RECORD_MAIL_HEAD_SIZE];
-    off_t at = (off_t)segment->end;
-    if (head.length > RECORD_MAIL_HEAD_SIZE) {
-        die_panic("a journal record's head of %zu bytes", head.length);
-    }
-    record_header_format(&header, type == RECORD_OPEN ? 0 : segment->salt, head, body, bytes);
-    memcpy(bytes + RECORD_HEADER_SIZE, head.data, head.length);
-    journal->dirty = true;
-    if (!file_pwrite_all(segment->fd, bytes, RECORD_HEADER_SIZE + head.length, at) ||
-        !file_pwrite_all(segment->fd, body.data, body.length, at + (off_t)(RECORD_HEADER_SIZE + head.length))) {
-        log_error("journal segment %llu: write: %s", (unsigned long long)segment->number, strerror(errno));
-        journal->failed = true; /* the whole batch: nobody knows what of this record a scan would find */
-        return JOURNAL_FAILED;
-    }
-    if (place != NULL) {
-        *place = (struct journal_place){segment->number, segment->end};
-    }
-    segment->end += record_room(header.length);
-    return JOURNAL_OK;
-}
-
 /* What a fresh segment begins with: its salt, then the cuts, so that a start knows them before it applies anything. A
  * cut of a segment that is no more has done its work. */
 static enum journal_result write_front(struct journal *journal) {
@@ -268,24 +245,34 @@ static enum journal_result write_front(struct journal *journal) {
     segment->opened = true;
     enum journal_result result = JOURNAL_FAILED;
     if (record_open_format(segment->salt, &payload)) {
-        result = write_record(journal, RECORD_OPEN, TEXT_NONE, buffer_text(&payload), NULL);
+        result = journal_write_record(journal, RECORD_OPEN, TEXT_NONE, buffer_text(&payload), NULL);
     }
     for (size_t i = 0; result == JOURNAL_OK && i < journal->cut_count; i++) {
         buffer_clear(&payload);
         if (find_segment(journal, journal->cuts[i].segment) != NULL && record_cut_format(&journal->cuts[i], &payload)) {
-            result = write_record(journal, RECORD_CUT, TEXT_NONE, buffer_text(&payload), NULL);
+            result = journal_write_record(journal, RECORD_CUT, TEXT_NONE, buffer_text(&payload), NULL);
         }
     }
     buffer_free(&payload);
-    return result;
+    return result == JOURNAL_OK && !journal_write_out(journal) ? JOURNAL_FAILED : result;
+}
+
+static bool flush_current(struct journal *journal) {
+    const struct segment *segment = journal->current;
+    if (journal_write_out(journal) && journal_flush(segment->fd) == 0) {
+        return true;
+    }
+    if (!journal->failed) {
+        log_error("journal segment %llu: flush: %s", (unsigned long long)segment->number, strerror(errno));
+    }
+    journal->failed = true;
+    return false;
 }
 
 /* Makes the next segment current, after a flush of what this batch wrote into the former. */
 static enum journal_result open_next(struct journal *journal, enum journal_right right) {
     struct segment *former = journal->current;
-    if (former != NULL && journal->dirty && journal_flush(former->fd) != 0) {
-        log_error("journal segment %llu: flush: %s", (unsigned long long)former->number, strerror(errno));
-        journal->failed = true;
+    if (former != NULL && journal->dirty && !flush_current(journal)) {
         return JOURNAL_FAILED;
     }
     journal->dirty = false;
@@ -336,7 +323,7 @@ enum journal_result journal_make_room(struct journal *journal, enum journal_righ
 enum journal_result journal_append(struct journal *journal, enum record_type type, enum journal_right right,
                                    struct text head, struct text body, struct journal_place *place) {
     enum journal_result result = journal_make_room(journal, right, record_room(head.length + body.length));
-    return result == JOURNAL_OK ? write_record(journal, type, head, body, place) : result;
+    return result == JOURNAL_OK ? journal_write_record(journal, type, head, body, place) : result;
 }
 
 /* ---- the end of a batch ---- */
@@ -344,6 +331,7 @@ enum journal_result journal_append(struct journal *journal, enum record_type typ
 /* Everything since batch_start never happened. Truncating is a second line of defence, in case no cut can be written.
  */
 static void abandon_batch(struct journal *journal) {
+    journal->gathered_length = 0;
     for (size_t i = 0; i < journal->count; i++) {
         struct segment *segment = journal->segments[i];
         uint64_t start = segment->number == journal->batch_start.segment ? journal->batch_start.offset : 0;
@@ -371,11 +359,7 @@ bool journal_finish(struct journal *journal) {
     if (journal->current == NULL) {
         return false;
     }
-    if (!journal->failed && journal->dirty && journal_flush(journal->current->fd) != 0) {
-        log_error("journal segment %llu: flush: %s", (unsigned long long)journal->current->number, strerror(errno));
-        journal->failed = true;
-    }
-    if (journal->failed) {
+    if (journal->failed || (journal->dirty && !flush_current(journal))) {
         abandon_batch(journal);
         return false;
     }

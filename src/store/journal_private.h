@@ -14,6 +14,8 @@ struct journal {
     uint64_t last_number;
     struct journal_place batch_start;
     struct journal_place durable;
+    char *gathered; /* the end of the current segment that is not written yet */
+    size_t gathered_length;
     bool dirty;              /* written since the last flush */
     bool failed;             /* a flush inside this batch failed already */
     struct record_cut *cuts; /* known, to be written into the next segment */
@@ -22,6 +24,12 @@ struct journal {
     uint64_t file_bytes;
     bool spare_ready, spare_asked;
 };
+#define JOURNAL_GATHER_SIZE (128u * 1024)
+/* journal_write.c: adds a record to the current segment, where there is room for it. */
+enum journal_result journal_write_record(struct journal *journal, enum record_type type, struct text head,
+                                         struct text body, struct journal_place *place);
+/* Writes what was gathered. False: it is logged, and the batch has failed. */
+bool journal_write_out(struct journal *journal);
 /* Makes a fresh segment current: a reused one, the spare, or a new one. */
 enum journal_result journal_space_advance(struct journal *journal, enum journal_right right);
 /* Deletes the newest segment, which nothing has been committed to; its number stays used up. */
