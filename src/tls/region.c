@@ -6,11 +6,15 @@
  * it names no files, or other ones: that costs memory, and nothing else. One thread, as everything that makes
  * contexts. */
 #include "tls/region.h"
+#include "tls/tls.h"
 #include <openssl/crypto.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#define PAGE 4096u
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define UNIT 16u           /* bytes; what is asked for is a number of these, and aligned so */
 #define LARGEST_UNITS 128u /* connections, and lists of everything, are larger */
 #define ZONE_UNITS 16384u  /* 256 KiB each: hundreds of certificates; what nobody asks for costs nothing */
@@ -19,7 +23,7 @@
 enum zone_name { ZONE_USED, ZONE_ALGORITHMS, ZONES };
 
 static struct zone {
-    _Alignas(4096) unsigned char bytes[ZONE_UNITS * UNIT];
+    _Alignas(PAGE) unsigned char bytes[ZONE_UNITS * UNIT];
     uint8_t units[ZONE_UNITS];         /* how long the block is that begins there */
     uint16_t freed[LARGEST_UNITS + 1]; /* by length: 1 + the first one's unit, which holds the next one's so */
     uint16_t used;                     /* units from the beginning */
@@ -49,16 +53,23 @@ static const struct source {
     {"crypto/evp/mac_meth.c", ZONE_ALGORITHMS},
 };
 
+/* Later, in receivers and agents: the buffers of a handshake and of records. Between the small blocks that a connection
+ * keeps they would leave holes, and those the pages around them. */
+#define LARGE_LEAST 4096u
+#define LARGE_PAGES 6u /* OpenSSL's largest: 16 KiB and a third */
+static struct large { _Alignas(PAGE) unsigned char bytes[LARGE_PAGES * PAGE]; } larges[8];
+static struct { bool in_use, was_used; /* since its pages were given back */ } large_states[COUNT_OF(larges)];
+
 static bool is_open;
 static enum zone_name latest; /* ZONES: it came from malloc */
 
 static enum zone_name zone_of(size_t size, const char *file) {
-    if (!is_open || size > LARGEST_UNITS * UNIT || file == NULL)
+    if (size > LARGEST_UNITS * UNIT || file == NULL)
         return ZONES;
     /* An algorithm's own lock, made right behind it, is for machines that cannot count in one step. */
     if (latest == ZONE_ALGORITHMS && strstr(file, sources[0].words) != NULL)
         return ZONES;
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+    for (size_t i = 0; i < COUNT_OF(sources); i++)
         if (strstr(file, sources[i].words) != NULL)
             return sources[i].zone;
     return ZONES;
@@ -81,6 +92,27 @@ static void *take(struct zone *zone, size_t size) {
     return zone->bytes + first * UNIT;
 }
 
+static void *take_large(size_t size) {
+    for (size_t i = 0; i < COUNT_OF(larges) && size <= sizeof larges->bytes; i++)
+        if (!large_states[i].in_use) {
+            large_states[i].in_use = large_states[i].was_used = true;
+            return larges[i].bytes;
+        }
+    return NULL;
+}
+
+static bool is_large(const void *block) {
+    return (uintptr_t)block - (uintptr_t)larges < sizeof larges;
+}
+
+void tls_give_back(void) {
+    for (size_t i = 0; i < COUNT_OF(larges); i++)
+        if (large_states[i].was_used && !large_states[i].in_use) {
+            large_states[i].was_used = false;
+            (void)madvise(larges[i].bytes, sizeof larges[i].bytes, MADV_DONTNEED);
+        }
+}
+
 static struct zone *zone_with(const void *block) {
     for (size_t i = 0; i < ZONES; i++)
         if ((uintptr_t)block - (uintptr_t)zones[i].bytes < sizeof zones[i].bytes)
@@ -96,9 +128,12 @@ static void *allocate(size_t size, const char *file, int line) {
     void *block = NULL;
 
     (void)line;
-    latest = zone_of(size, file);
-    if (latest != ZONES)
-        block = take(&zones[latest], size);
+    if (is_open) { /* nothing is written to after the fork */
+        latest = zone_of(size, file);
+        block = latest != ZONES ? take(&zones[latest], size) : NULL;
+    } else if (size >= LARGE_LEAST) {
+        block = take_large(size);
+    }
     return block != NULL ? block : malloc(size);
 }
 
@@ -107,10 +142,12 @@ static void release(void *block, const char *file, int line) {
 
     (void)file;
     (void)line;
-    if (zone == NULL) {
+    if (is_large(block))
+        large_states[((uintptr_t)block - (uintptr_t)larges) / sizeof *larges].in_use = false;
+    else if (zone == NULL)
         free(block);
+    if (zone == NULL)
         return;
-    }
     size_t first = unit_of(zone, block);
     uint16_t *freed = &zone->freed[zone->units[first]];
     memcpy(block, freed, sizeof *freed);
@@ -119,10 +156,10 @@ static void release(void *block, const char *file, int line) {
 
 static void *resize(void *block, size_t size, const char *file, int line) {
     const struct zone *zone = zone_with(block);
+    size_t held = zone != NULL ? (size_t)zone->units[unit_of(zone, block)] * UNIT : sizeof larges->bytes;
 
-    if (zone == NULL)
+    if (zone == NULL && !is_large(block))
         return realloc(block, size);
-    size_t held = (size_t)zone->units[unit_of(zone, block)] * UNIT;
     void *moved = malloc(size);
     if (moved != NULL) {
         memcpy(moved, block, held < size ? held : size);

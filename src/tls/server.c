@@ -92,6 +92,7 @@ static bool prepare(SSL_CTX *context, const char *name, struct tls_server *serve
     if (!session_prepare_context(context) || !preset_apply(context, settings->preset))
         return false;
     (void)SSL_CTX_set_dh_auto(context, 1);
+    SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN); /* what is in the file is shown, and not looked for each time */
     SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
     (void)SSL_CTX_set_app_data(context, server);
     SSL_CTX_set_client_hello_cb(context, choose_certificate, server);

@@ -75,6 +75,8 @@ enum stream_result tls_accept_begun(struct stream *stream, struct tls_server *se
 #define TLS_BINDING_MAXIMUM 64
 bool tls_channel_binding(const struct stream *stream, struct text kind, unsigned char bytes[TLS_BINDING_MAXIMUM],
                          size_t *length);
+/* What handshakes and records needed and need no more goes back to the machine: for who waits long. */
+void tls_give_back(void);
 /* What a certificate file says, for people. */
 struct tls_certificate {
     char subject[256], issuer[256], names[512], key[32], until[32], fingerprint[3 * 32];

@@ -2,8 +2,10 @@
  * Where blocks of OpenSSL's lie: what every handshake writes to is side by side, is used again once it is freed, and is
  * the C library's at any other time. */
 #include "tls/region.h"
+#include "tls/tls.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -118,6 +120,56 @@ static void later_ones_are_the_c_librarys(void **state) {
     CRYPTO_free(early, LOCKS, 1);
 }
 
+#define BUFFERS "../ssl/record/ssl3_buffer.c"
+static bool is_zero(const unsigned char *bytes, size_t length) {
+    size_t i = 0;
+
+    while (i < length && bytes[i] == 0)
+        i++;
+    return i == length;
+}
+
+static void buffers_are_apart_and_go_back_when_they_are_free(void **state) {
+    unsigned char *one = CRYPTO_malloc(17000, BUFFERS, 1), *other = CRYPTO_malloc(17000, BUFFERS, 1);
+
+    (void)state;
+    memset(one, 'x', 17000);
+    memset(other, 'x', 17000);
+    assert_true(distance(one, other) >= 17000 && distance(one, other) % 4096 == 0);
+    CRYPTO_free(other, BUFFERS, 1);
+    tls_give_back();
+    assert_int_equal(one[16999], 'x');
+    unsigned char *again = CRYPTO_malloc(17000, BUFFERS, 1);
+    assert_ptr_equal(again, other);
+    assert_true(is_zero(again, 17000));
+    again = CRYPTO_realloc(again, 100000, BUFFERS, 1);
+    memset(again, 'y', 100000);
+    assert_int_equal(one[0], 'x');
+    assert_ptr_equal(CRYPTO_malloc(24 * 1024, BUFFERS, 1), other);
+    CRYPTO_free(other, BUFFERS, 1);
+    CRYPTO_free(again, BUFFERS, 1);
+    CRYPTO_free(one, BUFFERS, 1);
+    tls_give_back();
+}
+
+static void more_buffers_than_there_is_room_for_are_the_c_librarys(void **state) {
+    unsigned char *blocks[40];
+
+    (void)state;
+    for (size_t i = 0; i < 40; i++) {
+        blocks[i] = CRYPTO_malloc(24 * 1024, BUFFERS, 1);
+        memset(blocks[i], (int)i, 24 * 1024);
+    }
+    for (size_t i = 0; i < 40; i++) {
+        assert_int_equal(blocks[i][0], i);
+        assert_int_equal(blocks[i][24 * 1024 - 1], i);
+        CRYPTO_free(blocks[i], BUFFERS, 1);
+    }
+    blocks[0] = CRYPTO_malloc(24 * 1024 + 1, BUFFERS, 1);
+    memset(blocks[0], 'x', 24 * 1024 + 1);
+    CRYPTO_free(blocks[0], BUFFERS, 1);
+}
+
 static void openssl_names_the_files_that_are_known_here(void **state) {
     (void)state;
     region_open();
@@ -138,6 +190,8 @@ int main(void) {
         cmocka_unit_test(a_region_that_is_full_leaves_the_rest_to_the_c_library),
         cmocka_unit_test(a_block_that_grows_keeps_what_it_holds),
         cmocka_unit_test(later_ones_are_the_c_librarys),
+        cmocka_unit_test(buffers_are_apart_and_go_back_when_they_are_free),
+        cmocka_unit_test(more_buffers_than_there_is_room_for_are_the_c_librarys),
         cmocka_unit_test(openssl_names_the_files_that_are_known_here),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
