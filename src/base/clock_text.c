@@ -3,7 +3,7 @@
  * library's time zone files; the local date relies on an earlier tzset(). Fails only by return value. */
 #include "base/clock.h"
 #include "base/text.h"
-#include <stdio.h>
+#include <string.h>
 
 struct civil_date {
     int64_t year;
@@ -142,16 +142,21 @@ bool clock_internet_parse(struct text text, time_t *seconds) {
 }
 
 void clock_mail_date(time_t seconds, char text[CLOCK_MAIL_SIZE]) {
-    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char days[] = "Sun, Mon, Tue, Wed, Thu, Fri, Sat, ";
+    static const char months[] = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec ";
     struct tm local = {0};
     if (localtime_r(&seconds, &local) == NULL) {
         local = (struct tm){.tm_mday = 1, .tm_year = 70, .tm_wday = 4};
     }
     long offset = local.tm_gmtoff / 60;
     unsigned minutes = (unsigned)(offset < 0 ? -offset : offset);
-    snprintf(text, CLOCK_MAIL_SIZE, "%s, %02d %s %04d %02d:%02d:%02d %c%02u%02u", days[local.tm_wday], local.tm_mday,
-             months[local.tm_mon], local.tm_year + 1900, local.tm_hour, local.tm_min, local.tm_sec,
-             offset < 0 ? '-' : '+', minutes / 60 % 100, minutes % 60);
+    memcpy(text, days + 5 * (size_t)local.tm_wday, 5);
+    char *at = put_number(text + 5, (unsigned)local.tm_mday, 2, ' ');
+    memcpy(at, months + 4 * (size_t)local.tm_mon, 4);
+    at = put_number(at + 4, (unsigned)(local.tm_year + 1900), 4, ' ');
+    at = put_number(at, (unsigned)local.tm_hour, 2, ':');
+    at = put_number(at, (unsigned)local.tm_min, 2, ':');
+    at = put_number(at, (unsigned)local.tm_sec, 2, ' ');
+    *at = offset < 0 ? '-' : '+';
+    (void)put_number(at + 1, minutes / 60 * 100 + minutes % 60, 4, '\0');
 }
