@@ -170,6 +170,15 @@ bool file_is_private(const char *what, const char *path, struct buffer *error) {
     return false;
 }
 
+bool file_is_regular(const char *what, const char *path, struct buffer *error) {
+    struct stat status;
+    if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) {
+        return true;
+    }
+    buffer_format(error, "%s %s is no regular file", what, path);
+    return false;
+}
+
 bool file_sync_directory(const char *directory) {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {

@@ -26,6 +26,9 @@ int64_t file_size(int fd);
 /* Whether a secret in a file (what: its name for operators) is closed to everybody but its owner and his group; false
  * with a sentence that names the file and its mode. One that is not there is left to who opens it. */
 bool file_is_private(const char *what, const char *path, struct buffer *error);
+/* Whether a file that an operator names is one: a FIFO or a device would hold up who opens it. False with a sentence;
+ * one that is not there is left to who opens it. */
+bool file_is_regular(const char *what, const char *path, struct buffer *error);
 /* fsync of the directory that holds path, so that a name in it is durable; false with errno. */
 bool file_sync_directory(const char *directory);
 bool file_set_nonblocking(int fd, bool nonblocking);

@@ -28,7 +28,8 @@ char *config_route_password(const struct config_route *route, struct buffer *err
     struct buffer content;
     char *password = NULL;
 
-    if (!file_is_private("password_file", route->password_file, error))
+    if (!file_is_regular("password_file", route->password_file, error) ||
+        !file_is_private("password_file", route->password_file, error))
         return NULL;
     int fd = open(route->password_file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     buffer_init(&content, PASSWORD_FILE_MAXIMUM);

@@ -36,7 +36,10 @@ static int no_password(char *password, int size, int writing, void *context) {
 }
 
 static bool read_file(const char *file, struct buffer *content, struct buffer *error) {
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (!file_is_regular("private key", file, error)) {
+        return false;
+    }
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         buffer_format(error, "%s: the DKIM key cannot be opened: %s", file, strerror(errno));
         return false;

@@ -170,11 +170,11 @@ static const struct service_definition definition = {
     .kind = SERVICE_SIGNER, .rows = rows, .row_count = sizeof rows / sizeof *rows};
 
 /* The listener has them checked before it starts a signer (listener/key_reader.c). */
-static struct tls_keys *load_handshake_keys(int fd) {
+static struct tls_keys *load_handshake_keys(int fd, const struct config *config) {
     if (fd < 0) {
         return NULL;
     }
-    struct tls_keys *keys = tls_keys_load(fd);
+    struct tls_keys *keys = tls_keys_load(fd, (enum tls_preset)config->tls_preset);
     if (keys == NULL) {
         die_fatal(EXIT_STATUS_SYSTEM, "the keys of certificates cannot be read back");
     }
@@ -191,7 +191,7 @@ _Noreturn void signer_main(const struct process_start *start) {
     if (!keys_read(&signer.mail, start->config, &error)) {
         die_fatal(EXIT_STATUS_CONFIG, "%s", buffer_string(&error));
     }
-    signer.handshake = load_handshake_keys(start->keys);
+    signer.handshake = load_handshake_keys(start->keys, start->config);
     struct service *service = service_new(&definition, start->hub, &signer);
     privilege_drop(&start->user, start->chroot);
     confinement_enter(CONFINED_SIGNER, start->config, NULL);

@@ -15,7 +15,10 @@
 
 static bool read_file(const char *path, struct sql_rule_file *file, struct buffer *error) {
     struct buffer content;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (!file_is_regular("rules", path, error)) {
+        return false;
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     buffer_init(&content, RULES_MAXIMUM);
     bool good = fd >= 0 && file_read_into(fd, &content);
     if (!good) {

@@ -24,7 +24,7 @@ int no_passphrase(char *bytes, int size, int writing, void *context) {
 
 bool certificate_is_readable(const char *what, const char *file, struct buffer *error) {
     if (access(file, R_OK) == 0)
-        return true;
+        return file_is_regular(what, file, error);
     (void)buffer_format(error, "%s %s: %s", what, file, strerror(errno));
     return false;
 }

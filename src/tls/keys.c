@@ -17,6 +17,7 @@
 struct tls_keys {
     EVP_PKEY **items;
     size_t count;
+    enum tls_preset preset;
 };
 
 /* Owns the key from now on. */
@@ -64,6 +65,7 @@ static bool read_all(struct tls_keys *keys, const struct tls_settings *settings,
 
 struct tls_keys *tls_keys_read(const struct tls_settings *settings, struct buffer *self_signed, struct buffer *error) {
     struct tls_keys *keys = memory_new(1, sizeof *keys);
+    keys->preset = settings->preset;
     bool good = read_all(keys, settings, self_signed, error);
     int reason = errno;
 
@@ -112,8 +114,9 @@ static bool parse(struct tls_keys *keys, const unsigned char *bytes, size_t leng
     return bytes == end;
 }
 
-struct tls_keys *tls_keys_load(int fd) {
+struct tls_keys *tls_keys_load(int fd, enum tls_preset preset) {
     struct tls_keys *keys = memory_new(1, sizeof *keys);
+    keys->preset = preset;
     int64_t length = file_size(fd);
     bool good = length > 0 && length <= STORED_MAXIMUM;
     unsigned char *bytes = good ? memory_new((size_t)length, 1) : NULL;
@@ -156,7 +159,7 @@ enum tls_signed tls_keys_sign(const struct tls_keys *keys, uint32_t key, uint32_
     const struct scheme *scheme = scheme_of_code(scheme_code);
 
     if (key >= keys->count || scheme == NULL || EVP_PKEY_is_a(keys->items[key], scheme->type) != 1 ||
-        !scheme_signs(scheme, content))
+        !scheme_is_allowed(scheme, keys->preset) || !scheme_signs(scheme, content))
         return TLS_SIGN_REFUSED;
     return sign(keys->items[key], scheme, content, signature) ? TLS_SIGNED : TLS_SIGN_FAILED;
 }

@@ -14,7 +14,8 @@
 enum tls_signed {
     TLS_SIGNED,
     TLS_SIGN_FAILED, /* by the library */
-    TLS_SIGN_REFUSED /* no such key, a scheme that is not the key's, or nothing that a TLS server signs */
+    TLS_SIGN_REFUSED /* no such key, a scheme that is not the key's, SHA-1 where the preset has none, or nothing that a
+                        TLS server signs */
 };
 
 struct tls_keys;
@@ -27,7 +28,7 @@ size_t tls_keys_count(const struct tls_keys *keys);
 /* Writes them into a file, from which tls_keys_load makes them again; false, NULL when that fails. Loading leaves the
  * descriptor's position alone: processes share it. */
 bool tls_keys_store(const struct tls_keys *keys, int fd);
-struct tls_keys *tls_keys_load(int fd);
+struct tls_keys *tls_keys_load(int fd, enum tls_preset preset);
 
 /* key: its number; scheme: RFC 8446 4.2.3; content: what is signed, before any hashing. */
 enum tls_signed tls_keys_sign(const struct tls_keys *keys, uint32_t key, uint32_t scheme, struct text content,

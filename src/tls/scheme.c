@@ -46,6 +46,10 @@ bool scheme_has_digest(const char *type, int digest) {
     return scheme_find(type, digest, false) != NULL || scheme_find(type, digest, true) != NULL;
 }
 
+bool scheme_is_allowed(const struct scheme *scheme, enum tls_preset preset) {
+    return preset == TLS_PRESET_OLD || (scheme->digest != NID_sha1 && scheme->digest != NID_md5_sha1);
+}
+
 /* ---- contents ---- */
 
 #define SPACES 64 /* RFC 8446 4.4.3: so that no content of an earlier version can be taken for one of this */

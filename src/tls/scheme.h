@@ -4,6 +4,7 @@
 #ifndef TLS_SCHEME_H
 #define TLS_SCHEME_H
 #include "base/text.h"
+#include "tls/tls.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +23,8 @@ const struct scheme *scheme_of_code(uint32_t code);
 const struct scheme *scheme_find(const char *type, int digest, bool pss);
 /* True when any scheme has this kind of key with this digest. */
 bool scheme_has_digest(const char *type, int digest);
+/* SHA-1 belongs to TLS 1.0 and 1.1, which only one preset has. */
+bool scheme_is_allowed(const struct scheme *scheme, enum tls_preset preset);
 /* True for what a TLS server signs in this scheme: the content of CertificateVerify (RFC 8446 4.4.3), or of
  * ServerKeyExchange before that (RFC 8422 5.4, RFC 5246 7.4.3). Neither can be read as the other, and nothing a mail
  * server signs otherwise begins like one. */

@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -96,6 +97,18 @@ def test_a_secret_that_is_open_to_everybody_stops_the_start_with_its_name_and_mo
         assert status == CONFIG and f"{path} is open to everybody on this host (mode {mode:04o}); try: chmod o= {path}" in output, output
     os.chmod(path, 0o640)
     instance.launch()  # its group may read it
+
+
+@pytest.mark.parametrize("name", ["private_key.pem", "certificate.pem", "dkim.pem"])
+def test_at_sighup_a_key_file_that_is_a_pipe_is_refused_at_once(make_instance, name):
+    server = make_instance()
+    os.rename(server.path(name), server.path(name + ".away"))
+    os.mkfifo(server.path(name), 0o600)
+    log, begin = len(server.log_text()), time.monotonic()
+    server.reload()
+    assert re.search(f"error .*the configuration in force stays: .*{name} is no regular file", server.log_text()[log:]) and time.monotonic() - begin < 20
+    os.rename(server.path(name + ".away"), server.path(name))
+    server.reload()
 
 
 def test_at_sighup_a_key_that_is_open_to_everybody_is_refused(make_instance):

@@ -252,7 +252,7 @@ static void keys_come_back_from_their_file(void **state) {
     assert_true(tls_keys_store(keys, fd));
     tls_keys_free(keys);
     for (int i = 0; i < 2; i++) { /* as each signer does, from one descriptor */
-        keys = tls_keys_load(fd);
+        keys = tls_keys_load(fd, TLS_PRESET_INTERMEDIATE);
         assert_non_null(keys);
         assert_int_equal(tls_keys_count(keys), KINDS);
         tls_keys_use(keys);
@@ -261,9 +261,9 @@ static void keys_come_back_from_their_file(void **state) {
         tls_keys_free(keys);
     }
     assert_int_equal(ftruncate(fd, file_size(fd) - 1), 0);
-    assert_null(tls_keys_load(fd));
+    assert_null(tls_keys_load(fd, TLS_PRESET_INTERMEDIATE));
     assert_int_equal(ftruncate(fd, 0), 0);
-    assert_null(tls_keys_load(fd));
+    assert_null(tls_keys_load(fd, TLS_PRESET_INTERMEDIATE));
     close(fd);
 }
 
@@ -349,6 +349,29 @@ static void what_a_client_with_a_certificate_signs_is_refused(void **state) {
     (void)buffer_append(&parameters, certificates_of_both, 0xff);
     assert_false(scheme_signs(scheme_of_code(0x0403), exchange(buffer_text(&parameters))));
     buffer_free(&parameters);
+    buffer_free(&content);
+}
+
+static void sha1_is_signed_with_the_old_preset_alone(void **state) {
+    static const enum tls_preset presets[] = {TLS_PRESET_MODERN, TLS_PRESET_INTERMEDIATE, TLS_PRESET_OLD};
+    struct buffer signature;
+
+    (void)state;
+    buffer_init(&content, 8192);
+    buffer_init(&signature, 4 * TLS_SIGNATURE_MAXIMUM);
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        struct tls_settings settings = all_kinds(presets[i]);
+        struct tls_keys *keys = read_keys(&settings);
+        enum tls_signed wanted = presets[i] == TLS_PRESET_OLD ? TLS_SIGNED : TLS_SIGN_REFUSED;
+        struct text good = exchange(TEXT("\x03\x00\x17\x04\x04xyz"));
+        assert_int_equal(tls_keys_sign(keys, 0, 0x0201, good, &signature), wanted);
+        assert_int_equal(tls_keys_sign(keys, 0, SCHEME_RSA_MD5_SHA1, good, &signature), wanted);
+        assert_int_equal(tls_keys_sign(keys, 2, 0x0203, good, &signature), wanted);
+        assert_int_equal(tls_keys_sign(keys, 0, 0x0401, good, &signature), TLS_SIGNED);
+        buffer_clear(&signature);
+        tls_keys_free(keys);
+    }
+    buffer_free(&signature);
     buffer_free(&content);
 }
 
@@ -453,6 +476,7 @@ int main(void) {
         cmocka_unit_test(keys_come_back_from_their_file),
         cmocka_unit_test(only_what_a_server_signs_is_signed),
         cmocka_unit_test(what_a_client_with_a_certificate_signs_is_refused),
+        cmocka_unit_test(sha1_is_signed_with_the_old_preset_alone),
         cmocka_unit_test(no_other_key_and_no_other_scheme),
         cmocka_unit_test(a_signer_that_is_gone_fails_the_handshake_and_nothing_else),
         cmocka_unit_test(a_key_of_the_provider_gives_nothing_away),
