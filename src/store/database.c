@@ -174,9 +174,20 @@ static void advise(struct database *database, enum database_kind kind, struct bu
     }
 }
 
+/* Nobody asks how much memory SQLite has: without counting it, it takes no lock each time. Once, before it does anything;
+ * children inherit it. */
+static void count_no_memory(void) {
+    static bool done;
+    if (!done) {
+        (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        done = true;
+    }
+}
+
 struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode,
                                struct buffer *error) {
     struct database *database = memory_new(1, sizeof *database);
+    count_no_memory();
     database->kind = kind;
     int flags = SQLITE_OPEN_NOMUTEX |
                 (mode == DATABASE_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
