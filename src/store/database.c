@@ -174,8 +174,8 @@ static void advise(struct database *database, enum database_kind kind, struct bu
     }
 }
 
-/* Nobody asks how much memory SQLite has: without counting it, it takes no lock each time. Once, before it does anything;
- * children inherit it. */
+/* Nobody asks how much memory SQLite has: without counting it, it takes no lock each time. Once, before it does
+ * anything; children inherit it. */
 static void count_no_memory(void) {
     static bool done;
     if (!done) {
