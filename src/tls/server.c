@@ -157,8 +157,8 @@ static bool fill(struct tls_server *server, const struct tls_settings *settings,
         (void)buffer_format(error, "TLS cannot be used: %s", session_error("OpenSSL takes no provider"));
         return false;
     }
-    if (!ticket_keys_init(&server->tickets, settings->session_lifetime) || RAND_bytes(&seed, 1) != 1 ||
-        RAND_priv_bytes(&seed, 1) != 1) {
+    if (!random_prepare() || !ticket_keys_init(&server->tickets, settings->session_lifetime) ||
+        RAND_bytes(&seed, 1) != 1 || RAND_priv_bytes(&seed, 1) != 1) {
         (void)buffer_format(error, "TLS cannot be used: %s", session_error("there is no randomness"));
         return false;
     }

@@ -57,6 +57,10 @@ EVP_PKEY *self_signed_make(const char *name, struct buffer *der);
 bool preset_apply(SSL_CTX *context, enum tls_preset preset);
 bool preset_allows(enum tls_preset preset, int version);
 
+/* ---- random.c ---- */
+/* OpenSSL's random bytes are the kernel's from now on, in this process and those it forks. */
+bool random_prepare(void);
+
 /* ---- ticket.c ---- */
 bool ticket_keys_init(struct ticket_keys *keys, long lifetime);
 void ticket_keys_free(struct ticket_keys *keys);
