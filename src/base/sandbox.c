@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -22,13 +23,19 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 /* Of Linux 6.1, for which the lists were made; those of later kernels have the same numbers everywhere. */
 #define NEWEST_CALL 450u
+#define SIBLING_FLAGS (CLONE_PARENT | SIGCHLD)
 
 static struct sock_fprog prepared[SANDBOX_PROFILES];
+
+/* What clone has to be given, in an argument that means nothing to it: a number that no forked process knows, since in
+ * those the kernel empties its page. */
+static uint64_t *fork_token;
 
 /* Talking over descriptors that are open already, memory, time, ending. Nothing here opens, connects or starts. */
 static const int common_calls[] = {
@@ -85,8 +92,8 @@ static const int common_calls[] = {
     SCMP_SYS(sysinfo),
 };
 
-/* Large messages travel as memory files. */
-static const int receiver_calls[] = {SCMP_SYS(memfd_create)};
+/* Large messages travel as memory files; the rest is for the nursery, whose filter receivers are born with. */
+static const int receiver_calls[] = {SCMP_SYS(memfd_create), SCMP_SYS(socketpair), SCMP_SYS(close_range)};
 
 /* The service loop. */
 static const int signer_calls[] = {
@@ -206,8 +213,9 @@ static const struct profile {
     uint32_t default_action;
     bool network; /* sockets */
     bool gives;   /* of those that allow by default: also giving_calls */
+    bool forks;   /* sandbox_fork_sibling */
 } profiles[SANDBOX_PROFILES] = {
-    [SANDBOX_RECEIVER] = {receiver_calls, COUNT_OF(receiver_calls), SCMP_ACT_KILL_PROCESS, false, false},
+    [SANDBOX_RECEIVER] = {receiver_calls, COUNT_OF(receiver_calls), SCMP_ACT_KILL_PROCESS, .forks = true},
     [SANDBOX_SIGNER] = {signer_calls, COUNT_OF(signer_calls), SCMP_ACT_KILL_PROCESS, false, false},
     [SANDBOX_CONNECTOR] = {connector_calls, COUNT_OF(connector_calls), SCMP_ACT_KILL_PROCESS, true, false},
     [SANDBOX_LEDGER] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, false, true},
@@ -235,8 +243,6 @@ static const struct limited_call {
     {SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFD},
     {SCMP_SYS(fcntl), 1, UINT32_MAX, F_ADD_SEALS},
     {SCMP_SYS(fcntl), 1, UINT32_MAX, F_GET_SEALS},
-    /* abort(); allow_own_signals sees to it that only this process is meant. */
-    {SCMP_SYS(tgkill), 2, UINT32_MAX, SIGABRT},
 };
 
 static _Noreturn void die_unprepared(const char *what, int reason) {
@@ -260,15 +266,32 @@ static void add_limited(scmp_filter_ctx filter, uint32_t action, int call, struc
     check_rule(seccomp_rule_add_array(filter, action, call, 1, &compare));
 }
 
-/* Kinds of sockets that Landlock does not know as TCP, such as MPTCP, are numbered behind UDP. */
-static void allow_limited_calls(scmp_filter_ctx filter, bool network) {
-    for (size_t i = 0; i < COUNT_OF(limited_calls); i++) {
-        const struct limited_call *row = &limited_calls[i];
-        add_limited(filter, SCMP_ACT_ALLOW, row->call,
-                    SCMP_CMP64(row->argument, SCMP_CMP_MASKED_EQ, row->mask, row->value));
+static uint64_t make_fork_token(void) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    fork_token = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (fork_token == MAP_FAILED || madvise(fork_token, page, MADV_WIPEONFORK) != 0) {
+        die_unprepared("a page that is emptied", errno);
     }
-    if (network) {
+    random_fill(fork_token, sizeof *fork_token);
+    return *fork_token;
+}
+
+/* Kinds of sockets that Landlock does not know as TCP, such as MPTCP, are numbered behind UDP. */
+static void allow_limited_calls(scmp_filter_ctx filter, const struct profile *row) {
+    for (size_t i = 0; i < COUNT_OF(limited_calls); i++) {
+        const struct limited_call *limited = &limited_calls[i];
+        add_limited(filter, SCMP_ACT_ALLOW, limited->call,
+                    SCMP_CMP64(limited->argument, SCMP_CMP_MASKED_EQ, limited->mask, limited->value));
+    }
+    if (row->network) {
         add_limited(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), SCMP_CMP64(2, SCMP_CMP_LE, IPPROTO_UDP, 0));
+    }
+    if (row->forks) {
+        const struct scmp_arg_cmp sibling[] = {SCMP_A0_64(SCMP_CMP_EQ, SIBLING_FLAGS, 0),
+                                               SCMP_A2_64(SCMP_CMP_EQ, make_fork_token(), 0)};
+        check_rule(seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), COUNT_OF(sibling), sibling));
+    } else { /* abort(); forbid_foreign_signals sees to it that only this process is meant */
+        add_limited(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, UINT32_MAX, SIGABRT));
     }
 }
 
@@ -350,7 +373,7 @@ void sandbox_prepare(enum sandbox_profile profile) {
     } else {
         add_calls(filter, SCMP_ACT_ALLOW, common_calls, COUNT_OF(common_calls));
         add_calls(filter, SCMP_ACT_ALLOW, row->calls, row->count);
-        allow_limited_calls(filter, row->network);
+        allow_limited_calls(filter, row);
     }
     export_program(filter, &prepared[profile]);
     seccomp_release(filter);
@@ -387,10 +410,16 @@ void sandbox_enter(enum sandbox_profile profile) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         die_fatal(EXIT_STATUS_SYSTEM, "cannot enter the sandbox: %s", strerror(errno));
     }
-    if (profile != SANDBOX_LISTENER) {
+    if (profile != SANDBOX_LISTENER && !profiles[profile].forks) {
         forbid_foreign_signals_and_new_calls();
     }
     load(&prepared[profile]);
+}
+
+/* Not by the C library, whose fork the filter cannot tell from an attacker's; nothing of what it does besides concerns
+ * a process with one thread. */
+pid_t sandbox_fork_sibling(void) {
+    return (pid_t)syscall(SYS_clone, SIBLING_FLAGS, 0, *fork_token, 0, 0);
 }
 
 _Noreturn void sandbox_exit(int status) {

@@ -4,8 +4,9 @@
  * Sanitizer builds link sandbox_empty.c instead. */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
+#include <sys/types.h>
 enum sandbox_profile {
-    SANDBOX_RECEIVER,
+    SANDBOX_RECEIVER, /* the nursery's, which its receivers are born with */
     SANDBOX_SIGNER,
     SANDBOX_CONNECTOR,
     SANDBOX_LEDGER,   /* files, threads, no sockets, no programs */
@@ -18,6 +19,9 @@ enum sandbox_profile {
 void sandbox_prepare(enum sandbox_profile profile);
 /* Loads a prepared filter into this process; there is no way back. Dies on failure. */
 void sandbox_enter(enum sandbox_profile profile);
+/* As fork(2), but the new process is a child of this one's parent, and its sandbox is the one that this process is in
+ * already: SANDBOX_RECEIVER lets only who has prepared it do so, not those who were forked. -1 with errno. */
+pid_t sandbox_fork_sibling(void);
 /* Ends a process that was forked to serve, without the exit handlers of libraries: they would touch, and so copy, a
  * hundred pages that it shares with its parent. In builds for sanitizers with them, for that is where leaks are told.
  */

@@ -4,7 +4,11 @@
 #include "base/landlock.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 void sandbox_prepare(enum sandbox_profile profile) {
     (void)profile;
@@ -12,6 +16,10 @@ void sandbox_prepare(enum sandbox_profile profile) {
 
 void sandbox_enter(enum sandbox_profile profile) {
     log_debug("profile %d: this build has no sandbox", (int)profile);
+}
+
+pid_t sandbox_fork_sibling(void) {
+    return (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 }
 
 _Noreturn void sandbox_exit(int status) {

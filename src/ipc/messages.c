@@ -31,6 +31,15 @@ static const struct channel_field hub_peer_fields[] = {
     NUMBER(hub_peer, peer, 0),
     NUMBER(hub_peer, pid, 0),
 };
+static const struct channel_field hub_channel_fields[] = {
+    NUMBER(hub_channel, service, 0),
+};
+static const struct channel_field hub_fork_fields[] = {
+    NUMBER(hub_fork, count, 0),
+};
+static const struct channel_field hub_born_fields[] = {
+    NUMBER(hub_born, pid, 0),
+};
 static const struct channel_field hub_contact_fields[] = {
     BYTES(hub_contact, contact, CONTACT_MAXIMUM),
     LONG(hub_contact, until, 0),
@@ -327,6 +336,9 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     ROW(HUB_RECEIVER_DIED, hub_receiver_died),
     ROW(HUB_AGENT_WANTED, hub_agent),
     ROW(HUB_AGENT, hub_agent),
+    ROW(HUB_CHANNEL, hub_channel),
+    ROW(HUB_FORK, hub_fork),
+    ROW(HUB_BORN, hub_born),
     ROW(HUB_CLIENT, hub_client),
     EMPTY(HUB_READY),
     EMPTY(HUB_PING),

@@ -80,11 +80,24 @@ enum message_kind {
     /* agent */
     AGENT_JOB,    /* runner → agent: deliver one message to some recipients; fd: content unless inline */
     AGENT_RESULT, /* agent → runner: the job is done, every recipient's result */
+    /* the hub's further ones: corpora and tests keep the numbers of those above */
+    HUB_CHANNEL, /* listener → nursery: whom receivers ask; fd: a channel to it */
+    HUB_FORK,    /* listener → nursery: so many receivers */
+    HUB_BORN,    /* nursery → listener: a receiver; fd: our end of its hub, none when there cannot be one now */
     MESSAGE_KINDS
 };
 
 struct hub_peer {
     uint32_t peer; /* enum peer_kind */
+    uint32_t pid;
+};
+struct hub_channel {
+    uint32_t service; /* enum service_kind */
+};
+struct hub_fork {
+    uint32_t count;
+};
+struct hub_born {
     uint32_t pid;
 };
 struct hub_contact {
@@ -383,6 +396,9 @@ struct agent_result {
 
 union channel_values {
     struct hub_peer hub_peer;
+    struct hub_channel hub_channel;
+    struct hub_fork hub_fork;
+    struct hub_born hub_born;
     struct hub_contact hub_contact;
     struct hub_hits hub_hits;
     struct hub_receiver_died hub_receiver_died;

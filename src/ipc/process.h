@@ -15,11 +15,13 @@ enum process_kind {
     PROCESS_SIGNER,
     PROCESS_CONNECTOR,
     PROCESS_RUNNER,
+    PROCESS_NURSERY, /* forks the receivers */
     PROCESS_RECEIVER,
     PROCESS_AGENT,
     PROCESS_KINDS
 };
-struct process_start { /* descriptors are -1 when the process does not get one */
+#define WORKERS_MAXIMUM 64 /* of each pool: lookups, signers */
+struct process_start {     /* descriptors are -1 when the process does not get one */
     struct config *config;
     int hub;                              /* channel to the listener */
     int ledger, lookup, resolver, signer; /* channels to the services */
@@ -30,9 +32,9 @@ struct process_start { /* descriptors are -1 when the process does not get one *
     bool cron;                            /* runner: end when nothing is due (parcelpost-queue without a daemon) */
     struct privilege_user user;           /* whom to become */
     const char *chroot;                   /* empty directory to lock into, or NULL */
-    struct tls_server *tls;               /* receiver: certificates, or NULL */
+    struct tls_server *tls;               /* nursery, receiver: certificates, or NULL */
     int keys;                             /* signer: their private keys, sealed; -1 when there are none */
-    const struct sql_rules *rules;        /* receiver, lookup: the operator's rules, checked; or NULL */
+    const struct sql_rules *rules;        /* nursery, receiver, lookup: the operator's rules, checked; or NULL */
     const char *transport;                /* agent: the transport row's name */
     const char *const *arguments;         /* runner in cron mode: mail ids, NULL-terminated; or NULL */
 };

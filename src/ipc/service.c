@@ -39,7 +39,7 @@ struct service {
 
 static const char *const peer_names[PEER_KINDS] = {
     [PEER_LISTENER] = "listener", [PEER_RECEIVER] = "receiver", [PEER_AGENT] = "agent",     [PEER_RUNNER] = "runner",
-    [PEER_OPERATOR] = "operator", [PEER_LEDGER] = "ledger",     [PEER_SERVICE] = "service",
+    [PEER_OPERATOR] = "operator", [PEER_LEDGER] = "ledger",     [PEER_SERVICE] = "service", [PEER_NURSERY] = "nursery",
 };
 
 static struct peer_node *node_of(struct service_peer *peer) {
@@ -100,14 +100,18 @@ static void doom_peer(struct service_peer *peer) {
 
 /* ---- built-in requests ---- */
 
-static void take_new_peer(struct service_peer *hub, struct channel_message *message) {
+/* The nursery forks receivers, and so has nobody else to introduce. */
+static void take_new_peer(struct service_peer *from, struct channel_message *message) {
     const struct hub_peer *asker = &message->values->hub_peer;
+    bool may = from->kind == PEER_NURSERY ? asker->peer == PEER_RECEIVER
+                                          : asker->peer < PEER_KINDS && asker->peer != PEER_LISTENER;
 
-    if (message->fd < 0 || asker->peer >= PEER_KINDS || asker->peer == PEER_LISTENER) {
-        log_error("a peer of kind %u without a usable channel", asker->peer);
+    if (message->fd < 0 || !may) {
+        log_error("%s[%u] introduced a peer of kind %u, or one without a usable channel", peer_names[from->kind],
+                  from->pid, asker->peer);
         return;
     }
-    (void)service_add_peer(hub->service, message->fd, (enum peer_kind)asker->peer, asker->pid);
+    (void)service_add_peer(from->service, message->fd, (enum peer_kind)asker->peer, asker->pid);
     message->fd = -1;
 }
 

@@ -25,10 +25,14 @@ static const struct whitelist_row whitelist[] = {
     {SERVICE_LISTENER, PEER_RUNNER, HUB_PONG},
     {SERVICE_LISTENER, PEER_RUNNER, HUB_AGENT_WANTED},
     {SERVICE_LISTENER, PEER_RUNNER, HUB_FINISHED},
+    {SERVICE_LISTENER, PEER_NURSERY, HUB_READY},
+    {SERVICE_LISTENER, PEER_NURSERY, HUB_PONG},
+    {SERVICE_LISTENER, PEER_NURSERY, HUB_BORN},
     {SERVICE_LISTENER, PEER_RECEIVER, HUB_READY}, /* with receiver_sessions above 1: for its next client */
 
     /* The ledger. */
     {SERVICE_LEDGER, PEER_LISTENER, HUB_PEER},
+    {SERVICE_LEDGER, PEER_NURSERY, HUB_PEER},
     {SERVICE_LEDGER, PEER_LISTENER, HUB_LOG},
     {SERVICE_LEDGER, PEER_LISTENER, HUB_PING},
     {SERVICE_LEDGER, PEER_LISTENER, HUB_RELOAD},
@@ -52,6 +56,7 @@ static const struct whitelist_row whitelist[] = {
 
     /* Lookup: receivers alone, for nobody else has passwords or addresses to ask about. */
     {SERVICE_LOOKUP, PEER_LISTENER, HUB_PEER},
+    {SERVICE_LOOKUP, PEER_NURSERY, HUB_PEER},
     {SERVICE_LOOKUP, PEER_LISTENER, HUB_LOG},
     {SERVICE_LOOKUP, PEER_LISTENER, HUB_PING},
     {SERVICE_LOOKUP, PEER_RECEIVER, LOOKUP_ADDRESS},
@@ -63,6 +68,7 @@ static const struct whitelist_row whitelist[] = {
 
     /* The resolver. */
     {SERVICE_RESOLVER, PEER_LISTENER, HUB_PEER},
+    {SERVICE_RESOLVER, PEER_NURSERY, HUB_PEER},
     {SERVICE_RESOLVER, PEER_LISTENER, HUB_LOG},
     {SERVICE_RESOLVER, PEER_LISTENER, HUB_PING},
     {SERVICE_RESOLVER, PEER_RECEIVER, DNS_ASK},
@@ -73,6 +79,7 @@ static const struct whitelist_row whitelist[] = {
     /* The signer: only what our own members send is signed, and receivers know who they are. Receivers alone show
      * certificates: agents have none. */
     {SERVICE_SIGNER, PEER_LISTENER, HUB_PEER},
+    {SERVICE_SIGNER, PEER_NURSERY, HUB_PEER},
     {SERVICE_SIGNER, PEER_LISTENER, HUB_LOG},
     {SERVICE_SIGNER, PEER_LISTENER, HUB_PING},
     {SERVICE_SIGNER, PEER_RECEIVER, SIGN_MAIL},
@@ -80,6 +87,7 @@ static const struct whitelist_row whitelist[] = {
 
     /* The connector: receivers alone, and what they name is a place in the configuration. */
     {SERVICE_CONNECTOR, PEER_LISTENER, HUB_PEER},
+    {SERVICE_CONNECTOR, PEER_NURSERY, HUB_PEER},
     {SERVICE_CONNECTOR, PEER_LISTENER, HUB_LOG},
     {SERVICE_CONNECTOR, PEER_LISTENER, HUB_PING},
     {SERVICE_CONNECTOR, PEER_RECEIVER, CONNECT_ASK},
@@ -95,6 +103,11 @@ static const struct whitelist_row whitelist[] = {
     {SERVICE_RUNNER, PEER_LEDGER, MAIL_RECORDED},
     {SERVICE_RUNNER, PEER_AGENT, AGENT_RESULT},
     {SERVICE_RUNNER, PEER_OPERATOR, CONTROL_REQUEST},
+
+    /* The nursery: what receivers need, and how many of them. */
+    {SERVICE_NURSERY, PEER_LISTENER, HUB_CHANNEL},
+    {SERVICE_NURSERY, PEER_LISTENER, HUB_FORK},
+    {SERVICE_NURSERY, PEER_LISTENER, HUB_PING},
 
     /* Agents and receivers: their work. */
     {SERVICE_AGENT, PEER_LISTENER, HUB_LOG},

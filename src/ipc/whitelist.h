@@ -12,6 +12,7 @@ enum peer_kind {
     PEER_OPERATOR,
     PEER_LEDGER,
     PEER_SERVICE /* lookup, resolver, signer or connector, to the listener */,
+    PEER_NURSERY,
     PEER_KINDS
 };
 enum service_kind {
@@ -24,6 +25,7 @@ enum service_kind {
     SERVICE_RUNNER,
     SERVICE_AGENT,
     SERVICE_RECEIVER,
+    SERVICE_NURSERY,
     SERVICE_KINDS
 };
 /* True when a peer of this kind may send this service a message of this kind. */

@@ -156,17 +156,15 @@ static bool is_outside(const struct supervisor *supervisor, const struct arrival
     return true;
 }
 
-static void serve(struct supervisor *supervisor, const struct arrival *arrival) {
+/* False when no receiver waits. */
+static bool serve(struct supervisor *supervisor, const struct arrival *arrival) {
     const struct hub_client client = {
         .listener = (uint32_t)arrival->listen,
         .peer = {(const char *)&arrival->peer, sizeof(arrival->peer)},
         .local = {(const char *)&arrival->local, sizeof(arrival->local)},
         .uid = arrival->uid,
     };
-    if (!receiver_give(supervisor, arrival->contact, &client, arrival->fd)) {
-        log_error("no receiver could be started");
-        refuse(supervisor, arrival, "421 4.7.0", "cannot serve you now");
-    }
+    return receiver_give(supervisor, arrival->contact, &client, arrival->fd);
 }
 
 static bool sessions_are_full(const struct supervisor *supervisor) {
@@ -196,19 +194,35 @@ static struct arrival end_wait(struct supervisor *supervisor) {
     return arrival;
 }
 
+size_t arrivals_waiting(const struct supervisor *supervisor) {
+    size_t limit = (size_t)supervisor->config->session_limit, active = supervisor->receiver_count[RECEIVER_ACTIVE];
+    size_t room = limit == 0 ? supervisor->waiting_count : limit > active ? limit - active : 0;
+    return supervisor->waiting_count < room ? supervisor->waiting_count : room;
+}
+
 void arrivals_settle(struct supervisor *supervisor) {
-    while (supervisor->waiting != NULL && receivers_may_start(supervisor) && !sessions_are_full(supervisor)) {
+    while (arrivals_waiting(supervisor) > 0 && receivers_may_start(supervisor) &&
+           serve(supervisor, &supervisor->waiting->arrival)) {
         struct arrival arrival = end_wait(supervisor);
-        serve(supervisor, &arrival);
         close(arrival.fd);
+    }
+}
+
+static void dismiss(struct supervisor *supervisor, const char *code, const char *why) {
+    struct arrival arrival = end_wait(supervisor);
+    refuse(supervisor, &arrival, code, why);
+    close(arrival.fd);
+}
+
+void arrivals_refuse(struct supervisor *supervisor) {
+    while (arrivals_waiting(supervisor) > 0) {
+        dismiss(supervisor, "421 4.7.0", "cannot serve you now");
     }
 }
 
 void arrivals_dismiss(struct supervisor *supervisor) {
     while (supervisor->waiting != NULL) {
-        struct arrival arrival = end_wait(supervisor);
-        refuse(supervisor, &arrival, "421 4.3.2", "not serving now");
-        close(arrival.fd);
+        dismiss(supervisor, "421 4.3.2", "not serving now");
     }
 }
 
@@ -231,10 +245,8 @@ static void take_arrival(struct supervisor *supervisor, struct arrival *arrival)
         refuse(supervisor, arrival, limit != NULL ? "421 4.7.0" : "421 4.7.1", limit != NULL ? limit : rate);
         return;
     }
-    if (supervisor->waiting != NULL || sessions_are_full(supervisor)) {
+    if (supervisor->waiting != NULL || sessions_are_full(supervisor) || !serve(supervisor, arrival)) {
         let_wait(supervisor, arrival);
-    } else {
-        serve(supervisor, arrival);
     }
 }
 

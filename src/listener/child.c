@@ -14,17 +14,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define RUNNING_MAXIMUM 8 /* closed their hubs and run on: so many are asked for in one round */
+
 static struct pool children = POOL(struct child);
 
 struct process_start child_start(const struct supervisor *supervisor, enum process_kind kind) {
     const struct privilege_user users[PROCESS_KINDS] = {
         [PROCESS_LEDGER] = supervisor->users.spool,     [PROCESS_LOOKUP] = supervisor->users.lookup,
         [PROCESS_RESOLVER] = supervisor->users.network, [PROCESS_SIGNER] = supervisor->users.key,
-        [PROCESS_RUNNER] = supervisor->users.spool,     [PROCESS_RECEIVER] = supervisor->users.network,
+        [PROCESS_RUNNER] = supervisor->users.spool,     [PROCESS_NURSERY] = supervisor->users.network,
         [PROCESS_AGENT] = supervisor->users.network,    [PROCESS_CONNECTOR] = supervisor->users.outside,
     };
     static const bool has_chroot[PROCESS_KINDS] = {
-        [PROCESS_RESOLVER] = true, [PROCESS_SIGNER] = true, [PROCESS_RECEIVER] = true};
+        [PROCESS_RESOLVER] = true, [PROCESS_SIGNER] = true, [PROCESS_NURSERY] = true};
     const char *directory = supervisor->config->chroot_directory;
     return (struct process_start){
         .config = supervisor->config,
@@ -78,7 +80,7 @@ static _Noreturn void run_child(struct supervisor *supervisor, enum process_kind
     if (supervisor->start_report >= 0) {
         start_detach(); /* what a daemon's services hold of its starter's pipes would never see their end */
     }
-    if (kind != PROCESS_RECEIVER && supervisor->tls != NULL) {
+    if (kind != PROCESS_NURSERY && supervisor->tls != NULL) {
         tls_server_free(supervisor->tls); /* the keys of tickets are only for those who use them */
         supervisor->tls = NULL;
     }
@@ -86,8 +88,9 @@ static _Noreturn void run_child(struct supervisor *supervisor, enum process_kind
     die_panic("the %s's entry point returned", process_names[kind]);
 }
 
-static struct child *add_child(struct supervisor *supervisor, enum process_kind kind, pid_t pid, int hub) {
+struct child *child_add(struct supervisor *supervisor, enum process_kind kind, pid_t pid, int hub) {
     struct child *child = pool_take(&children);
+    file_set_nonblocking(hub, true);
     child->supervisor = supervisor;
     child->kind = kind;
     child->pid = pid;
@@ -96,6 +99,7 @@ static struct child *add_child(struct supervisor *supervisor, enum process_kind 
     child->next = supervisor->children;
     supervisor->children = child;
     supervisor->child_count[kind]++;
+    log_debug("%s[%ld] started", process_names[kind], (long)pid);
     return child;
 }
 
@@ -119,14 +123,20 @@ struct child *child_fork(struct supervisor *supervisor, enum process_kind kind, 
     if (pid < 0) {
         return NULL;
     }
-    file_set_nonblocking(ends[0], true);
-    log_debug("%s[%ld] started", process_names[kind], (long)pid);
-    return add_child(supervisor, kind, pid, ends[0]);
+    return child_add(supervisor, kind, pid, ends[0]);
 }
 
 void child_retire(struct child *child) {
     child->retired = true;
     child_close_hub(child);
+}
+
+static void await_end(struct child *child) {
+    struct child **last = &child->supervisor->ending;
+    while (*last != NULL) {
+        last = &(*last)->next_ending;
+    }
+    *last = child;
 }
 
 void child_close_hub(struct child *child) {
@@ -140,6 +150,9 @@ void child_close_hub(struct child *child) {
     if (child->kind == PROCESS_RECEIVER) {
         receiver_retired(child);
     }
+    if (!child->reaped) {
+        await_end(child);
+    }
 }
 
 void child_kill(struct child *child) {
@@ -150,20 +163,6 @@ void child_kill(struct child *child) {
 
 bool child_send(struct child *child, uint32_t kind, const void *values, int pass_fd) {
     return child->hub >= 0 && channel_send(child->hub, kind, 0, values, pass_fd) == CHANNEL_OK;
-}
-
-/* Takes the child with this pid out of the list; NULL when it is none of ours. */
-static struct child *take_child(struct supervisor *supervisor, pid_t pid) {
-    struct child **place = &supervisor->children;
-    while (*place != NULL && (*place)->pid != pid) {
-        place = &(*place)->next;
-    }
-    struct child *child = *place;
-    if (child != NULL) {
-        *place = child->next;
-        child->next = NULL;
-    }
-    return child;
 }
 
 static void describe_end(int wait_status, char *words, size_t size) {
@@ -203,14 +202,51 @@ static void child_ended(struct child *child, int wait_status) {
     pool_give(&children, child);
 }
 
+/* wait_status: 0 also when somebody else has waited for it. */
+static void take_out(struct child *child, int wait_status) {
+    struct child **place = &child->supervisor->children, **ending = &child->supervisor->ending;
+    while (*place != child) {
+        place = &(*place)->next;
+    }
+    *place = child->next;
+    while (*ending != NULL && *ending != child) {
+        ending = &(*ending)->next_ending;
+    }
+    if (*ending == child) {
+        *ending = child->next_ending;
+    }
+    child->next = child->next_ending = NULL;
+    child->reaped = true;
+    child_ended(child, wait_status);
+}
+
+/* By their pids, which the kernel finds at once: to ask for anybody it would look at every child, thousands of
+ * receivers, each time one has ended. Those that run on go to the end of the row. */
 void children_reap(struct supervisor *supervisor) {
+    for (int running = 0; supervisor->ending != NULL && running < RUNNING_MAXIMUM;) {
+        struct child *child = supervisor->ending;
+        int wait_status = 0;
+        if (waitpid(child->pid, &wait_status, WNOHANG) != 0) {
+            take_out(child, wait_status);
+            continue;
+        }
+        supervisor->ending = child->next_ending;
+        child->next_ending = NULL;
+        await_end(child);
+        running++;
+    }
+}
+
+void children_sweep(struct supervisor *supervisor) {
     int wait_status;
     pid_t pid;
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-        struct child *child = take_child(supervisor, pid);
+        struct child *child = supervisor->children;
+        while (child != NULL && child->pid != pid) {
+            child = child->next;
+        }
         if (child != NULL) {
-            child->reaped = true;
-            child_ended(child, wait_status);
+            take_out(child, wait_status);
         }
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The receivers: forked ahead of need, handed clients, counted, replaced. A receiver that dies costs its one client.
- * Part of the listener; when no receiver can be forked the client reads 421 (accept.c). */
+ * The receivers: asked of the nursery ahead of need, handed clients, counted, replaced. A receiver that dies costs its
+ * one client. Part of the listener; clients wait while there is none, and read 421 when there can be none (accept.c).
+ */
 #include "base/clock.h"
 #include "base/log.h"
 #include "listener/supervisor.h"
@@ -9,9 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FORKS_A_ROUND 8   /* so that accepting goes on while the pool fills */
-#define SPARE_MAXIMUM 32u /* waiting ahead of need in a busy time, beyond receiver_spare */
-#define CHANNELS 5
+#define SPARE_MAXIMUM 32u    /* waiting ahead of need in a busy time, beyond receiver_spare */
+#define BARREN_PAUSE_MS 1000 /* when there can be none: descriptors and processes come back when sessions end */
 
 /* The only way to change a receiver's state: the counts follow. */
 static void set_state(struct child *receiver, enum receiver_state state) {
@@ -27,97 +27,24 @@ static size_t wanted_spares(const struct supervisor *supervisor) {
     return (size_t)supervisor->config->receiver_spare + (busy < SPARE_MAXIMUM ? busy / 2 : SPARE_MAXIMUM / 2);
 }
 
-/* Who is asked over which channel; the receiver's ends go into start, ours into ours[]. */
-static bool make_channels(struct child *const services[CHANNELS], struct process_start *start, int ours[CHANNELS]) {
-    int *const theirs[CHANNELS] = {&start->ledger, &start->lookup, &start->resolver, &start->signer, &start->connector};
-    for (size_t i = 0; i < CHANNELS; i++) {
-        int ends[2];
-        if (services[i] != NULL && !channel_pair(ends)) {
-            log_error("no channels for a receiver: %s", strerror(errno));
-            return false;
-        }
-        if (services[i] != NULL) {
-            ours[i] = ends[0];
-            *theirs[i] = ends[1];
-        }
-    }
-    return true;
-}
-
-static void close_if_open(int *fd) {
-    if (*fd >= 0) {
-        close(*fd);
-        *fd = -1;
-    }
-}
-
-static struct child *next_lookup(struct supervisor *supervisor) {
-    return supervisor->slots[SLOT_LOOKUP + supervisor->next_lookup++ % supervisor->lookups].child;
-}
-
-static struct child *next_signer(struct supervisor *supervisor) {
-    return supervisor->slots[SLOT_SIGNER + supervisor->next_signer++ % supervisor->signers].child;
-}
-
-static bool give_channels(struct child *const services[CHANNELS], pid_t pid, int ours[CHANNELS]) {
-    bool given = true;
-    for (size_t i = 0; i < CHANNELS && given; i++) {
-        given = services[i] == NULL || service_give_peer(services[i], PEER_RECEIVER, pid, &ours[i]);
-        if (!given) {
-            log_warn("%s[%ld] takes no further askers now", process_names[services[i]->kind], (long)services[i]->pid);
-        }
-    }
-    return given;
-}
-
-/* A receiver that may be given a client; NULL when there cannot be one now. */
-static struct child *fork_receiver(struct supervisor *supervisor) {
-    struct process_start start = child_start(supervisor, PROCESS_RECEIVER);
-    int ours[CHANNELS] = {-1, -1, -1, -1, -1};
-    struct child *receiver = NULL;
-    struct child *const services[CHANNELS] = {
-        supervisor->slots[SLOT_LEDGER].child,    next_lookup(supervisor),
-        supervisor->slots[SLOT_RESOLVER].child,  next_signer(supervisor),
-        supervisor->slots[SLOT_CONNECTOR].child,
-    };
-    start.tls = supervisor->tls;
-    if (services_are_ready(supervisor) && make_channels(services, &start, ours)) {
-        receiver = child_fork(supervisor, PROCESS_RECEIVER, &start);
-    }
-    close_if_open(&start.ledger);
-    close_if_open(&start.lookup);
-    close_if_open(&start.resolver);
-    close_if_open(&start.signer);
-    close_if_open(&start.connector);
-    if (receiver != NULL) {
-        supervisor->receiver_count[RECEIVER_NONE]++;
-        set_state(receiver, RECEIVER_WAITING);
-        if (!give_channels(services, receiver->pid, ours)) {
-            child_retire(receiver);
-            receiver = NULL;
-        }
-    }
-    for (size_t i = 0; i < CHANNELS; i++) {
-        close_if_open(&ours[i]);
-    }
-    return receiver;
-}
-
 bool receivers_may_start(const struct supervisor *supervisor) {
     return supervisor->phase == PHASE_RUNNING && !supervisor->options.queue_run &&
            clock_now_ms() >= supervisor->receivers_not_before && services_are_ready(supervisor);
 }
 
+/* By half a pool at a time: the nursery wakes once for several. */
 void receivers_settle(struct supervisor *supervisor) {
-    if (!receivers_may_start(supervisor)) {
+    size_t there = supervisor->receiver_count[RECEIVER_WAITING] + supervisor->unborn;
+    size_t all = supervisor->child_count[PROCESS_RECEIVER] + supervisor->unborn;
+    size_t most = (size_t)(supervisor->config->connection_limit + supervisor->config->receiver_spare);
+    size_t wanted = wanted_spares(supervisor) + arrivals_waiting(supervisor);
+    if (!receivers_may_start(supervisor) || (there > wanted / 2 && !supervisor->spares_due)) {
         return;
     }
-    size_t most = (size_t)(supervisor->config->connection_limit + supervisor->config->receiver_spare);
-    for (int i = 0; i < FORKS_A_ROUND; i++) {
-        if (supervisor->receiver_count[RECEIVER_WAITING] >= wanted_spares(supervisor) ||
-            supervisor->child_count[PROCESS_RECEIVER] >= most || fork_receiver(supervisor) == NULL) {
-            return;
-        }
+    supervisor->spares_due = false;
+    size_t missing = wanted > there ? wanted - there : 0, room = most > all ? most - all : 0;
+    if (missing > 0 && room > 0) {
+        nursery_ask(supervisor, missing < room ? missing : room);
     }
 }
 
@@ -139,14 +66,8 @@ static struct child *find_waiting(const struct supervisor *supervisor) {
 }
 
 bool receiver_give(struct supervisor *supervisor, const char *contact, const struct hub_client *client, int fd) {
-    for (int attempt = 0; attempt < 3; attempt++) {
-        struct child *receiver = find_waiting(supervisor);
-        if (receiver == NULL) {
-            receiver = fork_receiver(supervisor);
-        }
-        if (receiver == NULL) {
-            return false;
-        }
+    struct child *receiver;
+    while ((receiver = find_waiting(supervisor)) != NULL) {
         if (child_send(receiver, HUB_CLIENT, client, fd)) {
             set_state(receiver, RECEIVER_ACTIVE);
             text_copy(receiver->contact, sizeof(receiver->contact), text_of(contact));
@@ -155,6 +76,21 @@ bool receiver_give(struct supervisor *supervisor, const char *contact, const str
         child_retire(receiver); /* it has just died */
     }
     return false;
+}
+
+void receiver_born(struct supervisor *supervisor, pid_t pid, int hub) {
+    supervisor->unborn -= supervisor->unborn > 0;
+    if (hub >= 0) {
+        struct child *receiver = child_add(supervisor, PROCESS_RECEIVER, pid, hub);
+        supervisor->receiver_count[RECEIVER_NONE]++;
+        set_state(receiver, RECEIVER_WAITING);
+        return;
+    }
+    supervisor->receivers_not_before = clock_deadline(BARREN_PAUSE_MS);
+    if (supervisor->unborn == 0 && supervisor->receiver_count[RECEIVER_WAITING] == 0) {
+        log_error("no receiver could be started");
+        arrivals_refuse(supervisor);
+    }
 }
 
 void receiver_is_ready(struct child *receiver) {
@@ -195,6 +131,8 @@ void receiver_ended(struct child *receiver, int wait_status, const char *how) {
 }
 
 void receivers_replace(struct supervisor *supervisor) {
+    service_vacate(supervisor, SLOT_NURSERY);
+    supervisor->unborn = 0;
     for (struct child *child = supervisor->children; child != NULL; child = child->next) {
         if (child->kind == PROCESS_RECEIVER) {
             child->outdated = true;
@@ -209,6 +147,7 @@ void receivers_tick(struct supervisor *supervisor) {
     if (supervisor->receiver_count[RECEIVER_WAITING] > wanted_spares(supervisor)) {
         child_retire(find_waiting(supervisor));
     }
+    supervisor->spares_due = true;
     supervisor->arrivals_before = supervisor->arrivals;
     supervisor->arrivals = 0;
 }

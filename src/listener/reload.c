@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "config/certificates.h"
 #include "dkim/dkim.h"
-#include "listener/heap.h"
 #include "listener/key_reader.h"
 #include "listener/listen_name.h"
 #include "listener/supervisor.h"
@@ -240,7 +239,6 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
 void supervisor_reload(struct supervisor *supervisor) {
     struct renewal renewal = {.keys = -1};
     struct buffer error;
-    heap_loosen();
     buffer_init(&renewal.content, CONFIGURATION_MAXIMUM);
     buffer_init(&error, ERROR_MAXIMUM);
     bool good = read_configuration(supervisor->config->file, &renewal, &error) &&
@@ -271,7 +269,6 @@ void supervisor_reload(struct supervisor *supervisor) {
     }
     buffer_free(&renewal.content);
     buffer_free(&error);
-    heap_settle();
 }
 
 void supervisor_reopen_log(struct supervisor *supervisor) {
@@ -294,7 +291,8 @@ void supervisor_reopen_log(struct supervisor *supervisor) {
     }
     log_file_written_period(supervisor->config, fd, time(NULL), supervisor->log_period);
     for (struct child *child = supervisor->children; child != NULL; child = child->next) {
-        if (child->kind != PROCESS_RECEIVER && child->hub >= 0) {
+        bool replaced = child->kind == PROCESS_RECEIVER || child->kind == PROCESS_NURSERY;
+        if (!replaced && child->hub >= 0) {
             (void)child_send(child, HUB_LOG, &empty, fd);
         }
     }

@@ -14,10 +14,8 @@
 
 enum process_kind slot_kind(size_t place) {
     static const enum process_kind kinds[SLOT_SIGNER] = {
-        [SLOT_LEDGER] = PROCESS_LEDGER,
-        [SLOT_RESOLVER] = PROCESS_RESOLVER,
-        [SLOT_RUNNER] = PROCESS_RUNNER,
-        [SLOT_CONNECTOR] = PROCESS_CONNECTOR,
+        [SLOT_LEDGER] = PROCESS_LEDGER,       [SLOT_RESOLVER] = PROCESS_RESOLVER, [SLOT_RUNNER] = PROCESS_RUNNER,
+        [SLOT_CONNECTOR] = PROCESS_CONNECTOR, [SLOT_NURSERY] = PROCESS_NURSERY,
     };
     return place < SLOT_SIGNER ? kinds[place] : place < SLOT_LOOKUP ? PROCESS_SIGNER : PROCESS_LOOKUP;
 }
@@ -49,6 +47,8 @@ static bool is_wanted(const struct supervisor *supervisor, size_t place) {
     case PROCESS_RESOLVER:
     case PROCESS_RUNNER:
         return true;
+    case PROCESS_NURSERY:
+        return !supervisor->options.queue_run;
     case PROCESS_CONNECTOR:
         return !supervisor->options.queue_run && config_has_outside(supervisor->config, false);
     case PROCESS_SIGNER:
@@ -58,13 +58,19 @@ static bool is_wanted(const struct supervisor *supervisor, size_t place) {
     }
 }
 
-bool services_are_ready(const struct supervisor *supervisor) {
+/* What receivers ask. */
+static bool are_there_to_be_asked(const struct supervisor *supervisor) {
     for (size_t i = 0; i < SLOTS; i++) {
-        if (i != SLOT_RUNNER && is_wanted(supervisor, i) && !is_ready(supervisor, i)) {
+        if (i != SLOT_RUNNER && i != SLOT_NURSERY && is_wanted(supervisor, i) && !is_ready(supervisor, i)) {
             return false;
         }
     }
     return true;
+}
+
+bool services_are_ready(const struct supervisor *supervisor) {
+    return are_there_to_be_asked(supervisor) &&
+           (is_ready(supervisor, SLOT_NURSERY) || !is_wanted(supervisor, SLOT_NURSERY));
 }
 
 bool service_give_peer(struct child *service, enum peer_kind peer, pid_t pid, int *channel) {
@@ -89,6 +95,8 @@ static bool may_start(struct supervisor *supervisor, size_t place) {
         return supervisor->child_count[PROCESS_LEDGER] == 0; /* one writer */
     case PROCESS_RUNNER:
         return runner_may_start(supervisor);
+    case PROCESS_NURSERY:
+        return are_there_to_be_asked(supervisor);
     case PROCESS_RESOLVER:
         return is_ready(supervisor, SLOT_LEDGER);
     case PROCESS_CONNECTOR:
@@ -149,6 +157,9 @@ static struct child *start_service(struct supervisor *supervisor, size_t place) 
     if (kind == PROCESS_CONNECTOR) {
         return start_connector(supervisor, &start);
     }
+    if (kind == PROCESS_NURSERY) {
+        return nursery_start(supervisor);
+    }
     if (kind == PROCESS_LEDGER) {
         start.lock = supervisor->lock;
         start.control = supervisor->ledger_socket;
@@ -170,8 +181,8 @@ void services_settle(struct supervisor *supervisor) {
     }
 }
 
-/* The child goes on ending by itself; its place is free. */
-static void vacate(struct slot *slot) {
+void service_vacate(struct supervisor *supervisor, size_t place) {
+    struct slot *slot = &supervisor->slots[place];
     if (slot->child != NULL) {
         child_retire(slot->child);
         slot->child = NULL;
@@ -198,12 +209,14 @@ void service_ended(struct supervisor *supervisor, struct slot *slot, const char 
     log_error("%s[%ld] ended with %s; it is started again in %lld ms", process_names[child->kind], (long)child->pid,
               how, (long long)(slot->not_before - now));
     if (place == SLOT_LEDGER) {
-        vacate(&supervisor->slots[SLOT_RUNNER]);
+        service_vacate(supervisor, SLOT_RUNNER);
     }
     if (place == SLOT_RESOLVER) {
-        vacate(&supervisor->slots[SLOT_CONNECTOR]); /* it asks this one; its sessions keep it to their end */
+        service_vacate(supervisor, SLOT_CONNECTOR); /* it asks this one; its sessions keep it to their end */
     }
-    if (place != SLOT_RUNNER) {
+    if (place == SLOT_NURSERY) {
+        supervisor->unborn = 0;
+    } else if (place != SLOT_RUNNER) {
         receivers_replace(supervisor);
     }
 }
@@ -247,12 +260,12 @@ static size_t workers(long configured, size_t maximum) {
 void services_renew(struct supervisor *supervisor) {
     for (size_t i = 0; i < SLOTS; i++) {
         if (i != SLOT_LEDGER && i != SLOT_RUNNER) {
-            vacate(&supervisor->slots[i]);
+            service_vacate(supervisor, i);
             supervisor->slots[i].not_before = 0;
         }
     }
-    supervisor->lookups = workers(supervisor->config->lookup_workers, LOOKUP_WORKERS_MAXIMUM);
-    supervisor->signers = workers(supervisor->config->signer_workers, SIGNERS_MAXIMUM);
+    supervisor->lookups = workers(supervisor->config->lookup_workers, WORKERS_MAXIMUM);
+    supervisor->signers = workers(supervisor->config->signer_workers, WORKERS_MAXIMUM);
 }
 
 static void operator_waits(void *context, int fd, uint32_t events) {

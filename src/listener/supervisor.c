@@ -3,9 +3,9 @@
  * line with what should run, so that deaths, signals, reloads and start-up all take the same way. */
 #include "listener/supervisor.h"
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "listener/heap.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +20,7 @@
 static void on_signal(void *context, int signal_number) {
     struct supervisor *supervisor = context;
     switch (signal_number) {
-    case SIGCHLD:
-        children_reap(supervisor);
+    case SIGCHLD: /* supervisor_settle, which comes after each signal, waits for them */
         break;
     case SIGHUP:
         if (supervisor->phase == PHASE_RUNNING && !supervisor->options.queue_run) {
@@ -44,6 +43,7 @@ static void on_signal(void *context, int signal_number) {
 static void on_tick(void *context) {
     struct supervisor *supervisor = context;
     loop_after(supervisor->loop, TICK_MS, on_tick, supervisor);
+    children_sweep(supervisor);
     if (supervisor->phase != PHASE_RUNNING) {
         return;
     }
@@ -70,6 +70,7 @@ static bool has_started(const struct supervisor *supervisor) {
 
 void supervisor_settle(void *context) {
     struct supervisor *supervisor = context;
+    children_reap(supervisor);
     if (supervisor->phase == PHASE_STARTING && supervisor->status != EXIT_STATUS_OK) {
         log_error("the start failed: a service ended with status %d (%s)", supervisor->status,
                   exit_status_name((int)supervisor->status));
@@ -83,7 +84,6 @@ void supervisor_settle(void *context) {
     services_settle(supervisor);
     if (supervisor->phase == PHASE_STARTING && has_started(supervisor)) {
         supervisor->phase = PHASE_RUNNING;
-        heap_settle();
         start_report(supervisor);
     }
     receivers_settle(supervisor);

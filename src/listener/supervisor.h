@@ -19,9 +19,6 @@
 #include "tls/tls.h"
 #include <sys/types.h>
 
-#define LOOKUP_WORKERS_MAXIMUM 64
-#define SIGNERS_MAXIMUM 64
-
 enum receiver_state {
     RECEIVER_NONE,    /* no receiver, or told to end before it had a client */
     RECEIVER_WAITING, /* may be given a client */
@@ -42,6 +39,7 @@ struct child {
     bool outdated;                 /* knows yesterday's services or settings: gets no further client */
     char contact[NETWORK_IP_SIZE]; /* of the client in hand */
     struct child *next;
+    struct child *next_ending;
 };
 
 /* Where a service belongs; its child dies and is replaced. */
@@ -50,9 +48,10 @@ enum slot_place {
     SLOT_RESOLVER,
     SLOT_RUNNER,
     SLOT_CONNECTOR, /* stays empty when nothing is configured that needs it */
+    SLOT_NURSERY,   /* asks all but the runner, for its receivers */
     SLOT_SIGNER,    /* the first of a pool: places past its workers stay empty */
-    SLOT_LOOKUP = SLOT_SIGNER + SIGNERS_MAXIMUM,
-    SLOTS = SLOT_LOOKUP + LOOKUP_WORKERS_MAXIMUM
+    SLOT_LOOKUP = SLOT_SIGNER + WORKERS_MAXIMUM,
+    SLOTS = SLOT_LOOKUP + WORKERS_MAXIMUM
 };
 struct slot {
     struct child *child; /* NULL: to be started */
@@ -85,12 +84,14 @@ struct supervisor {
     struct lockout_set *lockouts;
     struct rate_table *rates; /* connections of contacts and networks; NULL until they are limited */
     struct child *children;
+    struct child *ending; /* those whose hub is closed, and who were not waited for yet: the oldest first */
     size_t child_count[PROCESS_KINDS];          /* those that are alive */
     size_t receiver_count[RECEIVER_ACTIVE + 1]; /* by state */
+    bool spares_due;                            /* all that are wanted, also when most are there */
+    size_t unborn;                              /* receivers that the nursery was asked for */
     struct restart_history receiver_history;    /* deaths of receivers that had no client */
     int64_t receivers_not_before;               /* clock_now_ms */
     unsigned arrivals, arrivals_before;         /* connections in this second and the one before */
-    unsigned next_lookup, next_signer;          /* round robin */
     size_t lookups, signers;                    /* workers of the pools */
     struct slot slots[SLOTS];
     int64_t stop_deadline;
@@ -127,8 +128,12 @@ void child_close_hub(struct child *child);
 void child_kill(struct child *child);
 /* Sends on its hub; false when it cannot take it. */
 bool child_send(struct child *child, uint32_t kind, const void *values, int pass_fd);
-/* Reaps every child that has ended. */
+/* One that was forked for us: takes its end of the hub. */
+struct child *child_add(struct supervisor *supervisor, enum process_kind kind, pid_t pid, int hub);
+/* Waits for those whose hub is closed and who have ended. After every round. */
 void children_reap(struct supervisor *supervisor);
+/* Waits for whoever has ended, also for those that nobody knows. Once a second. */
+void children_sweep(struct supervisor *supervisor);
 
 /* ---- hub.c ---- */
 /* Reads what a child reports; a child that says what it may not is killed. */
@@ -139,8 +144,10 @@ void hub_unlocked(void *supervisor, const char *command, struct text contact);
 /* ---- service.c ---- */
 /* Starts what is missing and may start now. */
 void services_settle(struct supervisor *supervisor);
-/* Everything a receiver asks is there (parcelpost-queue: everything that the runner needs). */
+/* Everything a receiver asks is there, and so is the nursery (parcelpost-queue: everything that the runner needs). */
 bool services_are_ready(const struct supervisor *supervisor);
+/* Gives a place's child up: it goes on ending by itself. */
+void service_vacate(struct supervisor *supervisor, size_t place);
 /* A service has ended: which others go with it. */
 void service_ended(struct supervisor *supervisor, struct slot *slot, const char *how);
 struct slot *slot_of(struct supervisor *supervisor, const struct child *child);
@@ -155,17 +162,25 @@ void cron_settle(struct supervisor *supervisor);
 /* Gives a new asker's channel to a service and closes our copy of it. */
 bool service_give_peer(struct child *service, enum peer_kind peer, pid_t pid, int *channel);
 
+/* ---- nursery.c ---- */
+/* Starts it and gives it a channel to each process that receivers ask. NULL when it cannot be had (logged). */
+struct child *nursery_start(struct supervisor *supervisor);
+/* Asks it for so many receivers. */
+void nursery_ask(struct supervisor *supervisor, size_t count);
+
 /* ---- receiver_pool.c ---- */
 void receivers_settle(struct supervisor *supervisor);
-/* Hands a connection to a waiting receiver, or a new one. The descriptor stays the caller's. */
+/* Hands a connection to a waiting receiver; false when there is none. The descriptor stays the caller's. */
 bool receiver_give(struct supervisor *supervisor, const char *contact, const struct hub_client *client, int fd);
+/* The nursery's answer: a receiver's hub, or -1 when it could not be had. The descriptor is taken. */
+void receiver_born(struct supervisor *supervisor, pid_t pid, int hub);
 void receiver_is_ready(struct child *receiver);
 void receiver_ended(struct child *receiver, int wait_status, const char *how);
 /* Its hub was closed: by us, or because it is ending. */
 void receiver_retired(struct child *receiver);
 /* Once a second: fewer of them after a busy time. */
 void receivers_tick(struct supervisor *supervisor);
-/* Ends those that wait: they know services or settings of yesterday. */
+/* Ends those that wait, and the nursery: they know services or settings of yesterday. */
 void receivers_replace(struct supervisor *supervisor);
 size_t receivers_of_contact(const struct supervisor *supervisor, const char *contact);
 bool receivers_may_start(const struct supervisor *supervisor);
@@ -177,6 +192,10 @@ void ports_settle(struct supervisor *supervisor);
 void ports_ignore(struct supervisor *supervisor);
 /* Gives those that wait for a receiver one, as far as session_limit goes. */
 void arrivals_settle(struct supervisor *supervisor);
+/* How many wait and may be served as soon as there is a receiver. */
+size_t arrivals_waiting(const struct supervisor *supervisor);
+/* Those read 421: there can be no receiver. */
+void arrivals_refuse(struct supervisor *supervisor);
 /* They read 421: the server stops, or their ports have other settings now. */
 void arrivals_dismiss(struct supervisor *supervisor);
 /* Tells the ledger of locked-out contacts' attempts. Once a second. */

@@ -4,6 +4,7 @@
 #ifndef RECEIVER_RECEIVER_H
 #define RECEIVER_RECEIVER_H
 #include "ipc/process.h"
-/* Entry point (ipc/process.h): serves receiver_sessions clients that the hub sends, then ends. */
+/* Entry point (ipc/process.h), called by the nursery in each process that it forks: serves receiver_sessions clients
+ * that the hub sends, then ends. */
 _Noreturn void receiver_main(const struct process_start *start);
 #endif

@@ -9,7 +9,7 @@ import re
 # Which folder of src/ may include which: everything of a lower layer, and itself. src/README.md has the same table.
 LAYERS = {
     "programs": 7,
-    "listener": 6, "receiver": 6, "connector": 6, "ledger": 6, "lookup": 6, "resolver": 6, "signer": 6, "runner": 6, "agent": 6,
+    "listener": 6, "nursery": 6, "receiver": 6, "connector": 6, "ledger": 6, "lookup": 6, "resolver": 6, "signer": 6, "runner": 6, "agent": 6,
     "control": 6,
     "ipc": 5, "orders": 5,
     "store": 4, "config": 4, "dkim": 4,

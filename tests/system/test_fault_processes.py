@@ -16,12 +16,13 @@ from lib.waiting import wait_for
 
 POLICY = 'policy "p" { endpoint = "127.0.0.1:9"\n stages = {vrfy}\n when_down = accept }'
 MILTER = 'milter "m" { endpoint = "127.0.0.1:9"\n when_down = accept }\nmilters = {"m"}'
-SERVICES = ("ledger", "lookup", "resolver", "signer", "connector", "runner")
+SERVICES = ("ledger", "lookup", "resolver", "signer", "connector", "nursery", "runner")
 REPLACED = r"{name}\[{pid}\] ended with signal {number}"
 RETURNS = {
     "ledger": "451, 421 or the end of the connection to who is at it; a new ledger, runner and spare receivers",
     "lookup": "451 to who asks it just then; a new one", "resolver": "451 to who asks it just then, or a verdict less; a new one",
     "signer": "451 to who wants a signature just then; a new one", "connector": "another one for the next session",
+    "nursery": "sessions go on, who comes just then waits for a receiver; a new one",
     "runner": "agents end after the result in hand; a new one goes on", "receiver": "its one client's connection ends",
     "agent": "its mail is put off and tried again", "guard": "mail flows; no lock_command until the next start, and the log says so",
 }

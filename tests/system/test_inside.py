@@ -52,6 +52,7 @@ OUTCOMES = {
     "agent for maildir": {**NO_SPOOL, **NO_SECRETS, **OWN_ROOT_ONLY, **NO_GIFTS, "read the database": "EACCES", "read users.db": "EACCES",
                           **NO_SOCKETS, "become root": KILLED, **NO_PROGRAMS},
     "receiver": {**dict.fromkeys([*NO_FILES, *NO_ROOT], KILLED), "network": KILLED, **NO_PROGRAMS},
+    "nursery": dict.fromkeys([*NO_FILES, *NO_ROOT, "network", *NO_PROGRAMS], KILLED),
     "signer": dict.fromkeys(("DKIM key", "read a message", "network", "become root", "signal the ledger"), KILLED),
     "connector": {"raw socket": "EPERM", "network": YES, "MPTCP": KILLED,
                   **dict.fromkeys(("DKIM key", "read a message", "become root", "signal the ledger"), KILLED)},
@@ -200,10 +201,11 @@ def victim(server, name):
 
 
 def confined(pid):
-    """True once the listener's filter and its own two are loaded: a process that was just started is still on its way there."""
+    """True once the listener's filter and its own are loaded: a process that was just started is still on its way there."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
-            return "Seccomp_filters:\t3\n" in stream.read()
+            fields = stream.read()
+            return ("Seccomp_filters:\t2\n" if "Name:\tnursery\n" in fields else "Seccomp_filters:\t3\n") in fields
     except (FileNotFoundError, ProcessLookupError):
         return False
 

@@ -12,7 +12,7 @@ from lib.waiting import wait_for
 
 AS_ROOT = pytest.mark.parametrize("server", ["root"], indirect=True)
 PASSWORD, ROUTE_PASSWORD = "Kaninchen-7531", "Ameise-4242"
-SERVICES = {"parcelpostd", "ledger", "lookup", "resolver", "signer", "runner", "receiver"}
+SERVICES = {"parcelpostd", "ledger", "lookup", "resolver", "signer", "runner", "nursery", "receiver"}
 LOOK = ["/usr/bin/python3", "-c", "import os, sys\ntry:\n    os.close(os.open(f'/proc/{sys.argv[1]}/mem', os.O_RDONLY))\n    print('opened')\n"
         "except PermissionError:\n    print('refused')\n"]
 

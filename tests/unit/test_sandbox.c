@@ -42,8 +42,8 @@
 #define BUILD_HAS_NO_SANDBOX false
 #endif
 
-static pid_t parent;
-static int log_fd;
+static pid_t parent, nursery;
+static int log_fd, nursery_report[2];
 
 static void try_open(void) {
     (void)!open("/etc/passwd", O_RDONLY);
@@ -111,6 +111,12 @@ static void try_a_socket_that_landlock_does_not_know(void) {
 }
 static void try_truncating_by_name(void) {
     (void)!truncate("/nonexistent/file", 0);
+}
+static void try_forking_as_the_nursery_does(void) {
+    (void)sandbox_fork_sibling(); /* it knows its parent's token no more */
+}
+static void try_forking_a_sibling(void) {
+    (void)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 }
 static void try_memory_file(void) {
     close(file_memory("x"));
@@ -230,6 +236,7 @@ static void anything_else_ends_the_process(void **state) {
         {"connecting", try_connect, CONNECTOR | BOTH},
         {"executing", try_execute, 0},
         {"forking", try_fork, 0},
+        {"forking a sibling", try_forking_a_sibling, 0},
         {"sending a signal", try_kill, 0},
         {"aborting another process", try_foreign_abort, 0},
         {"signalling itself otherwise than by abort", try_own_kill, BOTH},
@@ -260,6 +267,52 @@ static void anything_else_ends_the_process(void **state) {
         }
     }
     assert_int_equal(WTERMSIG(run(SANDBOX_SIGNER, try_memory_file)), SIGSYS);
+    assert_int_equal(WTERMSIG(run(SANDBOX_RECEIVER, try_forking_as_the_nursery_does)), SIGSYS);
+}
+
+/* A nursery: it prepares the filter itself, and its children are ours. Each writes its number, or that it is one. */
+static _Noreturn void be_a_nursery(int report) {
+    sandbox_prepare(SANDBOX_RECEIVER);
+    sandbox_enter(SANDBOX_RECEIVER);
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = sandbox_fork_sibling();
+        (void)!write(report, &pid, sizeof pid);
+        if (pid == 0) {
+            (void)sandbox_fork_sibling();
+            (void)!write(report, &pid, sizeof pid); /* which it does not live to do */
+            _exit(0);
+        }
+    }
+    _exit(0);
+}
+
+/* Before this process prepares the filter for other tests, and a token that no child knows with it. */
+static void start_nursery(void) {
+    if (pipe(nursery_report) == 0 && (nursery = fork()) == 0) {
+        be_a_nursery(nursery_report[1]);
+    }
+}
+
+static void the_nursery_forks_siblings_and_they_fork_nobody(void **state) {
+    int status;
+    pid_t numbers[8], born[2];
+    (void)state;
+    assert_int_equal(waitpid(nursery, &status, 0), nursery);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    for (int i = 0; i < 2; i++) {
+        born[i] = waitpid(-1, &status, 0); /* ours, without its having been our child */
+        assert_true(born[i] > 0 && WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGSYS);
+    }
+    close(nursery_report[1]);
+    assert_int_equal(read(nursery_report[0], numbers, sizeof numbers), 4 * sizeof numbers[0]);
+    int zeros = 0;
+    for (int i = 0; i < 4; i++) {
+        zeros += numbers[i] == 0;
+        assert_true(numbers[i] == 0 || numbers[i] == born[0] || numbers[i] == born[1]);
+    }
+    assert_int_equal(zeros, 2);
+    close(nursery_report[0]);
 }
 
 /* The exit status of each is the errno. */
@@ -334,12 +387,14 @@ static void what_libraries_try_or_programs_ask_for_fails_and_kills_nobody(void *
     }
 }
 
-static void a_panic_still_aborts(void **state) {
+/* A receiver's filter, which all share, cannot tell its own process from others: no signal at all, not even this. */
+static void a_panic_ends_the_process_by_a_signal(void **state) {
     (void)state;
-    int status = run(SANDBOX_RECEIVER, do_panic);
+    int status = run(SANDBOX_SIGNER, do_panic);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
     assert_int_equal(WTERMSIG(run(SANDBOX_FILES, do_panic)), SIGABRT);
+    assert_int_equal(WTERMSIG(run(SANDBOX_RECEIVER, do_panic)), SIGSYS);
 }
 
 static bool is_under_valgrind(void) {
@@ -349,11 +404,12 @@ static bool is_under_valgrind(void) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_nursery_forks_siblings_and_they_fork_nobody), /* first: it waits for any child */
         cmocka_unit_test(allowed_work_goes_on),
         cmocka_unit_test(files_threads_and_the_network_are_for_those_who_need_them),
         cmocka_unit_test(anything_else_ends_the_process),
         cmocka_unit_test(what_libraries_try_or_programs_ask_for_fails_and_kills_nobody),
-        cmocka_unit_test(a_panic_still_aborts),
+        cmocka_unit_test(a_panic_ends_the_process_by_a_signal),
     };
     if (BUILD_HAS_NO_SANDBOX || is_under_valgrind()) {
         print_message("skipped: no sandbox in a sanitizer build, nor under valgrind, which needs calls of its own\n");
@@ -362,9 +418,10 @@ int main(void) {
     parent = getpid();
     log_fd = file_memory("log");
     log_start(log_fd, "tester", LOG_LEVEL_INFO);
+    start_nursery();
     sandbox_prepare(SANDBOX_RECEIVER);
-    sandbox_prepare(SANDBOX_RECEIVER); /* a second time does nothing */
     sandbox_prepare(SANDBOX_SIGNER);
+    sandbox_prepare(SANDBOX_SIGNER); /* a second time does nothing */
     sandbox_prepare(SANDBOX_CONNECTOR);
     sandbox_prepare(SANDBOX_FILES);
     sandbox_prepare(SANDBOX_NETWORK);

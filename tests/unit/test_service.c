@@ -253,6 +253,34 @@ static void only_the_hub_may_introduce_askers(void **state) {
     assert_closed(ends[0]);
 }
 
+static enum channel_result introduce(int nursery, enum peer_kind kind, int *asker) {
+    const struct hub_peer peer = {(uint32_t)kind, 7};
+    int ends[2];
+
+    assert_true(channel_pair(ends));
+    enum channel_result result = channel_send(nursery, HUB_PEER, 0, &peer, ends[1]);
+    close(ends[1]);
+    *asker = ends[0];
+    return result;
+}
+
+static void the_nursery_introduces_receivers_and_nobody_else(void **state) {
+    static const enum peer_kind others[] = {PEER_OPERATOR, PEER_AGENT, PEER_RUNNER, PEER_LISTENER, PEER_NURSERY};
+    int nursery = new_asker_as(PEER_NURSERY), receiver, other;
+
+    (void)state;
+    assert_int_equal(introduce(nursery, PEER_RECEIVER, &receiver), CHANNEL_OK);
+    assert_serves(receiver);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(introduce(nursery, others[i], &other), CHANNEL_OK);
+        assert_closed(other);
+        close(other);
+    }
+    assert_serves(receiver);
+    close(receiver);
+    close(nursery);
+}
+
 static void who_does_not_read_answers_is_closed_and_others_go_on(void **state) {
     struct dns_ask question = {.name = TEXT("flood-me"), .type = DNS_TYPE_A};
     int good = new_asker(), deaf = new_asker();
@@ -436,6 +464,7 @@ int main(void) {
         TEST(one_talker_gets_a_bounded_share_of_a_round),
         TEST(who_breaks_the_rules_is_closed_and_others_go_on),
         TEST(only_the_hub_may_introduce_askers),
+        TEST(the_nursery_introduces_receivers_and_nobody_else),
         TEST(who_does_not_read_answers_is_closed_and_others_go_on),
         TEST(a_passed_descriptor_that_no_handler_takes_is_closed),
         TEST(signals_from_a_terminal_do_not_end_a_service),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The listener with fake services and receivers: it serves, replaces what dies, keeps limits, turns locked-out contacts
- * away without a fork, and stops in order. Also the pauses between restarts and the log's periods. Runs a whole
- * listener as another process, without root. */
+ * The listener and the nursery with fake services and receivers: it serves, replaces what dies, keeps limits, turns
+ * locked-out contacts away without a fork, and stops in order. Also the pauses between restarts and the log's periods.
+ * Runs a whole listener as another process, without root. */
 #include "base/clock.h"
 #include "base/exit_status.h"
 #include "base/file.h"
@@ -11,6 +11,7 @@
 #include "listener/listener.h"
 #include "listener/log_file.h"
 #include "listener/restart.h"
+#include "nursery/nursery.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* In place of the sandbox: fake receivers, which the real nursery forks, write files. */
+#include "../../src/base/sandbox_empty.c"
 
 #define LOCKED_OUT "127.0.0.9"
 
@@ -143,12 +147,12 @@ static _Noreturn void fake_agent(const struct process_start *start) {
 process_main *const process_mains[PROCESS_KINDS] = {
     [PROCESS_LEDGER] = fake_ledger, [PROCESS_LOOKUP] = fake_lookup,       [PROCESS_RESOLVER] = fake_resolver,
     [PROCESS_SIGNER] = fake_signer, [PROCESS_RUNNER] = fake_runner,       [PROCESS_RECEIVER] = fake_receiver,
-    [PROCESS_AGENT] = fake_agent,   [PROCESS_CONNECTOR] = fake_connector,
+    [PROCESS_AGENT] = fake_agent,   [PROCESS_CONNECTOR] = fake_connector, [PROCESS_NURSERY] = nursery_main,
 };
 const char *const process_names[PROCESS_KINDS] = {
     [PROCESS_LEDGER] = "ledger", [PROCESS_LOOKUP] = "lookup",       [PROCESS_RESOLVER] = "resolver",
     [PROCESS_SIGNER] = "signer", [PROCESS_RUNNER] = "runner",       [PROCESS_RECEIVER] = "receiver",
-    [PROCESS_AGENT] = "agent",   [PROCESS_CONNECTOR] = "connector",
+    [PROCESS_AGENT] = "agent",   [PROCESS_CONNECTOR] = "connector", [PROCESS_NURSERY] = "nursery",
 };
 
 /* ---- a listener ---- */

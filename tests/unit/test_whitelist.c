@@ -28,6 +28,13 @@ static void requests_are_allowed_to_those_who_need_them(void **state) {
         {"a receiver cannot record results", SERVICE_LEDGER, PEER_RECEIVER, MAIL_RESULT, false},
         {"a receiver cannot act as the operator", SERVICE_LEDGER, PEER_RECEIVER, CONTROL_REQUEST, false},
         {"a receiver cannot introduce peers", SERVICE_LEDGER, PEER_RECEIVER, HUB_PEER, false},
+        {"the nursery introduces receivers", SERVICE_LEDGER, PEER_NURSERY, HUB_PEER, true},
+        {"the nursery commits no mail", SERVICE_LEDGER, PEER_NURSERY, MAIL_COMMIT, false},
+        {"the nursery checks no password", SERVICE_LOOKUP, PEER_NURSERY, LOOKUP_LOGIN, false},
+        {"the nursery has nothing signed", SERVICE_SIGNER, PEER_NURSERY, TLS_SIGN, false},
+        {"the nursery has no agents forked", SERVICE_LISTENER, PEER_NURSERY, HUB_AGENT_WANTED, false},
+        {"the nursery bears receivers", SERVICE_LISTENER, PEER_NURSERY, HUB_BORN, true},
+        {"a receiver bears none", SERVICE_LISTENER, PEER_RECEIVER, HUB_BORN, false},
         {"the runner fetches mail", SERVICE_LEDGER, PEER_RUNNER, MAIL_FETCH, true},
         {"the runner cannot commit mail but as a notice", SERVICE_LEDGER, PEER_RUNNER, MAIL_COMMIT, false},
         {"the operator changes things", SERVICE_LEDGER, PEER_OPERATOR, CONTROL_REQUEST, true},
@@ -77,12 +84,13 @@ static void answers_are_never_requests(void **state) {
                 assert_false(whitelist_allows((enum service_kind)service, (enum peer_kind)peer, answers[i]));
 }
 
-static void only_the_listener_may_introduce_peers_and_logs(void **state) {
+static void only_listener_and_nursery_may_introduce_peers(void **state) {
     (void)state;
     for (int service = 0; service < SERVICE_KINDS; service++)
         for (int peer = 0; peer < PEER_KINDS; peer++)
             if (peer != PEER_LISTENER) {
-                assert_false(whitelist_allows((enum service_kind)service, (enum peer_kind)peer, HUB_PEER));
+                if (peer != PEER_NURSERY) /* for receivers alone: test_service.c */
+                    assert_false(whitelist_allows((enum service_kind)service, (enum peer_kind)peer, HUB_PEER));
                 assert_false(whitelist_allows((enum service_kind)service, (enum peer_kind)peer, HUB_LOG));
                 assert_false(whitelist_allows((enum service_kind)service, (enum peer_kind)peer, HUB_CLIENT));
             }
@@ -92,7 +100,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_allowed_to_those_who_need_them),
         cmocka_unit_test(answers_are_never_requests),
-        cmocka_unit_test(only_the_listener_may_introduce_peers_and_logs),
+        cmocka_unit_test(only_listener_and_nursery_may_introduce_peers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

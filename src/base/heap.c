@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The listener's heap before forks. Reading a configuration, certificates and filters leaves holes in many pages; a
- * child that allocates from them copies each of those pages. So the holes are filled here, once, with blocks that
- * nobody uses: some hundred KiB in this process, saved again in every receiver. */
-#include "listener/heap.h"
+ * A heap before forks. Reading a configuration, certificates and filters leaves holes in many pages; a child that
+ * allocates from them copies each of those pages. So the nursery fills the holes here, once, with blocks that nobody
+ * uses: some hundred KiB in this process, saved again in every receiver. */
+#include "base/heap.h"
 #include <malloc.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,15 +66,6 @@ void heap_prepare(void) {
     /* Not back and forth with each message: what is large is given back by malloc_trim, when it is over. */
     mallopt(M_TRIM_THRESHOLD, 2 * (int)LARGEST_HOLE);
     mallopt(M_TOP_PAD, (int)LARGEST_HOLE / 2);
-}
-
-void heap_loosen(void) {
-    while (fillings != NULL) {
-        struct filling *next = fillings->next;
-        free(fillings);
-        fillings = next;
-    }
-    malloc_trim(0); /* small blocks are joined to larger ones only now */
 }
 
 void heap_settle(void) {
