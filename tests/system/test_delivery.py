@@ -61,7 +61,8 @@ def test_several_messages_on_one_connection_have_ids_of_their_own(server, source
         server.wait_mail("coco@example.test", f"{marker}-{number}")
 
 
-@pytest.mark.parametrize("size", [0, 1, 3000, 110_000, 3_000_000], ids=["an_empty_body", "one_byte", "in_the_request", "as_a_memfd", "as_a_file"])
+@pytest.mark.parametrize("size", [0, 1, 3000, 80_000, 110_000, 3_000_000],
+                         ids=["an_empty_body", "one_byte", "in_the_request", "in_the_request_and_out_as_a_memfd", "as_a_memfd", "as_a_file"])
 def test_bytes_arrive_as_they_were_sent(server, source, marker, size):
     sent = odd_message(marker, size, size) if size else message(marker, body="")
     mail_id = from_stranger(server, source, "coco@example.test", sent)
