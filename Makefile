@@ -27,7 +27,7 @@ PACKAGE_FLAGS = $(eval PACKAGE_FLAGS := $$(shell pkg-config --cflags $(PACKAGES)
 LIBRARIES = $(eval LIBRARIES := $$(shell pkg-config --libs $(PACKAGES)))$(LIBRARIES)
 
 comma = ,
-SANDBOX_SKIP = $(if $(SANITIZE)$(filter no,$(SANDBOX)),src/base/sandbox.c src/base/landlock.c,src/base/sandbox_empty.c)
+SANDBOX_SKIP = $(if $(SANITIZE)$(filter no,$(SANDBOX)),src/base/sandbox.c src/base/landlock.c src/tls/region.c,src/base/sandbox_empty.c src/tls/region_empty.c)
 SOURCES = $(filter-out $(SANDBOX_SKIP),$(foreach d,$(ONLY),$(wildcard src/$(d)/*.c)))
 OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o)
 ARCHIVE = $(BUILD)/libparcelpost.a

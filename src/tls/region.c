@@ -76,7 +76,7 @@ static enum zone_name zone_of(size_t size, const char *file) {
 }
 
 static void *take(struct zone *zone, size_t size) {
-    size_t units = size > 0 ? (size + UNIT - 1) / UNIT : 1;
+    size_t units = (size + UNIT - 1) / UNIT;
     size_t first = zone->freed[units];
 
     if (first > 0) {
@@ -128,7 +128,9 @@ static void *allocate(size_t size, const char *file, int line) {
     void *block = NULL;
 
     (void)line;
-    if (is_open) { /* nothing is written to after the fork */
+    if (size == 0)
+        return NULL; /* as OpenSSL's own would */
+    if (is_open) {   /* nothing is written to after the fork */
         latest = zone_of(size, file);
         block = latest != ZONES ? take(&zones[latest], size) : NULL;
     } else if (size >= LARGE_LEAST) {
@@ -160,11 +162,13 @@ static void *resize(void *block, size_t size, const char *file, int line) {
 
     if (zone == NULL && !is_large(block))
         return realloc(block, size);
-    void *moved = malloc(size);
-    if (moved != NULL) {
+    if (size > 0 && size <= held)
+        return block;
+    void *moved = allocate(size, file, line);
+    if (moved != NULL)
         memcpy(moved, block, held < size ? held : size);
+    if (moved != NULL || size == 0)
         release(block, file, line);
-    }
     return moved;
 }
 

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.alone, pytest.mark.skipif(SANITIZED, reason="a sanitiz
               pytest.mark.skipif("PARCELPOST_WRAPPER" in os.environ, reason="under a wrapper, costs are the wrapper's")]
 CLIENTS, MESSAGES = 50, 1000
 IDLE = int(os.environ.get("PARCELPOST_IDLE_CONNECTIONS") or 250)  # with fewer, the spare receivers of the rush weigh more
-PLAIN_KIB, TLS_KIB = 190, 260
+PLAIN_KIB, TLS_KIB = 190, 220
 
 
 def spool_files(server):

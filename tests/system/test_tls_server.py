@@ -89,19 +89,33 @@ def test_rsa_and_ecdsa_stand_side_by_side(named, ciphers, kind):
     assert shown(named, "both.example.test", ciphers=ciphers) == ("both.example.test", kind)
 
 
-def test_a_chain_is_sent_whole(make_instance, tmp_path):
-    authority = pair(str(tmp_path), "ca.example.test")
-    key, chain = str(tmp_path / "leaf.key"), str(tmp_path / "leaf.pem")
+def issued(folder):
+    """(the authority's certificate, a file with one that it has issued, its key), for chain.example.test."""
+    authority = pair(folder, "ca.example.test")
+    key, leaf = os.path.join(folder, "leaf.key"), os.path.join(folder, "leaf.pem")
     request = subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=chain.example.test",
                               "-keyout", key], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
-    leaf = subprocess.run(["openssl", "x509", "-req", "-CA", authority[0], "-CAkey", authority[1], "-days", "2"], input=request,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
-    with open(authority[0], "rb") as above, open(chain, "wb") as stream:
-        stream.write(leaf + above.read())
-    os.chmod(tmp_path, 0o755)
+    subprocess.run(["openssl", "x509", "-req", "-CA", authority[0], "-CAkey", authority[1], "-days", "2", "-out", leaf], input=request,
+                   stderr=subprocess.DEVNULL, check=True)
+    os.chmod(folder, 0o755)
+    return authority[0], leaf, key
+
+
+def test_a_chain_is_sent_whole(make_instance, tmp_path):
+    authority, chain, key = issued(str(tmp_path))
+    with open(authority, "rb") as above, open(chain, "ab") as stream:
+        stream.write(above.read())
     server = make_instance(extra=block("chain.example.test", [chain], [key]))
-    output = s_client(server.submission_port, "-CAfile", authority[0], server_name="chain.example.test")
+    output = s_client(server.submission_port, "-CAfile", authority, server_name="chain.example.test")
     assert "Verification: OK" in output, output
+
+
+def test_the_authorities_of_clients_are_no_part_of_the_chain(make_instance, tmp_path):
+    authority, leaf, key = issued(str(tmp_path))
+    server = make_instance(settings={"client_certificates": "ask", "client_ca": authority}, extra=block("chain.example.test", [leaf], [key]))
+    output = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{server.submission_port}", "-starttls", "smtp", "-showcerts",
+                             "-servername", "chain.example.test"], input="QUIT\r\n", **OPENSSL).stdout
+    assert output.count("BEGIN CERTIFICATE") == 1, output
 
 
 def test_sighup_renews_every_certificate_or_none(make_instance, tmp_path):
