@@ -23,6 +23,7 @@ struct ledger {
     struct loop_watch *operators; /* the control socket; NULL without one */
     struct service_peer *runner;  /* NULL while there is none */
     bool runner_behind;           /* it missed parcels: "read the database" is due */
+    bool rows_waited;             /* when the last round ended */
     struct loop_timer *settles;   /* rows are to be written; NULL when there are none */
     bool settle_due, goes_on;     /* at the end of this round; something came since it was looked last */
     int64_t settle_by;            /* whatever comes; clock_now_ms */

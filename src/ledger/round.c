@@ -160,10 +160,21 @@ static void settle(struct ledger *ledger) {
     }
 }
 
+/* While rows were refused the runner could neither fetch messages that it had been told of nor find their rows: it may
+ * have taken them for ended. */
+static void wake_after_waiting(struct ledger *ledger) {
+    bool waits = spool_has_waiting_rows(ledger->spool);
+    if (ledger->rows_waited && !waits) {
+        round_wake_runner(ledger);
+    }
+    ledger->rows_waited = waits;
+}
+
 void round_finish(struct ledger *ledger) {
     const struct spool_events events = events_of(ledger);
     spool_finish(ledger->spool, &events);
     settle(ledger);
+    wake_after_waiting(ledger);
     ask_for_spare(ledger);
 }
 

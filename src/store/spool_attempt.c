@@ -48,13 +48,39 @@ static bool is_taken(const struct piece *piece, uint32_t recipient) {
     return false;
 }
 
+/* fresh: the message, when its rows are still to be written. */
+static enum parcels_found find_parcel(struct spool *spool, const struct piece *fresh, const char *mail_id,
+                                      uint32_t recipient, struct parcels_row *row) {
+    if (fresh == NULL) {
+        return parcels_find(spool->database, mail_id, recipient, row);
+    }
+    if (recipient >= fresh->envelope.recipient_count) {
+        return PARCELS_NO;
+    }
+    *row = (struct parcels_row){.id = fresh->parcel_ids[recipient],
+                                .waiting = !parcels_status_is_final(fresh->envelope.recipients[recipient].status)};
+    return PARCELS_YES;
+}
+
+static int64_t count_waiting(struct spool *spool, const struct piece *fresh, const char *mail_id) {
+    int64_t count = 0;
+    if (fresh == NULL) {
+        return parcels_waiting(spool->database, mail_id);
+    }
+    for (size_t i = 0; i < fresh->envelope.recipient_count; i++) {
+        count += !parcels_status_is_final(fresh->envelope.recipients[i].status);
+    }
+    return count;
+}
+
 /* Keeps those endings whose recipients still wait, each once. False on a database error. */
-static bool take_endings(struct spool *spool, const struct spool_attempt *attempt, struct piece *piece) {
+static bool take_endings(struct spool *spool, const struct spool_attempt *attempt, const struct piece *fresh,
+                         struct piece *piece) {
     piece->endings = memory_new(attempt->count + 1, sizeof *piece->endings);
     for (size_t i = 0; i < attempt->count; i++) {
         const struct spool_ending *ending = &attempt->endings[i];
         struct parcels_row row;
-        enum parcels_found found = parcels_find(spool->database, piece->mail_id, ending->recipient, &row);
+        enum parcels_found found = find_parcel(spool, fresh, piece->mail_id, ending->recipient, &row);
         if (found == PARCELS_ERROR) {
             return false;
         }
@@ -82,8 +108,8 @@ static size_t count_ended(const struct piece *piece) {
 }
 
 /* Waiting rows, less those that end in this batch. */
-static bool nobody_waits(struct spool *spool, const struct piece *piece) {
-    int64_t waiting = parcels_waiting(spool->database, piece->mail_id);
+static bool nobody_waits(struct spool *spool, const struct piece *fresh, const struct piece *piece) {
+    int64_t waiting = count_waiting(spool, fresh, piece->mail_id);
     for (const struct piece *other = spool->first; other != NULL; other = other->next) {
         if (strcmp(other->mail_id, piece->mail_id) == 0) {
             waiting -= (int64_t)count_ended(other);
@@ -177,15 +203,16 @@ static void copy_attempt(const struct spool_attempt *attempt, struct piece *piec
                                               .milliseconds = attempt->milliseconds};
 }
 
-static enum spool_outcome take_attempt(struct spool *spool, const struct spool_attempt *attempt, struct piece *piece) {
-    if (!take_endings(spool, attempt, piece)) {
+static enum spool_outcome take_attempt(struct spool *spool, const struct spool_attempt *attempt,
+                                       const struct piece *fresh, struct piece *piece) {
+    if (!take_endings(spool, attempt, fresh, piece)) {
         return SPOOL_FAILED;
     }
     if (piece->ending_count == 0) {
         return SPOOL_NOTHING;
     }
     size_t ended = count_ended(piece);
-    piece->ended = ended > 0 && nobody_waits(spool, piece);
+    piece->ended = ended > 0 && nobody_waits(spool, fresh, piece);
     /* the first deferral: to rest, flushed, before it is recorded; what is put off untried stays where it is, since the
      * journal has it all, and ten thousand for a dead server would be ten thousand flushes */
     if (piece->tried && ended < piece->ending_count && piece->place_kind == PLACE_JOURNAL) {
@@ -195,7 +222,12 @@ static enum spool_outcome take_attempt(struct spool *spool, const struct spool_a
     return piece->in_journal ? append_group(spool, attempt, piece) : SPOOL_OK;
 }
 
-static enum spool_outcome find_mail(struct spool *spool, struct piece *piece) {
+static enum spool_outcome find_mail(struct spool *spool, const struct piece *fresh, struct piece *piece) {
+    if (fresh != NULL) {
+        piece->place_kind = fresh->place_kind;
+        piece->place = fresh->place;
+        return SPOOL_OK;
+    }
     switch (mails_place(spool->database, piece->mail_id, &piece->place_kind, &piece->place)) {
     case PARCELS_YES:
         return piece->place_kind == PLACE_GONE ? SPOOL_NOTHING : SPOOL_OK;
@@ -223,24 +255,34 @@ static void mark_files(struct spool *spool, struct piece *piece) {
     }
 }
 
-/* What happens to it is told by its rows. */
-static void settle_mail(struct spool *spool, const char *mail_id) {
+/* What happens to it is told by its rows, unless those are refused. */
+static bool settle_mail(struct spool *spool, const char *mail_id) {
     if (spool_find_flushed(spool, mail_id) != NULL) {
         spool_settle(spool);
     }
+    return !spool->rows_wait;
+}
+
+/* A mail in motion that ends needs no rows before: they and its end are one transaction. */
+static const struct piece *find_fresh(const struct spool *spool, const struct spool_attempt *attempt) {
+    const struct piece *fresh = attempt->notice_count == 0 ? spool_find_flushed(spool, attempt->mail_id) : NULL;
+    for (size_t i = 0; fresh != NULL && i < attempt->count; i++) {
+        fresh = attempt->endings[i].result != SPOOL_DEFERRED ? fresh : NULL;
+    }
+    return fresh != NULL && fresh->told && fresh->place_kind == PLACE_JOURNAL ? fresh : NULL;
 }
 
 enum spool_outcome spool_add_attempt(struct spool *spool, const struct spool_attempt *attempt, void *ticket) {
-    if (spool->rows_wait) {
+    const struct piece *fresh = find_fresh(spool, attempt);
+    if (spool->rows_wait || (fresh == NULL && !settle_mail(spool, attempt->mail_id))) {
         return SPOOL_FAILED;
     }
-    settle_mail(spool, attempt->mail_id);
     struct piece *piece = spool_piece_new(PIECE_ATTEMPT, attempt->mail_id, ticket);
-    enum spool_outcome outcome = find_mail(spool, piece);
+    enum spool_outcome outcome = find_mail(spool, fresh, piece);
     if (outcome == SPOOL_OK) {
         learn_from_batch(spool, piece);
         copy_attempt(attempt, piece);
-        outcome = take_attempt(spool, attempt, piece);
+        outcome = take_attempt(spool, attempt, fresh, piece);
     }
     if (outcome == SPOOL_OK) {
         mark_files(spool, piece);
@@ -277,12 +319,11 @@ static struct piece *change_piece(const struct spool_change *change, void *ticke
 }
 
 enum spool_outcome spool_add_change(struct spool *spool, const struct spool_change *change, void *ticket) {
-    if (spool->rows_wait) {
+    if (spool->rows_wait || !settle_mail(spool, change->mail_id)) {
         return SPOOL_FAILED;
     }
-    settle_mail(spool, change->mail_id);
     struct piece *piece = change_piece(change, ticket);
-    enum spool_outcome outcome = find_mail(spool, piece);
+    enum spool_outcome outcome = find_mail(spool, NULL, piece);
     if (outcome == SPOOL_OK) {
         learn_from_batch(spool, piece);
         outcome = take_change(spool, piece);

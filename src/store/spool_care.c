@@ -30,6 +30,9 @@ void spool_unpin(struct spool *spool) {
     char ids[UNPIN_AT_ONCE][MAIL_ID_SIZE];
     size_t count = 0;
     uint64_t segment = journal_pinned(spool->journal);
+    if (segment != 0) {
+        spool_settle(spool);
+    }
     if (segment == 0 || spool->rows_wait || spool->first != NULL) {
         return;
     }

@@ -75,6 +75,9 @@ bool spool_sweep(struct spool *spool, bool anew) {
     if (anew) {
         *sweep = (struct sweep){.mails = true, .parcels = true};
     }
+    if (sweep->mails || sweep->parcels) {
+        spool_settle(spool); /* else there would be no step while mail comes */
+    }
     if (!spool->rows_wait && spool->first == NULL) {
         sweep->mails = sweep->mails && sweep_mails(spool);
         sweep->parcels = sweep->parcels && sweep_parcels(spool);

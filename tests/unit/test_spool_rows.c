@@ -85,6 +85,48 @@ static void a_result_finds_the_rows_of_its_message(void **state) {
     assert_string_equal(fixture_states(&fixture, 2), "queued");
 }
 
+static void a_result_of_a_message_whose_rows_are_refused_is_not_taken_for_known(void **state) {
+    const struct spool_events events = {&fixture, fixture_answered, fixture_news};
+    struct buffer error;
+    (void)state;
+    buffer_init(&error, 1024);
+    accept_one(1);
+    accept_one(2);
+    struct database *other = database_open(fixture.database, DATABASE_MAIN, DATABASE_WRITE, &error);
+    assert_non_null(other);
+    assert_true(database_begin(other));
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DEFERRED, "451 4.4.1 later"), SPOOL_FAILED);
+    assert_int_equal(fixture_result(&fixture, 2, 0, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_FAILED);
+    database_rollback(other);
+    database_close(other);
+    spool_retry_rows(fixture.spool, &events);
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DEFERRED, "451 4.4.1 later"), SPOOL_OK);
+    assert_int_equal(fixture_result(&fixture, 2, 0, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_OK);
+    assert_string_equal(fixture_states(&fixture, 1), "deferred");
+    assert_string_equal(fixture_states(&fixture, 2), "delivered");
+    buffer_free(&error);
+}
+
+static void recipients_end_one_by_one_before_and_after_the_rows(void **state) {
+    struct fixture after;
+    (void)state;
+    assert_int_equal(fixture_add(&fixture, 1, 3, 500), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture_result(&fixture, 1, 7, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_NOTHING);
+    assert_int_equal(fixture_result(&fixture, 1, 1, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_OK);
+    assert_string_equal(fixture_states(&fixture, 1), "queued,delivered,queued");
+    assert_int_equal(fixture_result(&fixture, 1, 1, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_NOTHING);
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_ENDED_FAILED, "550 5.1.1 nobody"), SPOOL_OK);
+    assert_string_equal(fixture_place(&fixture, 1), "journal");
+    assert_int_equal(fixture_result(&fixture, 1, 2, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_OK);
+    assert_string_equal(fixture_states(&fixture, 1), "failed,delivered,delivered");
+    assert_string_equal(fixture_place(&fixture, 1), "gone");
+    fixture_crash(&fixture, &after);
+    fixture_open(&after);
+    assert_string_equal(fixture_states(&after, 1), "failed,delivered,delivered");
+    fixture_end(&after);
+}
+
 static void ids_that_were_told_hold_beside_rows_that_are_written_at_once(void **state) {
     const struct spool_events events = {&fixture, fixture_answered, keep_id};
     char id[MAIL_ID_SIZE];
@@ -263,6 +305,8 @@ int main(void) {
         TEST(a_message_is_answered_told_and_fetched_before_its_rows),
         TEST(no_more_rows_wait_than_may),
         TEST(a_result_finds_the_rows_of_its_message),
+        TEST(a_result_of_a_message_whose_rows_are_refused_is_not_taken_for_known),
+        TEST(recipients_end_one_by_one_before_and_after_the_rows),
         TEST(ids_that_were_told_hold_beside_rows_that_are_written_at_once),
         TEST(a_large_message_is_fetched_before_its_rows),
         TEST(a_crash_leaves_messages_without_rows_to_the_journal),
