@@ -121,7 +121,7 @@ const struct config_key config_keys[] = {
 
     {ROW(database, KEY_PATH, "/var/lib/parcelpost/parcelpost.db"), .heading = "Files",
      .help = "The SQLite database of contacts, mails and parcels."},
-    {ROW(users_database, KEY_PATH, "/var/lib/parcelpost/users.db"), .help = "The SQLite database of logins."},
+    {ROW(users_database, KEY_PATH, "/var/lib/parcelpost/users.db"), .help = "The SQLite database of logins. A server that has run does not start when it is gone: mail for its users would be refused."},
     {ROW(queue, KEY_PATH, "/var/lib/parcelpost/queue"), .help = "The spool."},
     {ROW(certificate, KEY_PATHS, ""),
      .help = "The TLS certificate chain (PEM); several, with keys of different kinds (RSA, ECDSA), for the client to choose from."},

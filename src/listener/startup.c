@@ -8,6 +8,7 @@
 #include "store/database.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -99,12 +100,33 @@ enum exit_status startup_control_socket(const struct config *config, const struc
     return EXIT_STATUS_OK;
 }
 
+/* One of no bytes is as good as none. */
+static bool is_missing(const char *path) {
+    struct stat status;
+    return stat(path, &status) != 0 ? errno == ENOENT : S_ISREG(status.st_mode) && status.st_size == 0;
+}
+
+/* A queue shows that a server was here, and with it users, as far as anybody knows: without them all mail for them would
+ * be refused for good. */
+static bool has_run_before(const struct config *config) {
+    char journal[PATH_MAX];
+    return snprintf(journal, sizeof journal, "%s/journal", config->queue) < (int)sizeof journal &&
+           access(journal, F_OK) == 0;
+}
+
 enum exit_status startup_users_database(const struct config *config, const struct system_users *users,
                                         struct buffer *error) {
     if (!file_is_private("users_database", config->users_database, error)) {
         return EXIT_STATUS_CONFIG;
     }
-    bool is_new = access(config->users_database, F_OK) != 0;
+    bool is_new = is_missing(config->users_database);
+    if (is_new && has_run_before(config)) {
+        buffer_format(error,
+                      "users_database \"%s\" is gone, and this server has run with one: put it back; or make it anew, "
+                      "and with it each of its users: parcelpost user add ADDRESS",
+                      config->users_database);
+        return EXIT_STATUS_CANT_CREATE;
+    }
     mode_t former = umask(0027);
     struct database *database = database_open(config->users_database, DATABASE_USERS, DATABASE_WRITE, error);
     umask(former);
