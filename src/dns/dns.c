@@ -42,6 +42,7 @@ struct query { /* one question under way, and who waits for it */
     enum dns_question_type type;
     bool edns;
     bool failed; /* by one server: the others are asked now */
+    int timeouts;
     struct waiter *waiters;
     struct query *next;
 };
@@ -62,7 +63,8 @@ struct dns {
     struct query *queries;
     struct socket_watch sockets[SOCKETS_MAXIMUM];
     struct loop_timer *timer;
-    int64_t tell_again; /* clock_now_ms */
+    int64_t tell_again;   /* clock_now_ms */
+    int timeouts_maximum; /* of a question: tries of all servers */
     bool ending;
 };
 
@@ -174,12 +176,15 @@ static void channel_start(struct channel *channel, const struct dns_settings *se
     set_servers(channel, settings);
 }
 
-static bool has_several_servers(const struct channel *channel) {
+static int count_servers(const struct channel *channel) {
     struct ares_addr_port_node *servers = NULL;
-    bool several =
-        ares_get_servers_ports(channel->ares, &servers) == ARES_SUCCESS && servers != NULL && servers->next != NULL;
+    int count = 0;
+    (void)ares_get_servers_ports(channel->ares, &servers);
+    for (const struct ares_addr_port_node *server = servers; server != NULL; server = server->next) {
+        count++;
+    }
     ares_free_data(servers);
-    return several;
+    return count;
 }
 
 struct dns *dns_new(struct loop *loop, const struct dns_settings *settings) {
@@ -192,7 +197,9 @@ struct dns *dns_new(struct loop *loop, const struct dns_settings *settings) {
         die_fatal(EXIT_STATUS_SYSTEM, "DNS cannot start: %s", ares_strerror(status));
     }
     channel_start(&dns->channels[CHANNEL_ANY_ANSWER], settings, ARES_FLAG_NOCHECKRESP, settings->tries);
-    if (has_several_servers(&dns->channels[CHANNEL_ANY_ANSWER])) {
+    int servers = count_servers(&dns->channels[CHANNEL_ANY_ANSWER]);
+    dns->timeouts_maximum = servers * settings->tries;
+    if (servers > 1) {
         channel_start(&dns->channels[CHANNEL_GOOD_ANSWER], settings, 0, 1);
     }
     return dns;
@@ -275,7 +282,6 @@ static bool is_failure(int rcode) {
 
 static void query_answered(void *context, int status, int timeouts, unsigned char *bytes, int length) {
     struct query *query = context;
-    (void)timeouts;
     if (status == ARES_EDESTRUCTION || status == ARES_ECANCELLED) {
         query_unlink(query);
         query_free(query);
@@ -283,6 +289,12 @@ static void query_answered(void *context, int status, int timeouts, unsigned cha
     }
     if (status == ARES_ENOMEM) {
         die_out_of_memory();
+    }
+    query->timeouts += timeouts;
+    if (status == ARES_ETIMEOUT && timeouts > 0 && !query->failed &&
+        query->timeouts < query->dns->timeouts_maximum) { /* c-ares asks each server once over TCP */
+        query_send(query);
+        return;
     }
     if (status == ARES_ECONNREFUSED) {
         tell_unreachable(query->dns);

@@ -25,7 +25,7 @@
 
 /* The server of the tests below, in a process of its own. */
 struct shared {
-    volatile unsigned udp, tcp, edns, asked_ad;
+    volatile unsigned udp, tcp, edns, asked_ad, late;
 };
 struct peer {
     struct shared *shared;
@@ -51,7 +51,7 @@ static bool peer_answer(const unsigned char *asked, size_t length, bool tcp, boo
     flags |= label_is(question, "nxdomain") ? 3u : 0;
     flags |= label_is(question, "noedns") && edns ? 1u : 0;
     flags |= label_is(question, "signed") ? 0x20u : 0;
-    flags |= label_is(question, "big") && !tcp ? 0x200u : 0;
+    flags |= (label_is(question, "big") || label_is(question, "big-late")) && !tcp ? 0x200u : 0;
     count = flags == 0 || flags == 0x20u;
     count = label_is(question, "nodata") ? 0 : count;
     put_start(answer, flags, count, 0);
@@ -60,7 +60,7 @@ static bool peer_answer(const unsigned char *asked, size_t length, bool tcp, boo
     if (count > 0) {
         put(answer, "\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\x7f\0\0\x05", 16);
     }
-    return !label_is(question, "silent");
+    return !label_is(question, "silent") && !(label_is(question, "big-late") && tcp && shared->late++ == 0);
 }
 
 static void peer_serve_tcp(int listening, struct shared *shared) {
@@ -73,8 +73,8 @@ static void peer_serve_tcp(int listening, struct shared *shared) {
         unsigned char prefix[2] = {(unsigned char)(answer.length >> 8), (unsigned char)answer.length};
         (void)!write(fd, prefix, 2);
         (void)!write(fd, answer.bytes, answer.length);
-        (void)recv(fd, asked, sizeof asked, 0);
     }
+    (void)recv(fd, asked, sizeof asked, 0); /* until the other side closes */
     close(fd);
 }
 
@@ -190,6 +190,7 @@ static const struct channel_row channel_rows[] = {
     {"REFUSED is a failure at once", "refused.test", DNS_OUTCOME_FAILED, 0, 1, 0},
     {"silence is a time-out after the tries", "silent.test", DNS_OUTCOME_TIMEOUT, 0, 2, 0},
     {"a truncated answer comes again over TCP", "big.test", DNS_OUTCOME_FOUND, 1, 1, 1},
+    {"a truncated answer that does not come over TCP is asked for again", "big-late.test", DNS_OUTCOME_FOUND, 1, 2, 2},
     {"a bad name is not asked", "a b.test", DNS_OUTCOME_BAD_NAME, 0, 0, 0},
     {"a server without EDNS is asked again plainly", "noedns.test", DNS_OUTCOME_FOUND, 1, 2, 0},
 };
