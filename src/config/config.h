@@ -249,6 +249,9 @@ bool config_domain_is_local(const struct config *config, struct text domain);
 bool config_domain_is_pattern(const char *domain);
 /* Whether the signer has a DKIM key for mail of this domain: a dkim block's, or the shared one for a local domain. */
 bool config_domain_is_signed(const struct config *config, struct text domain);
+/* Goes through the keys that sign: those of blocks, then the shared one for each local domain whose block has not its
+ * selector. *at begins as 0; the row's strings are the configuration's. False when there are no more. */
+bool config_dkim_next(const struct config *config, size_t *at, struct config_dkim *row);
 /* The first of local_domains that is no pattern, else server_name. */
 const char *config_main_domain(const struct config *config);
 /* The route block for a domain: its own, else the closest of the domains above it that has one with a leading dot, else

@@ -4,7 +4,6 @@
 #include "signer/keys.h"
 #include "base/memory.h"
 #include <stdlib.h>
-#include <string.h>
 
 static bool try_key(const struct dkim_key *key, struct buffer *error) {
     static const char body[] = "\r\n";
@@ -32,31 +31,11 @@ static bool add_key(struct keys *keys, const char *file, const char *domain, con
     return try_key(key, error);
 }
 
-static bool has_key(const struct keys *keys, const char *domain, const char *selector) {
-    for (size_t i = 0; i < keys->count; i++) {
-        if (text_equal_nocase(text_of(dkim_key_domain(keys->items[i])), text_of(domain)) &&
-            strcmp(dkim_key_selector(keys->items[i]), selector) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool keys_read(struct keys *keys, const struct config *config, struct buffer *error) {
+    struct config_dkim row;
     *keys = (struct keys){0};
-    for (size_t i = 0; i < config->dkim_count; i++) {
-        const struct config_dkim *row = &config->dkims[i];
-        if (!add_key(keys, row->private_key_file, row->domain, row->selector, error)) {
-            return false;
-        }
-    }
-    if (config->dkim_private_key_file == NULL || config->dkim_private_key_file[0] == '\0') {
-        return true;
-    }
-    for (size_t i = 0; i < config->local_domains.count; i++) {
-        const char *domain = config->local_domains.items[i];
-        if (!config_domain_is_pattern(domain) && !has_key(keys, domain, config->dkim_selector) &&
-            !add_key(keys, config->dkim_private_key_file, domain, config->dkim_selector, error)) {
+    for (size_t at = 0; config_dkim_next(config, &at, &row);) {
+        if (!add_key(keys, row.private_key_file, row.domain, row.selector, error)) {
             return false;
         }
     }

@@ -4,6 +4,7 @@
 #ifndef TESTS_FUZZ_DIRECTORY_H
 #define TESTS_FUZZ_DIRECTORY_H
 #include "fuzz.h"
+#include "store/database.h"
 #include <dirent.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -42,5 +43,16 @@ __attribute__((unused)) static void fuzz_write_file(const char *path, struct tex
 
     FUZZ_CHECK(fd >= 0 && write(fd, bytes.data, bytes.length) == (ssize_t)bytes.length);
     (void)close(fd);
+}
+
+/* A new database; to be closed by the caller. */
+__attribute__((unused)) static struct database *fuzz_open_database(const char *path, enum database_kind kind) {
+    struct buffer error;
+
+    buffer_init(&error, 1024);
+    struct database *database = database_open(path, kind, DATABASE_WRITE, &error);
+    FUZZ_CHECK(database != NULL);
+    buffer_free(&error);
+    return database;
 }
 #endif

@@ -36,16 +36,6 @@ static struct lookup lookup;
 
 static struct lookup broken;
 
-static struct database *open_new(const char *path, enum database_kind kind) {
-    struct buffer error;
-
-    buffer_init(&error, 1024);
-    struct database *database = database_open(path, kind, DATABASE_WRITE, &error);
-    FUZZ_CHECK(database != NULL);
-    buffer_free(&error);
-    return database;
-}
-
 static void add_aliases(struct database *database) {
     static const struct {
         const char *address, *target, *owner;
@@ -109,10 +99,10 @@ static void fuzz_start(void) {
     (void)snprintf(main_path, sizeof main_path, "%s/parcelpost.db", fuzz_directory);
     (void)snprintf(users_path, sizeof users_path, "%s/users.db", fuzz_directory);
     (void)snprintf(list_path, sizeof list_path, "%s/list", fuzz_directory);
-    struct database *database = open_new(main_path, DATABASE_MAIN);
+    struct database *database = fuzz_open_database(main_path, DATABASE_MAIN);
     add_aliases(database);
     database_close(database);
-    database = open_new(users_path, DATABASE_USERS);
+    database = fuzz_open_database(users_path, DATABASE_USERS);
     add_users(database);
     database_close(database);
     fuzz_write_file(list_path, TEXT("0123456789abcdef\nfedcba9876543210\n"));

@@ -13,26 +13,16 @@
 static char paths[2][96];
 static struct config config = {.lookup_timeout = 5, .rules_timeout_ms = 20};
 
-static struct database *make(const char *path, enum database_kind kind) {
-    struct buffer error;
-
-    buffer_init(&error, 1024);
-    struct database *database = database_open(path, kind, DATABASE_WRITE, &error);
-    FUZZ_CHECK(database != NULL);
-    buffer_free(&error);
-    return database;
-}
-
 static struct database *main_database;
 
 static void fuzz_start(void) {
     fuzz_make_directory();
     (void)snprintf(paths[0], sizeof paths[0], "%s/main.db", fuzz_directory);
     (void)snprintf(paths[1], sizeof paths[1], "%s/users.db", fuzz_directory);
-    main_database = make(paths[0], DATABASE_MAIN); /* stays open, so that readers find its log */
+    main_database = fuzz_open_database(paths[0], DATABASE_MAIN); /* stays open, so that readers find its log */
     FUZZ_CHECK(statement_run(main_database, STATEMENT_CONTACT_ADD,
                              BINDS(bind_string("192.0.2.1"), bind_string("2026-01-01 00:00:00"))));
-    struct database *users = make(paths[1], DATABASE_USERS);
+    struct database *users = fuzz_open_database(paths[1], DATABASE_USERS);
     FUZZ_CHECK(users_set(users, TEXT("coco@example.test"), HASH, HASH));
     database_close(users);
     config.database = paths[0];
