@@ -155,6 +155,7 @@ _Noreturn void ledger_main(const struct process_start *start) {
     const int keep[] = {start->hub, start->control, start->lock, log_descriptor()};
     log_set_program("ledger");
     privilege_close_other_descriptors(keep, sizeof keep / sizeof keep[0]);
+    clock_memory_learn(&ledger);
     privilege_drop(&start->user, start->chroot);
     confinement_enter(CONFINED_LEDGER, start->config, NULL);
     ledger.start = start;
@@ -162,6 +163,7 @@ _Noreturn void ledger_main(const struct process_start *start) {
     ledger.spool = open_spool(&ledger);
     ledger.checkpointer = checkpointer_start(start->config->database);
     ledger.service = service_new(&definition, start->hub, &ledger);
+    timer_learn_clock(&ledger); /* before lockouts are read that may seem to be over */
     contact_start(&ledger);
     control_listen(&ledger);
     timer_start(&ledger);

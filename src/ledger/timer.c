@@ -22,27 +22,41 @@
 #define CLOCK_FURTHEST (31L * SECONDS_A_DAY) /* what ends later was not written by a clock that was wrong by more */
 
 /* Somebody set the clock: pauses, patience and lockouts are what they were, not over at once, and not longer by days.
- */
-void timer_follow_clock(struct ledger *ledger) {
+ * True when rows were moved. */
+static bool move_rows(struct ledger *ledger) {
     int64_t offset = clock_offset(), jump = offset - ledger->clock_offset;
     if (!clock_was_set(jump)) {
         ledger->clock_offset = offset; /* a drift adds up to nothing */
-        return;
+        return false;
     }
     if (clock_now_ms() < ledger->next_shift) {
-        return;
+        return false;
     }
     ledger->next_shift = clock_deadline(TICK_MILLISECONDS);
     spool_settle(ledger->spool); /* by the clock as it was */
     if (!clock_shift(spool_database(ledger->spool), jump, (int64_t)time(NULL), CLOCK_FURTHEST)) {
         log_error("the clock was set by %lld s, and what waits could not be moved with it: %s", (long long)jump,
                   database_error(spool_database(ledger->spool)));
-        return;
+        return false;
     }
     log_warn("the clock was set by %lld s: what waits, and lockouts, were moved with it", (long long)jump);
     ledger->clock_offset = offset;
-    contact_reload(ledger);
-    round_wake_runner(ledger);
+    clock_memory_write(ledger);
+    return true;
+}
+
+void timer_follow_clock(struct ledger *ledger) {
+    if (move_rows(ledger)) {
+        contact_reload(ledger);
+        round_wake_runner(ledger);
+    }
+}
+
+void timer_learn_clock(struct ledger *ledger) {
+    ledger->clock_offset = clock_memory_read(ledger);
+    if (!move_rows(ledger) && !clock_was_set(clock_offset() - ledger->clock_offset)) {
+        clock_memory_write(ledger);
+    }
 }
 
 /* The machine slept. Time has passed, and what fell due is tried: timers in processes do not know of it. */
@@ -178,7 +192,6 @@ static void collect(void *context, int fd, uint32_t events) {
 void timer_start(struct ledger *ledger) {
     struct loop *loop = service_loop(ledger->service);
     ledger->data_version = database_data_version(spool_database(ledger->spool));
-    ledger->clock_offset = clock_offset();
     ledger->slept = clock_slept_ms();
     ledger->next_purge = clock_deadline(PURGE_AGAIN);
     ledger->next_sweep = 0; /* a mail may have ended just before the last end of this process */

@@ -35,13 +35,22 @@ struct config_pace parcel_pace(const struct runner *runner, const struct parcel 
     return config_pace_for(runner->config, address_domain_of(text_of(parcel->target)), parcel->destination->remote);
 }
 
+/* As its row was since it was read. */
+static int64_t moved_with_clock(const struct parcel *parcel) {
+    int64_t moved = clock_offset() - parcel->clock_offset;
+    return clock_was_set(moved) ? moved : 0;
+}
+
+int64_t parcel_received(const struct parcel *parcel) {
+    return parcel->received_at > 0 ? parcel->received_at + moved_with_clock(parcel) : 0;
+}
+
 int64_t parcel_expiry(const struct runner *runner, const struct parcel *parcel) {
     const struct config_pace pace = parcel_pace(runner, parcel);
-    int64_t moved = clock_offset() - parcel->clock_offset; /* as its row was meanwhile */
     int64_t expires_at = pace.queue_lifetime != runner->config->queue_lifetime && parcel->received_at > 0
                              ? parcel->received_at + pace.queue_lifetime
                              : parcel->expires_at;
-    return clock_was_set(moved) && expires_at > 0 ? expires_at + moved : expires_at;
+    return expires_at > 0 ? expires_at + moved_with_clock(parcel) : expires_at;
 }
 
 /* ---- room ---- */

@@ -45,7 +45,7 @@ static const char *const kind_names[NOTICE_KINDS] = {
 bool record_is_late(const struct runner *runner, const struct parcel *parcel) {
     long warning = parcel_pace(runner, parcel).delay_warning;
     return warning > 0 && parcel->delayed_at == 0 && parcel->auto_generated == 0 &&
-           (int64_t)time(NULL) - parcel->received_at >= warning;
+           (int64_t)time(NULL) - parcel_received(parcel) >= warning;
 }
 
 /* Content that cannot be read leaves us without the envelope: then nothing is known of what was asked. */

@@ -239,6 +239,8 @@ void parcel_each(struct runner *runner, parcel_visit *visit, void *context);
 /* How many of a destination's parcels may wait in memory, once that holds so many more: the less is free, the fewer.
  * Else the mail of some slow destinations would fill it, and nobody else's be read. */
 size_t parcel_room(const struct runner *runner, const struct destination *destination, size_t more);
+/* When it came in, or was released; moves with a clock that is set. 0: not known. */
+int64_t parcel_received(const struct parcel *parcel);
 /* When it expires: as its row says, or sooner or later where a route block has its own lifetime. */
 int64_t parcel_expiry(const struct runner *runner, const struct parcel *parcel);
 struct config_pace parcel_pace(const struct runner *runner, const struct parcel *parcel);

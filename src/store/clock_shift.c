@@ -6,8 +6,9 @@
 static const struct shift {
     enum statement_name name;
     size_t binds;
-} shifts[] = {{STATEMENT_SHIFT_PARCELS, 4},      {STATEMENT_SHIFT_HELD, 3},     {STATEMENT_SHIFT_CONTACTS, 4},
-              {STATEMENT_SHIFT_DESTINATIONS, 4}, {STATEMENT_SHIFT_GREYLIST, 4}, {STATEMENT_SHIFT_LOGINS, 4}};
+} shifts[] = {{STATEMENT_SHIFT_PARCELS, 4},  {STATEMENT_SHIFT_HELD, 3},         {STATEMENT_SHIFT_MAILS, 4},
+              {STATEMENT_SHIFT_CONTACTS, 4}, {STATEMENT_SHIFT_DESTINATIONS, 4}, {STATEMENT_SHIFT_GREYLIST, 4},
+              {STATEMENT_SHIFT_LOGINS, 4}};
 
 bool clock_shift(struct database *database, int64_t seconds, int64_t now, int64_t furthest) {
     int64_t before = now - seconds;

@@ -42,6 +42,7 @@
 #define MOVED(column) "coalesce(datetime(" #column ", ?1 || ' seconds'), " #column ")"
 #define SHIFTED(from, column)                                                                                          \
     "CASE WHEN " #column " BETWEEN " from " AND ?3 THEN " MOVED(column) " ELSE " #column " END"
+#define PASSED(column) "CASE WHEN " #column " BETWEEN ?4 AND ?2 THEN " MOVED(column) " ELSE " #column " END"
 #define NOT_TO_BE_RELEASED                                                                                             \
     " AND NOT EXISTS (SELECT 1 FROM mails m WHERE m.mail_id = parcels.mail_id AND m.hold_until > ?2)"
 
@@ -180,6 +181,9 @@ static const char *const statements[STATEMENTS] = {
         "?2", expires_at) " WHERE state IN ('queued','deferred')" NOT_TO_BE_RELEASED,
     [STATEMENT_SHIFT_HELD] =
         "UPDATE parcels SET expires_at = " SHIFTED("?2", expires_at) " WHERE state = 'held'" NOT_TO_BE_RELEASED,
+    [STATEMENT_SHIFT_MAILS] = "UPDATE mails SET received_at = " PASSED(received_at) ", hold_until = " PASSED(
+        hold_until) " WHERE mail_id IN (SELECT mail_id FROM parcels WHERE state IN ('queued','deferred')"
+                    " UNION SELECT mail_id FROM parcels WHERE state = 'held')",
     [STATEMENT_SHIFT_CONTACTS] = "UPDATE contacts SET expires_at = " MOVED(expires_at) ", locked_at = " MOVED(
         locked_at) " WHERE expires_at BETWEEN ?4 AND ?3",
     [STATEMENT_SHIFT_DESTINATIONS] =

@@ -21,9 +21,11 @@ LATER = {"GREETING": "421 4.3.2 later|CLOSE"}
 class Place:
     """A server whose clock can be set, with a parcel that waits an hour for its next attempt and expires after two days."""
 
-    def __init__(self, pause=HOUR):
+    def __init__(self, pause=HOUR, lifetime=None):
+        """lifetime: that of a route block's own."""
         self.sink = FakeServer(on=LATER).start()
-        self.server = Instance(route=self.sink.endpoint, preload="clock", settings={
+        own = f'route "remote.test" {{ host = "{self.sink.endpoint}"\n queue_lifetime = {lifetime} }}' if lifetime else ""
+        self.server = Instance(route=self.sink.endpoint, extra=own, preload="clock", settings={
             "retry_schedule": [str(pause)], "queue_lifetime": 2 * DAY, "delay_warning": 0, "prohibited_seconds": HOUR, "max_failed_msgs_per_period": 1})
         self.clock = SetClock(self.server)
         self.set = self.clock.set
@@ -85,15 +87,51 @@ def test_mail_that_waits_keeps_its_pause_and_its_time_when_the_clock_is_set(plac
     wait_for(lambda: place.sink.messages, "the mail", explain=place.server.log_tail)
 
 
-@fault("Clock", "two years slow at the start, then set right", "mail waits in the queue", "what was written by the right clock stays as it is")
+@fault("Clock", "two years slow after the machine was started again, then set right", "mail waits in the queue", "what was written by the right clock stays as it is")
 def test_a_machine_that_starts_without_a_clock_does_not_move_what_was_written_by_a_right_one(place, marker):
     place.submit(marker)
     place.server.halt()
+    with open(os.path.join(place.server.queue, "journal", "clock"), "w", encoding="ascii") as stream:
+        stream.write("another start of the machine 0\n")
     place.set(-730 * DAY)
     place.server.launch()
     place.jump(0)
     pause, life = place.pause()
     assert HOUR - 120 <= pause <= 1.1 * HOUR + 5 and 2 * DAY - 120 <= life <= 2 * DAY + 5, (pause, life)
+
+
+@matrix("Clock", [Fault("set forward by ten days, while no server runs", "mail waits in the queue", KEPT + "; nothing expires", offset=10 * DAY),
+                  Fault("set back by ten days, while no server runs", "mail waits in the queue", KEPT + "; it does not wait for ten days", offset=-10 * DAY)])
+def test_a_clock_that_is_set_while_no_server_runs_is_noticed_at_the_start(place, marker, row):
+    place.submit(marker)
+    place.server.halt()
+    place.set(row.offset)
+    before = len(place.server.log_text())
+    place.server.launch()
+    place.server.wait_log("the clock was set by", after=before)
+    pause, life = place.pause()
+    assert HOUR - 120 <= pause <= 1.1 * HOUR + 5 and 2 * DAY - 120 <= life <= 2 * DAY + 5, (pause, life)
+    assert len(place.server.sql("select 1 from attempts")) == 1
+
+
+@fault("Clock", "set forward by ten days", "mail waits, and its route has a queue_lifetime of its own", "it is tried again and put off, not returned")
+def test_a_routes_own_lifetime_is_no_shorter_when_the_clock_is_set(marker):
+    place = Place(lifetime=DAY)
+    server = place.server
+    try:
+        server.start()
+        place.submit(marker)
+        place.jump(10 * DAY)
+        server.restart()  # so that all is read from rows
+        server.command("queue", "retry", server.sql("select mail_id from mails")[0][0])
+        server.wait_rows("select 1 from attempts where rowid = 2")
+        server.wait_rows("select 1 from parcels where attempts = 2 or state = 'expired'")
+        assert server.sql("select state from parcels")[0][0] == "deferred", server.parcels_text()
+        server.stop()
+    finally:
+        server.stop(check=False)
+        server.remove()
+        place.sink.stop()
 
 
 @fault("Clock", "the machine sleeps for eight hours", "mail waits in the queue",

@@ -145,6 +145,32 @@ static void what_is_no_date_stays(void **state) {
     assert_int_equal(sqlite3_changes(by_hand), 1);
 }
 
+static void set_reception(const char *received, const char *release) {
+    char words[256];
+    (void)snprintf(words, sizeof words, "UPDATE mails SET received_at = '%s', hold_until = '%s'", received, release);
+    run(words);
+}
+
+/* From it the lifetime of a route block counts, and when a delay is told. */
+static void mail_that_waits_came_in_as_long_ago_as_it_did(void **state) {
+    (void)state;
+    put_parcel(&rows[0]);
+    set_reception(date(-HOUR), date(-60));
+    shift(10 * DAY);
+    expect("forward: reception", "mails", "received_at", 10 * DAY - HOUR);
+    expect("forward: release", "mails", "hold_until", 10 * DAY - 60);
+    expect("forward: the next attempt of what was released", "parcels", "retry_at", 10 * DAY + HOUR);
+    put_parcel(&rows[0]);
+    set_reception(date(-HOUR), date(2 * HOUR));
+    shift(-10 * DAY);
+    expect("back: reception", "mails", "received_at", -10 * DAY - HOUR);
+    expect("back: what its sender wants released later", "mails", "hold_until", 2 * HOUR);
+    put_parcel(&rows[sizeof rows / sizeof rows[0] - 1]);
+    set_reception(date(-HOUR), date(-60));
+    shift(10 * DAY);
+    expect("what has ended", "mails", "received_at", -HOUR);
+}
+
 /* ---- the others ---- */
 
 static void rests_lockouts_greylisting_and_locked_accounts_keep_their_time(void **state) {
@@ -178,6 +204,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(parcels_wait_as_long_as_they_had_to, start, end),
         cmocka_unit_test_setup_teardown(what_is_no_date_stays, start, end),
+        cmocka_unit_test_setup_teardown(mail_that_waits_came_in_as_long_ago_as_it_did, start, end),
         cmocka_unit_test_setup_teardown(rests_lockouts_greylisting_and_locked_accounts_keep_their_time, start, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

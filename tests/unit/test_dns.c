@@ -67,15 +67,19 @@ static void peer_serve_tcp(int listening, struct shared *shared) {
     unsigned char asked[1024];
     struct message answer;
     int fd = accept(listening, NULL, NULL);
-    ssize_t got = recv(fd, asked, sizeof asked, 0);
-    shared->tcp++;
-    if (got > 2 && peer_answer(asked + 2, (size_t)got - 2, true, false, shared, &answer)) {
-        unsigned char prefix[2] = {(unsigned char)(answer.length >> 8), (unsigned char)answer.length};
-        (void)!write(fd, prefix, 2);
-        (void)!write(fd, answer.bytes, answer.length);
+    if (fork() != 0) { /* UDP is served meanwhile */
+        close(fd);
+        return;
     }
-    (void)recv(fd, asked, sizeof asked, 0); /* until the other side closes */
-    close(fd);
+    for (ssize_t got; (got = recv(fd, asked, sizeof asked, 0)) > 0;) { /* until the other side closes */
+        shared->tcp++;
+        if (got > 2 && peer_answer(asked + 2, (size_t)got - 2, true, false, shared, &answer)) {
+            unsigned char prefix[2] = {(unsigned char)(answer.length >> 8), (unsigned char)answer.length};
+            (void)!write(fd, prefix, 2);
+            (void)!write(fd, answer.bytes, answer.length);
+        }
+    }
+    _exit(0);
 }
 
 static void peer_serve_udp(int udp, bool second, struct shared *shared) {
