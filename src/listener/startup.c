@@ -106,8 +106,8 @@ static bool is_missing(const char *path) {
     return stat(path, &status) != 0 ? errno == ENOENT : S_ISREG(status.st_mode) && status.st_size == 0;
 }
 
-/* A queue shows that a server was here, and with it users, as far as anybody knows: without them all mail for them would
- * be refused for good. */
+/* A queue shows that a server was here, and with it users, as far as anybody knows: without them all mail for them
+ * would be refused for good. */
 static bool has_run_before(const struct config *config) {
     char journal[PATH_MAX];
     return snprintf(journal, sizeof journal, "%s/journal", config->queue) < (int)sizeof journal &&
