@@ -68,6 +68,10 @@ void heap_prepare(void) {
     mallopt(M_TOP_PAD, (int)LARGEST_HOLE / 2);
 }
 
+void heap_keep(size_t bytes) {
+    mallopt(M_TRIM_THRESHOLD, (int)bytes);
+}
+
 void heap_settle(void) {
     drain_cache();
     malloc_trim(0);

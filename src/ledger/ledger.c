@@ -5,6 +5,7 @@
 #include "ledger/ledger.h"
 #include "base/exit_status.h"
 #include "base/file.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/confinement.h"
@@ -15,7 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROWS_MAXIMUM 128 /* in one transaction: 64 messages with a recipient each */
+#define HEAP_KEPT ((size_t)4 << 20) /* what waits for its rows, and as much again */
+#define ROWS_MAXIMUM 128            /* in one transaction: 64 messages with a recipient each */
 
 static struct spool_options options_of(const struct ledger *ledger) {
     const struct config *config = ledger->config, *first = ledger->start->config;
@@ -160,6 +162,7 @@ _Noreturn void ledger_main(const struct process_start *start) {
     confinement_enter(CONFINED_LEDGER, start->config, NULL);
     ledger.start = start;
     ledger.config = start->config;
+    heap_keep(HEAP_KEPT);
     ledger.spool = open_spool(&ledger);
     ledger.checkpointer = checkpointer_start(start->config->database);
     ledger.service = service_new(&definition, start->hub, &ledger);
