@@ -6,7 +6,11 @@
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "ipc/whitelist.h"
+#include "tls/tls.h"
+#include <malloc.h>
 #include <unistd.h>
+
+#define REST_AFTER_MS 250
 
 /* Only the pages that a message touches become memory of ours. */
 static char storage[CHANNEL_MESSAGE_MAXIMUM];
@@ -35,13 +39,25 @@ static bool receive(int hub, int64_t deadline, union channel_values *values, str
     return true;
 }
 
+void hub_rest(void) {
+    tls_give_back();
+    (void)malloc_trim(0);
+}
+
 bool hub_next_client(int hub, struct hub_client *client, int *fd) {
+    static bool served;
     union channel_values values;
     struct channel_message message;
+    int64_t deadline = served ? clock_deadline(REST_AFTER_MS) : CLOCK_NEVER; /* the next one may be there already */
 
-    while (receive(hub, CLOCK_NEVER, &values, &message)) {
+    while (receive(hub, deadline, &values, &message)) {
+        if (clock_now_ms() >= deadline) {
+            hub_rest();
+            deadline = CLOCK_NEVER;
+        }
         if (message.kind != HUB_CLIENT || message.fd < 0)
             continue;
+        served = true;
         *client = values.hub_client;
         *fd = message.fd;
         return true;

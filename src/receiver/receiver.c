@@ -11,7 +11,6 @@
 #include "receiver/hub.h"
 #include "receiver/session.h"
 #include "tls/tls.h"
-#include <malloc.h>
 
 _Noreturn void receiver_main(const struct process_start *start) {
     struct hub_client client;
@@ -22,7 +21,6 @@ _Noreturn void receiver_main(const struct process_start *start) {
         session_serve(start, &client, fd);
         if (session >= start->config->receiver_sessions)
             break;
-        (void)malloc_trim(0);
         if (channel_send(start->hub, HUB_READY, 0, &(struct empty_message){0}, -1) != CHANNEL_OK)
             break;
     }

@@ -7,8 +7,6 @@
 #include "receiver/hub.h"
 #include "receiver/session.h"
 #include "receiver/violation.h"
-#include "tls/tls.h"
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,8 +82,7 @@ static enum stream_result fill_or_rest(struct stream *stream, int64_t deadline) 
         enum stream_result result = stream_fill(stream, still);
         if (result != STREAM_TIMEOUT)
             return result;
-        tls_give_back();
-        (void)malloc_trim(0);
+        hub_rest();
     }
     return stream_fill(stream, deadline);
 }
