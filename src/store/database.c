@@ -231,6 +231,7 @@ void database_close(struct database *database) {
 }
 
 bool database_begin(struct database *database) {
+    database_rollback(database); /* the last one, when that could not be undone in its time: no other would begin */
     return statement_run(database, STATEMENT_BEGIN, BINDS_NONE);
 }
 

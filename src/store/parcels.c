@@ -130,11 +130,14 @@ static bool add_row(struct database *database, struct bind binds[ADD_BINDS], int
     binds[ADD_BINDS - 1] = bind_integer(*parcel_id);
     bool good = statement_run(database, STATEMENT_PARCEL_ADD, binds, ADD_BINDS);
     if (!good && *parcel_id != 0 && database_refused_value(database) && learn_last(database)) {
-        binds[ADD_BINDS - 1] = bind_integer(0); /* somebody put in a row with this id */
+        /* somebody put in a row with this id: one that nobody else has been told */
+        binds[ADD_BINDS - 1] = bind_integer(database->last_parcel + 1);
         good = statement_run(database, STATEMENT_PARCEL_ADD, binds, ADD_BINDS);
     }
-    *parcel_id = good ? statement_row_id(database) : 0;
-    database->last_parcel = *parcel_id > database->last_parcel ? *parcel_id : database->last_parcel;
+    if (good) { /* else it is tried again with the id that was told */
+        *parcel_id = statement_row_id(database);
+        database->last_parcel = *parcel_id > database->last_parcel ? *parcel_id : database->last_parcel;
+    }
     return good;
 }
 
