@@ -144,9 +144,10 @@ static void take_until(const X509 *certificate, struct tls_certificate *said) {
 }
 
 bool tls_certificate_read(const char *file, struct tls_certificate *said, struct buffer *error) {
-    FILE *stream = fopen(file, "re");
-
     *said = (struct tls_certificate){.expired = false};
+    if (!certificate_is_readable("certificate", file, error))
+        return false;
+    FILE *stream = fopen(file, "re");
     if (stream == NULL) {
         (void)buffer_format(error, "certificate %s: %s", file, strerror(errno));
         return false;

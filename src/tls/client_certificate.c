@@ -16,8 +16,6 @@ bool client_certificate_read(const char *file, X509_STORE **store, STACK_OF(X509
     *names = NULL;
     if (file[0] == '\0')
         return *store != NULL;
-    if (!certificate_is_readable("client_ca", file, error))
-        return false;
     ERR_clear_error();
     *names = SSL_load_client_CA_file(file);
     if (*store != NULL && *names != NULL && X509_STORE_load_file(*store, file) == 1)

@@ -153,6 +153,9 @@ static bool ask_clients(struct tls_server *server, const char *authorities, stru
 static bool fill(struct tls_server *server, const struct tls_settings *settings, struct buffer *error) {
     unsigned char seed;
 
+    if (settings->ask_client && settings->client_ca[0] != '\0' &&
+        !certificate_is_readable("client_ca", settings->client_ca, error))
+        return false;
     if (!provider_load()) {
         (void)buffer_format(error, "TLS cannot be used: %s", session_error("OpenSSL takes no provider"));
         return false;

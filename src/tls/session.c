@@ -79,6 +79,7 @@ static bool make_bio_method(void) {
 
 bool session_prepare_context(SSL_CTX *context) {
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
+                                     SSL_OP_CLEANSE_PLAINTEXT |     /* a password must not outlast its login */
                                      SSL_OP_IGNORE_UNEXPECTED_EOF); /* SMTP has its own end: QUIT */
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);

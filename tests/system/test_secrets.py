@@ -1,4 +1,5 @@
 """What a user of the host sees of processes that hold keys and passwords: no core file, no memory, no secret in /proc."""
+import base64
 import os
 import re
 import subprocess
@@ -45,6 +46,15 @@ def server(request):
 def read(pid, name):
     with open(f"/proc/{pid}/{name}", "rb") as stream:
         return stream.read()
+
+
+def memory(pid):
+    """All that a process may write to."""
+    held = []
+    with open(f"/proc/{pid}/mem", "rb", 0) as stream:
+        for begin, end in re.findall(rb"^([0-9a-f]+)-([0-9a-f]+) rw", read(pid, "maps"), re.M):
+            held.append(os.pread(stream.fileno(), int(end, 16) - int(begin, 16), int(begin, 16)))
+    return b"".join(held)
 
 
 def processes(server):
@@ -119,3 +129,17 @@ def test_no_secret_stands_in_titles_arguments_or_environment(server, marker):
             shown = b"\n".join(read(pid, part) for part in ("cmdline", "environ", "comm"))
             assert b"parcelpost" in shown
             assert not any(secret.encode("ascii") in shown for secret in secrets), name
+
+
+@AS_ROOT
+def test_a_password_is_nowhere_in_its_receiver_once_the_login_is_over(server):
+    """It came in a TLS record, and what is read of that lies in OpenSSL's buffer, too."""
+    said = base64.b64encode(f"secret@example.test\0secret@example.test\0{PASSWORD}".encode("ascii"))
+    with server.talk("submission", fresh_source()) as client:
+        client.ehlo()
+        client.starttls()
+        assert client.command(f"AUTH PLAIN {said.decode('ascii')}") == 235
+        pid = int(re.findall(r"receiver\[(\d+)\] \S+ login of secret@example.test succeeded", server.log_text())[-1])
+        held = memory(pid)
+        found = [secret for secret in (b"secret@example.test", PASSWORD.encode("ascii"), said[-16:]) if secret in held]
+        assert found == [b"secret@example.test"]  # who has logged in is known: it is the right process

@@ -1,6 +1,7 @@
 """Starting: what is wrong gives one clear line and the right exit status, and nothing starts."""
 import os
 import re
+import shutil
 import socket
 import sqlite3
 import ssl
@@ -99,9 +100,13 @@ def test_a_secret_that_is_open_to_everybody_stops_the_start_with_its_name_and_mo
     instance.launch()  # its group may read it
 
 
-@pytest.mark.parametrize("name", ["private_key.pem", "certificate.pem", "dkim.pem"])
+@pytest.mark.parametrize("name", ["private_key.pem", "certificate.pem", "dkim.pem", "authorities.pem"])
 def test_at_sighup_a_key_file_that_is_a_pipe_is_refused_at_once(make_instance, name):
-    server = make_instance()
+    server = make_instance(start=False, settings={"client_certificates": "ask"})
+    server.settings["client_ca"] = server.path("authorities.pem")
+    server.prepare_files()
+    shutil.copy(server.path("certificate.pem"), server.path("authorities.pem"))
+    server.start()
     os.rename(server.path(name), server.path(name + ".away"))
     os.mkfifo(server.path(name), 0o600)
     log, begin = len(server.log_text()), time.monotonic()
