@@ -34,8 +34,16 @@
 static struct sock_fprog prepared[SANDBOX_PROFILES];
 
 /* What clone has to be given, in an argument that means nothing to it: a number that no forked process knows, since in
- * those the kernel empties its page. */
-static uint64_t *fork_token;
+ * those the kernel empties this page. The filter that asks for it lies beside it, for it has the number in it, too; and
+ * libseccomp never hears of it, which leaves copies of what it compiles all over the heap. */
+struct fork_secret {
+    union {
+        uint64_t token;
+        uint32_t words[2]; /* in the order in which they lie in the argument */
+    };
+    struct sock_filter code[8];
+};
+static struct fork_secret *fork_secret;
 
 /* Talking over descriptors that are open already, memory, time, ending. Nothing here opens, connects or starts. */
 static const int common_calls[] = {
@@ -266,16 +274,6 @@ static void add_limited(scmp_filter_ctx filter, uint32_t action, int call, struc
     check_rule(seccomp_rule_add_array(filter, action, call, 1, &compare));
 }
 
-static uint64_t make_fork_token(void) {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    fork_token = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (fork_token == MAP_FAILED || madvise(fork_token, page, MADV_WIPEONFORK) != 0) {
-        die_unprepared("a page that is emptied", errno);
-    }
-    random_fill(fork_token, sizeof *fork_token);
-    return *fork_token;
-}
-
 /* Kinds of sockets that Landlock does not know as TCP, such as MPTCP, are numbered behind UDP. */
 static void allow_limited_calls(scmp_filter_ctx filter, const struct profile *row) {
     for (size_t i = 0; i < COUNT_OF(limited_calls); i++) {
@@ -286,10 +284,8 @@ static void allow_limited_calls(scmp_filter_ctx filter, const struct profile *ro
     if (row->network) {
         add_limited(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), SCMP_CMP64(2, SCMP_CMP_LE, IPPROTO_UDP, 0));
     }
-    if (row->forks) {
-        const struct scmp_arg_cmp sibling[] = {SCMP_A0_64(SCMP_CMP_EQ, SIBLING_FLAGS, 0),
-                                               SCMP_A2_64(SCMP_CMP_EQ, make_fork_token(), 0)};
-        check_rule(seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), COUNT_OF(sibling), sibling));
+    if (row->forks) { /* forbid_forks_of_others sees to it that only this process does */
+        add_limited(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), SCMP_CMP64(0, SCMP_CMP_EQ, SIBLING_FLAGS, 0));
     } else { /* abort(); forbid_foreign_signals sees to it that only this process is meant */
         add_limited(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, UINT32_MAX, SIGABRT));
     }
@@ -403,6 +399,35 @@ static void forbid_foreign_signals_and_new_calls(void) {
     load(&program);
 }
 
+static void make_fork_secret(void) {
+    fork_secret = mmap(NULL, sizeof *fork_secret, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (fork_secret == MAP_FAILED || madvise(fork_secret, sizeof *fork_secret, MADV_WIPEONFORK) != 0) {
+        die_unprepared("a page that is emptied", errno);
+    }
+    random_fill(&fork_secret->token, sizeof fork_secret->token);
+}
+
+/* A filter is inherited and asks everybody the same, so it asks for what only this process knows. */
+static void forbid_forks_of_others(void) {
+    static const struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)SCMP_SYS(clone), 0, 5),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2), /* the token's first half */
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2]) + sizeof(uint32_t)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), /* the second */
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    _Static_assert(sizeof code == sizeof fork_secret->code, "the page has room for the filter");
+    make_fork_secret();
+    memcpy(fork_secret->code, code, sizeof code);
+    fork_secret->code[3].k = fork_secret->words[0];
+    fork_secret->code[5].k = fork_secret->words[1];
+    const struct sock_fprog program = {.len = COUNT_OF(code), .filter = fork_secret->code};
+    load(&program);
+}
+
 void sandbox_enter(enum sandbox_profile profile) {
     if (prepared[profile].filter == NULL) {
         die_panic("sandbox_enter: the profile was not prepared");
@@ -410,7 +435,9 @@ void sandbox_enter(enum sandbox_profile profile) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         die_fatal(EXIT_STATUS_SYSTEM, "cannot enter the sandbox: %s", strerror(errno));
     }
-    if (profile != SANDBOX_LISTENER && !profiles[profile].forks) {
+    if (profiles[profile].forks) {
+        forbid_forks_of_others();
+    } else if (profile != SANDBOX_LISTENER) {
         forbid_foreign_signals_and_new_calls();
     }
     load(&prepared[profile]);
@@ -419,7 +446,7 @@ void sandbox_enter(enum sandbox_profile profile) {
 /* Not by the C library, whose fork the filter cannot tell from an attacker's; nothing of what it does besides concerns
  * a process with one thread. */
 pid_t sandbox_fork_sibling(void) {
-    return (pid_t)syscall(SYS_clone, SIBLING_FLAGS, 0, *fork_token, 0, 0);
+    return (pid_t)syscall(SYS_clone, SIBLING_FLAGS, 0, fork_secret->token, 0, 0);
 }
 
 _Noreturn void sandbox_exit(int status) {

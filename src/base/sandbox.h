@@ -20,7 +20,7 @@ void sandbox_prepare(enum sandbox_profile profile);
 /* Loads a prepared filter into this process; there is no way back. Dies on failure. */
 void sandbox_enter(enum sandbox_profile profile);
 /* As fork(2), but the new process is a child of this one's parent, and its sandbox is the one that this process is in
- * already: SANDBOX_RECEIVER lets only who has prepared it do so, not those who were forked. -1 with errno. */
+ * already: SANDBOX_RECEIVER lets only who has entered it do so, not those who were forked. -1 with errno. */
 pid_t sandbox_fork_sibling(void);
 /* Ends a process that was forked to serve, without the exit handlers of libraries: they would touch, and so copy, a
  * hundred pages that it shares with its parent. In builds for sanitizers with them, for that is where leaks are told.

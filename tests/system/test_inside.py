@@ -204,8 +204,7 @@ def confined(pid):
     """True once the listener's filter and its own are loaded: a process that was just started is still on its way there."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
-            fields = stream.read()
-            return ("Seccomp_filters:\t2\n" if "Name:\tnursery\n" in fields else "Seccomp_filters:\t3\n") in fields
+            return "Seccomp_filters:\t3\n" in stream.read()
     except (FileNotFoundError, ProcessLookupError):
         return False
 

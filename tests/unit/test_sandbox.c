@@ -42,8 +42,8 @@
 #define BUILD_HAS_NO_SANDBOX false
 #endif
 
-static pid_t parent, nursery;
-static int log_fd, nursery_report[2];
+static pid_t parent;
+static int log_fd;
 
 static void try_open(void) {
     (void)!open("/etc/passwd", O_RDONLY);
@@ -111,9 +111,6 @@ static void try_a_socket_that_landlock_does_not_know(void) {
 }
 static void try_truncating_by_name(void) {
     (void)!truncate("/nonexistent/file", 0);
-}
-static void try_forking_as_the_nursery_does(void) {
-    (void)sandbox_fork_sibling(); /* it knows its parent's token no more */
 }
 static void try_forking_a_sibling(void) {
     (void)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
@@ -267,12 +264,10 @@ static void anything_else_ends_the_process(void **state) {
         }
     }
     assert_int_equal(WTERMSIG(run(SANDBOX_SIGNER, try_memory_file)), SIGSYS);
-    assert_int_equal(WTERMSIG(run(SANDBOX_RECEIVER, try_forking_as_the_nursery_does)), SIGSYS);
 }
 
-/* A nursery: it prepares the filter itself, and its children are ours. Each writes its number, or that it is one. */
+/* A nursery: its children are ours. Each writes its number, or that it is one. */
 static _Noreturn void be_a_nursery(int report) {
-    sandbox_prepare(SANDBOX_RECEIVER);
     sandbox_enter(SANDBOX_RECEIVER);
     for (int i = 0; i < 2; i++) {
         pid_t pid = sandbox_fork_sibling();
@@ -286,17 +281,14 @@ static _Noreturn void be_a_nursery(int report) {
     _exit(0);
 }
 
-/* Before this process prepares the filter for other tests, and a token that no child knows with it. */
-static void start_nursery(void) {
-    if (pipe(nursery_report) == 0 && (nursery = fork()) == 0) {
+static void the_nursery_forks_siblings_and_they_fork_nobody(void **state) {
+    int status, nursery_report[2];
+    pid_t numbers[8], born[2], nursery;
+    (void)state;
+    assert_int_equal(pipe(nursery_report), 0);
+    if ((nursery = fork()) == 0) {
         be_a_nursery(nursery_report[1]);
     }
-}
-
-static void the_nursery_forks_siblings_and_they_fork_nobody(void **state) {
-    int status;
-    pid_t numbers[8], born[2];
-    (void)state;
     assert_int_equal(waitpid(nursery, &status, 0), nursery);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     for (int i = 0; i < 2; i++) {
@@ -418,7 +410,6 @@ int main(void) {
     parent = getpid();
     log_fd = file_memory("log");
     log_start(log_fd, "tester", LOG_LEVEL_INFO);
-    start_nursery();
     sandbox_prepare(SANDBOX_RECEIVER);
     sandbox_prepare(SANDBOX_SIGNER);
     sandbox_prepare(SANDBOX_SIGNER); /* a second time does nothing */
