@@ -41,7 +41,7 @@ static bool path_of(const struct ledger *ledger, const char *end, char path[PATH
     return snprintf(path, PATH_MAX, "%s/journal/clock%s", ledger->config->queue, end) < PATH_MAX;
 }
 
-int64_t clock_memory_read(const struct ledger *ledger) {
+int64_t clock_memory_read(struct ledger *ledger) {
     char path[PATH_MAX];
     struct buffer content;
     uint64_t offset;
@@ -56,11 +56,13 @@ int64_t clock_memory_read(const struct ledger *ledger) {
         }
     }
     buffer_free(&content);
+    ledger->clock_written = known;
     return known;
 }
 
-void clock_memory_write(const struct ledger *ledger) {
+void clock_memory_write(struct ledger *ledger) {
     char path[PATH_MAX], under_way[PATH_MAX], line[FILE_MAXIMUM];
+    ledger->clock_written = ledger->clock_offset; /* where it fails, too: it is told once */
     if (ledger->boot[0] == '\0' || ledger->clock_offset < 0 || !path_of(ledger, "", path) ||
         !path_of(ledger, ".new", under_way)) {
         return;

@@ -32,6 +32,7 @@ struct ledger {
     struct rate_table *rates;    /* what contacts and networks did lately; NULL until something is limited */
     int64_t data_version;
     int64_t clock_offset, slept;  /* as clock.h has them; the first as rows were last moved with the clock */
+    int64_t clock_written;        /* the first, as the next start would find it */
     char boot[192];               /* which start of the machine this is, "" where nobody says; clock_memory.c */
     int64_t next_shift;           /* rows that could not be moved are tried again; clock_now_ms */
     int pages_seen, pages_folded; /* of the write-ahead log, at the last tick and checkpoint */
@@ -54,8 +55,8 @@ struct ledger_peer {            /* service_peer.data */
 /* clock_memory.c: reads which start of the machine this is, before the sandbox; the offset that rows are right by,
  * which is the present one where nothing else is known; keeps clock_offset */
 void clock_memory_learn(struct ledger *ledger);
-int64_t clock_memory_read(const struct ledger *ledger);
-void clock_memory_write(const struct ledger *ledger);
+int64_t clock_memory_read(struct ledger *ledger);
+void clock_memory_write(struct ledger *ledger);
 
 /* round.c: the batch */
 void *round_ticket(struct service_peer *peer, uint32_t serial, uint32_t answer_kind);

@@ -19,6 +19,7 @@
 #define SWEEP_MILLISECONDS 200 /* between two steps */
 #define SECONDS_A_DAY 86400
 #define SLEPT_MILLISECONDS 2000
+#define DRIFT_WRITTEN 10                     /* seconds */
 #define CLOCK_FURTHEST (31L * SECONDS_A_DAY) /* what ends later was not written by a clock that was wrong by more */
 
 /* Somebody set the clock: pauses, patience and lockouts are what they were, not over at once, and not longer by days.
@@ -26,7 +27,11 @@
 static bool move_rows(struct ledger *ledger) {
     int64_t offset = clock_offset(), jump = offset - ledger->clock_offset;
     if (!clock_was_set(jump)) {
-        ledger->clock_offset = offset; /* a drift adds up to nothing */
+        ledger->clock_offset = offset; /* a drift adds up to nothing, */
+        int64_t drifted = offset - ledger->clock_written;
+        if (drifted >= DRIFT_WRITTEN || drifted <= -DRIFT_WRITTEN) { /* also not for the next start */
+            clock_memory_write(ledger);
+        }
         return false;
     }
     if (clock_now_ms() < ledger->next_shift) {
@@ -34,6 +39,9 @@ static bool move_rows(struct ledger *ledger) {
     }
     ledger->next_shift = clock_deadline(TICK_MILLISECONDS);
     spool_settle(ledger->spool); /* by the clock as it was */
+    if (spool_has_waiting_rows(ledger->spool)) {
+        return false; /* they would be written behind, and stay where they were */
+    }
     if (!clock_shift(spool_database(ledger->spool), jump, (int64_t)time(NULL), CLOCK_FURTHEST)) {
         log_error("the clock was set by %lld s, and what waits could not be moved with it: %s", (long long)jump,
                   database_error(spool_database(ledger->spool)));

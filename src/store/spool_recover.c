@@ -24,6 +24,12 @@ struct recovery {
 
 /* ---- rows of one mail ---- */
 
+/* Due since it came, by the clock of then: where that was set meanwhile the ledger moves all rows with it. */
+static int64_t due_since(const struct envelope *envelope, const struct parcels_fresh *fresh) {
+    int64_t began = envelope_begins_at(envelope);
+    return began > 0 && began < fresh->retry_at ? began : fresh->retry_at;
+}
+
 static bool add_rows(struct recovery *recovery, struct envelope *envelope, enum place_kind kind,
                      struct journal_place place, uint64_t size) {
     struct database *database = recovery->spool->database;
@@ -33,6 +39,7 @@ static bool add_rows(struct recovery *recovery, struct envelope *envelope, enum 
     struct parcels_fresh fresh = spool_fresh(recovery->spool, envelope, recovery->now, words);
     const char *waits = fresh.words;
     fresh.contact_id = contact;
+    fresh.retry_at = due_since(envelope, &fresh);
     bool good = mails_add(database, envelope, contact, kind, place, size);
     for (uint32_t i = 0; good && i < envelope->recipient_count; i++) {
         fresh.words = envelope->recipients[i].status == RECIPIENT_HELD ? envelope->hold : waits;

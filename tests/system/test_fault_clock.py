@@ -114,6 +114,19 @@ def test_a_clock_that_is_set_while_no_server_runs_is_noticed_at_the_start(place,
     assert len(place.server.sql("select 1 from attempts")) == 1
 
 
+@fault("Clock", "put right by 40 seconds, twice, and the server started again", "mail waits in the queue", "a clock that is kept right was not set: nothing is moved")
+def test_small_steps_of_the_clock_add_up_to_no_jump_at_the_next_start(place, marker):
+    place.submit(marker)
+    before = len(place.server.log_text())
+    for offset in (40, 80):
+        place.set(offset)
+        time.sleep(2.5)  # the ledger looks each second
+    place.server.halt()
+    place.server.launch()
+    time.sleep(1.5)
+    assert "the clock was set by" not in place.server.log_text()[before:]
+
+
 @fault("Clock", "set forward by ten days", "mail waits, and its route has a queue_lifetime of its own", "it is tried again and put off, not returned")
 def test_a_routes_own_lifetime_is_no_shorter_when_the_clock_is_set(marker):
     place = Place(lifetime=DAY)

@@ -34,6 +34,7 @@ struct fixture {
 static int fixture_failures, fixture_flushes;
 __attribute__((unused)) static const char *fixture_hold = ""; /* why mail that is made now is held */
 __attribute__((unused)) static int64_t fixture_contact;       /* who sends it */
+__attribute__((unused)) static int64_t fixture_clock;         /* by how much the clock is wrong when it comes */
 
 __attribute__((unused)) static int fixture_flush(int fd) {
     fixture_flushes++;
@@ -160,7 +161,7 @@ __attribute__((unused)) static void fixture_cargo(unsigned number, unsigned reci
     char address[64];
     envelope_init(&envelope);
     fixture_id(number, envelope.mail_id);
-    envelope.received_at = time(NULL);
+    envelope.received_at = time(NULL) + fixture_clock;
     envelope_set(&envelope.from_url, TEXT("sender@remote.test"));
     envelope_set(&envelope.role, TEXT("mx"));
     envelope.contact_id = fixture_contact;

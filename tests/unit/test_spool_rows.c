@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Rows that follow their messages: a message is answered, told and fetched before it has any, and has them before
  * anything else is recorded of it; a crash in between leaves it to the journal. */
+#include "store/clock_shift.h"
 #include "store/contacts.h"
 #include "store_fixture.h"
 #include <sqlite3.h>
@@ -170,6 +171,24 @@ static void a_crash_leaves_messages_without_rows_to_the_journal(void **state) {
         assert_string_equal(fixture_states(&after, i), "queued");
         fixture_same_bytes(&after, i, 1, i == 3 ? 200000 : 500);
     }
+    fixture_end(&after);
+}
+
+/* The start adds its rows, then moves all that was written by the clock as it was. */
+static void what_a_start_finds_without_rows_is_due_at_once_though_the_clock_was_set_forward(void **state) {
+    const int64_t day = 86400;
+    struct fixture after;
+    (void)state;
+    fixture_clock = -day;
+    accept_one(1);
+    fixture_clock = 0;
+    fixture_crash(&fixture, &after);
+    fixture_open(&after);
+    assert_true(clock_shift(after.spool->database, day, time(NULL), 31 * day));
+    struct sqlite3_stmt *row = statement_query(after.spool->database, STATEMENT_SCHEDULE_NEXT, BINDS(bind_time(1)));
+    assert_int_equal(statement_step(row), STATEMENT_ROW);
+    assert_in_range(column_time(row, 0), time(NULL) - 60, time(NULL));
+    statement_end(row);
     fixture_end(&after);
 }
 
@@ -367,6 +386,7 @@ int main(void) {
         TEST(ids_that_were_told_hold_beside_rows_that_are_written_at_once),
         TEST(a_large_message_is_fetched_before_its_rows),
         TEST(a_crash_leaves_messages_without_rows_to_the_journal),
+        TEST(what_a_start_finds_without_rows_is_due_at_once_though_the_clock_was_set_forward),
         TEST(a_failed_flush_takes_nothing_of_what_was_flushed_before),
         TEST(an_id_without_rows_is_known),
         TEST(a_parcel_id_that_was_taken_by_hand_costs_no_message_its_rows),
