@@ -12,7 +12,10 @@
 
 #define SETTLE_MILLISECONDS 2000
 
-enum operator_result operator_connect(const struct config *config, const char *socket_name, int *fd) {
+/* milliseconds: how long it may take where nobody accepts and the queue is full; 0: for ever. */
+static enum operator_result connect_within(const struct config *config, const char *socket_name, int milliseconds,
+                                           int *fd) {
+    const struct timeval patience = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int length = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", config->control_directory, socket_name);
     if (length < 0 || (size_t)length >= sizeof(address.sun_path)) {
@@ -22,12 +25,17 @@ enum operator_result operator_connect(const struct config *config, const char *s
     if (*fd < 0) {
         return OPERATOR_NOBODY;
     }
+    (void)setsockopt(*fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (connect(*fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
         bool refused = errno == EACCES || errno == EPERM;
         close(*fd);
         return refused ? OPERATOR_REFUSED : OPERATOR_NOBODY;
     }
     return OPERATOR_ANSWERED;
+}
+
+enum operator_result operator_connect(const struct config *config, const char *socket_name, int *fd) {
+    return connect_within(config, socket_name, 0, fd);
 }
 
 enum operator_result operator_ask_over(int fd, const char *verb, const char *argument, const char *detail,
@@ -51,8 +59,8 @@ enum operator_result operator_ask_over(int fd, const char *verb, const char *arg
 
 void operator_settle(const struct config *config) {
     struct pollfd end = {.fd = -1, .events = POLLIN};
-    if (operator_connect(config, "ledger.sock", &end.fd) != OPERATOR_ANSWERED) {
-        return;
+    if (connect_within(config, "ledger.sock", SETTLE_MILLISECONDS, &end.fd) != OPERATOR_ANSWERED) {
+        return; /* one that hangs has had many of us */
     }
     (void)shutdown(end.fd, SHUT_WR); /* it settles, then finds that nobody wants anything, and closes */
     (void)poll(&end, 1, SETTLE_MILLISECONDS);
