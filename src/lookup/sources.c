@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Opens the databases for reading and notices when a file appears or is replaced. Called before each request in lookup,
- * as parcelpost-auth. A database that is gone or cannot be opened is logged once; false is a temporary failure. */
+ * Opens the databases for reading and notices when a file appears, is replaced or written over. Called before each
+ * request in lookup, as parcelpost-auth. A database that is gone or cannot be opened is logged once; false is a
+ * temporary failure. */
 #include "lookup/sources.h"
 #include "base/log.h"
 #include <errno.h>
@@ -36,6 +37,7 @@ static bool open_source(struct source *source, const struct stat *status) {
     } else {
         source->device = status->st_dev;
         source->inode = status->st_ino;
+        source->written = status->st_mtim;
         source->complained = false;
     }
     buffer_free(&error);
@@ -55,12 +57,21 @@ static bool not_there(struct source *source, int reason) {
     return false;
 }
 
+/* SQLite, and so what is kept (store/known.c), goes by a count of changes in the file. A backup of users.db that was
+ * written over it counts on from where it stood, and comes to a count again with other users: what was written to is
+ * opened anew. parcelpost.db is written by the ledger alone. */
+static bool is_open_still(const struct source *source, const struct stat *status) {
+    return source->database != NULL && status->st_dev == source->device && status->st_ino == source->inode &&
+           (source->kind != DATABASE_USERS ||
+            (status->st_mtim.tv_sec == source->written.tv_sec && status->st_mtim.tv_nsec == source->written.tv_nsec));
+}
+
 static bool refresh(struct source *source) {
     struct stat status;
     if (stat(source->path, &status) != 0) {
         return not_there(source, errno);
     }
-    if (source->database != NULL && status.st_dev == source->device && status.st_ino == source->inode) {
+    if (is_open_still(source, &status)) {
         return true;
     }
     source_close(source);

@@ -5,15 +5,17 @@
 #define LOOKUP_SOURCES_H
 #include "store/database.h"
 #include <sys/types.h>
+#include <time.h>
 struct source { /* one database file */
     const char *path;
     enum database_kind kind;
     struct database *database; /* NULL: not open */
     dev_t device;
     ino_t inode;
-    bool complained; /* the reason is in the log already */
-    bool reading;    /* between source_begin and source_end */
-    bool begun;      /* and it was asked for in there: the file is the right one */
+    struct timespec written; /* of users.db, as it was opened */
+    bool complained;         /* the reason is in the log already */
+    bool reading;            /* between source_begin and source_end */
+    bool begun;              /* and it was asked for in there: the file is the right one */
 };
 /* Opens nothing yet. path stays the caller's. */
 void source_init(struct source *source, const char *path, enum database_kind kind);

@@ -13,6 +13,7 @@
 #include "store/users.h"
 #include <crypt.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
@@ -24,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -433,6 +435,35 @@ static void what_changes_while_the_process_runs_is_seen_at_once(void **state) {
     assert_int_equal(service_child_end(&child), 0);
 }
 
+/* Over what the file holds, as cp(1) does. */
+static void put_back(struct fixture *f, const char *backup, ssize_t length) {
+    static const struct timespec tick = {.tv_nsec = 20000000}; /* of the file system's clock */
+    (void)nanosleep(&tick, NULL);
+    database_close(f->users);
+    int fd = open(f->users_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_int_equal(write(fd, backup, (size_t)length), length);
+    close(fd);
+    f->users = open_or_fail(f->users_path, DATABASE_USERS);
+}
+
+static void users_who_were_put_back_from_a_backup_are_seen_at_once(void **state) {
+    struct fixture *f = *state;
+    struct service_child child;
+    char canonical[ANSWER_ADDRESS_SIZE], backup[65536];
+    int fd = open(f->users_path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = read(fd, backup, sizeof backup);
+    close(fd);
+    service_child_start(&child, lookup_main, (struct process_start){.config = &f->config});
+    add_user(f, "former@example.test", "x", CHEAP);
+    assert_int_equal(ask(child.channel, "former@example.test", canonical), STANDING_MEMBER);
+    assert_int_equal(ask(child.channel, "latter@example.test", canonical), STANDING_UNKNOWN);
+    put_back(f, backup, length);
+    add_user(f, "latter@example.test", "x", CHEAP); /* the file counts as many changes as before */
+    assert_int_equal(ask(child.channel, "former@example.test", canonical), STANDING_UNKNOWN);
+    assert_int_equal(ask(child.channel, "latter@example.test", canonical), STANDING_MEMBER);
+    assert_int_equal(service_child_end(&child), 0);
+}
+
 static void a_request_that_takes_too_long_ends_the_worker(void **state) {
     struct fixture *f = *state;
     struct service_child child;
@@ -459,6 +490,7 @@ int main(void) {
         cmocka_unit_test(a_server_whose_users_are_gone_puts_off_logins_and_mail),
         cmocka_unit_test(the_process_answers_over_its_channel),
         cmocka_unit_test(what_changes_while_the_process_runs_is_seen_at_once),
+        cmocka_unit_test(users_who_were_put_back_from_a_backup_are_seen_at_once),
         cmocka_unit_test(a_request_that_takes_too_long_ends_the_worker),
     };
     log_start(2, "test_lookup", LOG_LEVEL_INFO);
