@@ -132,6 +132,9 @@ static int copy_of(const struct buffer *content) {
 }
 
 static bool read_configuration(const char *name, struct renewal *renewal, struct buffer *error) {
+    if (!file_is_regular("configuration", name, error)) {
+        return false;
+    }
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     bool was_read = fd >= 0 && file_read_into(fd, &renewal->content);
     int copy = was_read ? copy_of(&renewal->content) : -1;

@@ -100,7 +100,7 @@ def test_a_secret_that_is_open_to_everybody_stops_the_start_with_its_name_and_mo
     instance.launch()  # its group may read it
 
 
-@pytest.mark.parametrize("name", ["private_key.pem", "certificate.pem", "dkim.pem", "authorities.pem"])
+@pytest.mark.parametrize("name", ["private_key.pem", "certificate.pem", "dkim.pem", "authorities.pem", "parcelpost.conf"])
 def test_at_sighup_a_key_file_that_is_a_pipe_is_refused_at_once(make_instance, name):
     server = make_instance(start=False, settings={"client_certificates": "ask"})
     server.settings["client_ca"] = server.path("authorities.pem")
