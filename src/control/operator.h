@@ -19,7 +19,7 @@ enum operator_result operator_connect(const struct config *config, const char *s
 enum operator_result operator_ask_over(int fd, const char *verb, const char *argument, const char *detail,
                                        struct buffer *answer, int *status, int64_t *affected);
 /* Has a running server write what it has answered, so that the caller finds it in the rows. Without one, or one that is
- * busy for long, they are as they are. */
+ * busy for long, they are as they are. Who is not let in waits as long as rows do at most. */
 void operator_settle(const struct config *config);
 /* One question over a connection of its own. */
 enum operator_result operator_ask(const struct config *config, const char *socket_name, const char *verb,
