@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "store/database.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -106,12 +107,21 @@ static bool is_missing(const char *path) {
     return stat(path, &status) != 0 ? errno == ENOENT : S_ISREG(status.st_mode) && status.st_size == 0;
 }
 
-/* A queue shows that a server was here, and with it users, as far as anybody knows: without them all mail for them
- * would be refused for good. */
+/* What lies in the queue shows that a server was here, and with it users, as far as anybody knows: without them all
+ * mail for them would be refused for good. The folders themselves are made before this, at the first start, too. */
 static bool has_run_before(const struct config *config) {
     char journal[PATH_MAX];
-    return snprintf(journal, sizeof journal, "%s/journal", config->queue) < (int)sizeof journal &&
-           access(journal, F_OK) == 0;
+    bool any = false;
+    const struct dirent *entry;
+    DIR *folder =
+        snprintf(journal, sizeof journal, "%s/journal", config->queue) < (int)sizeof journal ? opendir(journal) : NULL;
+    while (folder != NULL && !any && (entry = readdir(folder)) != NULL) {
+        any = entry->d_name[0] != '.';
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return any || access(config->database, F_OK) == 0;
 }
 
 enum exit_status startup_users_database(const struct config *config, const struct system_users *users,

@@ -100,6 +100,15 @@ def test_a_secret_that_is_open_to_everybody_stops_the_start_with_its_name_and_mo
     instance.launch()  # its group may read it
 
 
+def test_the_first_start_makes_the_users_database(make_instance):
+    """What the start itself has made by then does not mean that a server has run here."""
+    server = make_instance(start=False)
+    server.prepare_files()
+    server.start_name_server()
+    server.launch()
+    assert "users.db was not there and is made" in server.log_text()
+
+
 @pytest.mark.parametrize("name", ["private_key.pem", "certificate.pem", "dkim.pem", "authorities.pem", "parcelpost.conf"])
 def test_at_sighup_a_key_file_that_is_a_pipe_is_refused_at_once(make_instance, name):
     server = make_instance(start=False, settings={"client_certificates": "ask"})
