@@ -223,12 +223,12 @@ static const struct profile {
     bool gives;   /* of those that allow by default: also giving_calls */
     bool forks;   /* sandbox_fork_sibling */
 } profiles[SANDBOX_PROFILES] = {
-    [SANDBOX_RECEIVER] = {receiver_calls, COUNT_OF(receiver_calls), SCMP_ACT_KILL_PROCESS, .forks = true},
-    [SANDBOX_SIGNER] = {signer_calls, COUNT_OF(signer_calls), SCMP_ACT_KILL_PROCESS, false, false},
-    [SANDBOX_CONNECTOR] = {connector_calls, COUNT_OF(connector_calls), SCMP_ACT_KILL_PROCESS, true, false},
-    [SANDBOX_LEDGER] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, false, true},
-    [SANDBOX_FILES] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, false, false},
-    [SANDBOX_NETWORK] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, true, false},
+    [SANDBOX_RECEIVER] = {receiver_calls, COUNT_OF(receiver_calls), SCMP_ACT_KILL_PROCESS, false, false, true},
+    [SANDBOX_SIGNER] = {signer_calls, COUNT_OF(signer_calls), SCMP_ACT_KILL_PROCESS, false, false, false},
+    [SANDBOX_CONNECTOR] = {connector_calls, COUNT_OF(connector_calls), SCMP_ACT_KILL_PROCESS, true, false, false},
+    [SANDBOX_LEDGER] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, false, true, false},
+    [SANDBOX_FILES] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, false, false, false},
+    [SANDBOX_NETWORK] = {forbidden_calls, COUNT_OF(forbidden_calls), SCMP_ACT_ALLOW, true, false, false},
     [SANDBOX_LISTENER] = {.default_action = SCMP_ACT_ALLOW}, /* forbid_administration */
 };
 
