@@ -151,7 +151,8 @@ void child_close_hub(struct child *child) {
         receiver_retired(child);
     }
     if (!child->reaped) {
-        await_end(child);
+        child->next_ending = child->supervisor->ending; /* before those that run on with their hubs closed */
+        child->supervisor->ending = child;
     }
 }
 

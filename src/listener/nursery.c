@@ -42,6 +42,7 @@ struct child *nursery_start(struct supervisor *supervisor) {
     supervisor->unborn = 0;
     struct child *nursery = child_fork(supervisor, PROCESS_NURSERY, &start);
     if (nursery != NULL && !introduce_all(supervisor, nursery)) {
+        log_error("the nursery cannot be introduced to all whom receivers ask: another is started");
         child_retire(nursery);
         return NULL;
     }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "listener/supervisor.h"
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,8 +79,19 @@ bool receiver_give(struct supervisor *supervisor, const char *contact, const str
     return false;
 }
 
+/* Who is killed by his pid must be a child of ours that was not waited for yet; the nursery, which says which it is,
+ * has fewer rights than we have. */
+static bool is_own_child(pid_t pid) {
+    siginfo_t unused;
+    return pid > 0 && waitid(P_PID, (id_t)pid, &unused, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 void receiver_born(struct supervisor *supervisor, pid_t pid, int hub) {
     supervisor->unborn -= supervisor->unborn > 0;
+    if (hub >= 0 && !is_own_child(pid)) {
+        close(hub);
+        hub = -1;
+    }
     if (hub >= 0) {
         struct child *receiver = child_add(supervisor, PROCESS_RECEIVER, pid, hub);
         supervisor->receiver_count[RECEIVER_NONE]++;

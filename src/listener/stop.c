@@ -8,9 +8,9 @@
 #define STAGE_MS 5000         /* for each kind after the receivers */
 #define LEDGER_STAGE_MS 30000 /* what it has answered is safe; this is for closing its database well */
 
-static const enum process_kind order[] = {PROCESS_NURSERY, PROCESS_RECEIVER,  PROCESS_RUNNER,
-                                          PROCESS_AGENT,   PROCESS_CONNECTOR, PROCESS_SIGNER,
-                                          PROCESS_LOOKUP,  PROCESS_RESOLVER,  PROCESS_LEDGER};
+static const enum process_kind order[] = {PROCESS_RECEIVER, PROCESS_NURSERY,   PROCESS_RUNNER,
+                                          PROCESS_AGENT,    PROCESS_CONNECTOR, PROCESS_SIGNER,
+                                          PROCESS_LOOKUP,   PROCESS_RESOLVER,  PROCESS_LEDGER};
 
 void stop_begin(struct supervisor *supervisor) {
     if (supervisor->phase == PHASE_STOPPING) {

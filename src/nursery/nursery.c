@@ -106,6 +106,17 @@ static _Noreturn void begin(const struct process_start *start) {
     die_panic("the receiver's entry point returned");
 }
 
+/* The listener counts on an answer for each receiver that it has asked for, and asks for no others as long as any is
+ * due; so when one cannot be given, it shall have a new nursery and count anew. */
+static void tell(int hub, const struct hub_born *born, int receiver) {
+    enum channel_result result = channel_send(hub, HUB_BORN, 0, born, receiver);
+
+    if (result == CHANNEL_AGAIN && receiver >= 0) /* the kernel passes no further descriptors now */
+        result = channel_send(hub, HUB_BORN, 0, born, -1);
+    if (result != CHANNEL_OK && result != CHANNEL_GONE)
+        die_fatal(EXIT_STATUS_SYSTEM, "the listener cannot be told of a receiver");
+}
+
 /* A receiver whose hub nobody takes finds it closed, and ends. */
 static void bear(const struct process_start *start) {
     struct birth birth = {.start = *start, .hub = -1, .ours = {-1, -1, -1, -1, -1}};
@@ -122,7 +133,7 @@ static void bear(const struct process_start *start) {
     }
     if (born.pid == 0)
         log_error("a new receiver cannot be had: %s", strerror(errno));
-    (void)channel_send(start->hub, HUB_BORN, 0, &born, whole ? birth.hub : -1);
+    tell(start->hub, &born, whole ? birth.hub : -1);
     close_channels(&birth);
 }
 

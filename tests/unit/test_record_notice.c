@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Which notices a job's outcomes lead to: whom they tell what, what they share, and that their ids repeat. */
+#include "base/clock.h"
 #include "runner/runner_private.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,6 +60,7 @@ static void set_stage(struct stage *stage, size_t count) {
                                             .destination = &stage->destination,
                                             .from_url = sender,
                                             .target = target,
+                                            .clock_offset = clock_offset(),
                                             .received_at = (int64_t)time(NULL),
                                             .expires_at = (int64_t)time(NULL) + 1000};
         stage->pointers[i] = &stage->parcels[i];
