@@ -178,10 +178,10 @@ def descriptors(pid):
 def test_a_process_without_descriptors_puts_off_what_it_cannot_do(equal_place, row):
     server, sink = equal_place
     before = len(server.log_text())
-    with Flow(server, sink, clients=1, size=100_000) as flow:
+    with Flow(server, sink, clients=1, size=120_000) as flow:
         limited = pids_of(server, row.process)
         limit(server, limited, descriptors)
-        late = Flow(server, sink, clients=1, size=100_000, one_each=True).begin()
+        late = Flow(server, sink, clients=1, size=120_000, one_each=True).begin()
         try:
             server.wait_log(row.log, after=before)
         finally:
@@ -204,10 +204,9 @@ def lack(server, name):
 
 NO_FILES = [
     Fault("ENFILE", "the listener", "new connections wait until there are files again", process="parcelpostd", size=0),
-    Fault("ENFILE", "the ledger", "451 to who sends a message that becomes a file; the others go on", process="ledger", size=100_000),
+    Fault("ENFILE", "the ledger", "451 to who sends a message that becomes a file; the others go on", process="ledger", size=120_000),
     Fault("ENFILE", "the resolver", "verdicts are missing, or 451; the others go on", process="resolver", size=0),
     Fault("ENFILE", "the connector", "sessions without what is asked outside; the others go on", process="connector", size=0),
-    Fault("ENFILE", "receivers", "451 to who sends large mail, which needs memory to hand on", process="receiver", size=72_000),
     Fault("ENFILE", "agents", "the mail is put off with 451 and tried again", process="agent", size=0),
 ]
 

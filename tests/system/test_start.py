@@ -169,7 +169,7 @@ def test_a_database_of_a_newer_version_stops_the_start(make_instance):
 
 def test_a_second_server_under_another_lock_file_does_not_touch_the_spool(make_instance):
     first = make_instance()
-    second = make_instance(start=False, settings={"queue": first.queue, "database": first.database})
+    second = make_instance(start=False, settings={"queue": first.queue, "database": first.database, "users_database": first.path("state", "users.db")})
     second.prepare_files()
     status, output = start_fails(second)
     assert status == CANT_CREATE and f"{first.queue}: another server uses this queue" in output, output
