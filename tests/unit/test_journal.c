@@ -166,7 +166,7 @@ static void a_tail_torn_at_any_byte_ends_the_scan(void **state) {
 
 /* Turns a byte in the middle of a record of `add` over. */
 static void damage(struct journal_place place, uint64_t offset) {
-    char path[PATH_MAX], byte;
+    char path[PATH_MAX], byte = 0;
     segment_path(place.segment, path);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0 && file_pread_all(fd, &byte, 1, (off_t)(place.offset + offset)));
