@@ -6,7 +6,7 @@ CC = gcc
 PREFIX ?= /usr
 SANITIZE ?=
 ONLY ?= $(filter-out programs,$(notdir $(wildcard src/*)))
-PACKAGES = openssl sqlite3 libcares opendkim libcrypt libconfuse libseccomp libidn2 libidn libcap-ng libxxhash libpsl
+PACKAGES = openssl sqlite3 libcares opendkim libcrypt libconfuse libseccomp libidn2 libidn libcap-ng libpsl
 
 WARNINGS = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
 	-Wpointer-arith -Wwrite-strings -Wold-style-definition -Wimplicit-fallthrough
@@ -21,14 +21,14 @@ OPTIMISE = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno
 endif
 CPPFLAGS += -D_GNU_SOURCE -Isrc -I$(BUILD)/generated
 CFLAGS += -std=c17 -g $(OPTIMISE) $(WARNINGS) $(HARDENING)
-LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -rdynamic
+LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -rdynamic -static-libgcc
 # Asked once, and only when something is compiled: `make run` starts on machines without pkg-config.
 PACKAGE_FLAGS = $(eval PACKAGE_FLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PACKAGE_FLAGS)
 LIBRARIES = $(eval LIBRARIES := $$(shell pkg-config --libs $(PACKAGES)))$(LIBRARIES)
 
 comma = ,
 SANDBOX_SKIP = $(if $(SANITIZE)$(filter no,$(SANDBOX)),src/base/sandbox.c src/base/landlock.c src/tls/region.c,src/base/sandbox_empty.c src/tls/region_empty.c)
-SOURCES = $(filter-out $(SANDBOX_SKIP),$(foreach d,$(ONLY),$(wildcard src/$(d)/*.c)))
+SOURCES = $(filter-out $(SANDBOX_SKIP),$(foreach d,$(ONLY),$(wildcard src/$(d)/*.c src/$(d)/*/*.c)))
 OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o)
 ARCHIVE = $(BUILD)/libparcelpost.a
 PROGRAMS = parcelpostd parcelpost-queue parcelpost sendmail
@@ -68,7 +68,8 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVE)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
 CRASHING = $(addprefix $(BUILD)/crash/,parcelpostd parcelpost-queue control)
-unit-tests: $(UNIT_TESTS) $(if $(SANITIZE),,$(BUILD)/crash/matrix $(CRASHING))
+crash-programs: $(if $(SANITIZE),,$(BUILD)/crash/matrix $(CRASHING))
+unit-tests: $(UNIT_TESTS) crash-programs
 .PRECIOUS: $(BUILD)/%.o
 
 # Fuzz targets: clang's libFuzzer. tests/fuzz/run builds them with SANITIZE=1 and what INSTRUMENT says.
@@ -238,8 +239,10 @@ install: all
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/lib/sendmail
 	install -m 644 etc/sysusers.d/parcelpost.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d
-	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' etc/systemd/parcelpost.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/parcelpost.service
-	test -e $(CONFIGURATION)/parcelpost.conf || tools/installed-conf etc/parcelpost.conf > $(CONFIGURATION)/parcelpost.conf
+	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' etc/systemd/parcelpost.service | \
+	    install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/parcelpost.service
+	test -e $(CONFIGURATION)/parcelpost.conf || \
+	    tools/installed-conf etc/parcelpost.conf | install -m 644 /dev/stdin $(CONFIGURATION)/parcelpost.conf
 	install -m 644 etc/rules/examples/* $(CONFIGURATION)/rules/examples
 	for f in man/*.[1-9]; do test ! -f "$$f" || \
 	    install -D -m 644 "$$f" $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/}; done
@@ -249,5 +252,5 @@ install: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-valgrind $(BUILD)-fuzz $(BUILD)-coverage
 
-.PHONY: FORCE all unit-tests shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-quick bench-limits bench-message bench-programs bench-handshakes bench-defences bench-queue soak idle flood install clean
+.PHONY: FORCE all unit-tests crash-programs shims deps deps-test deps-lint run check asan valgrind lint analyze fuzz fuzz-targets fuzz-objects crash volume huge mutants bench bench-quick bench-limits bench-message bench-programs bench-handshakes bench-defences bench-queue soak idle flood install clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

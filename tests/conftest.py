@@ -8,6 +8,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import sanitizers  # noqa: E402
 from lib.instance import Instance  # noqa: E402
 from lib.talker import fresh_source  # noqa: E402
 
@@ -17,6 +18,18 @@ _marks = itertools.count(1)
 def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): tests of one group run in one worker")
     config.addinivalue_line("markers", "alone: runs by itself, after all others, because it measures or needs the whole machine")
+    sanitizers.begin()
+
+
+def pytest_unconfigure():
+    sanitizers.end()
+
+
+@pytest.fixture(autouse=True)
+def sanitizer_reports():
+    """A program that reported a bug fails the test that ran it, whatever the test itself looks at."""
+    yield
+    sanitizers.check()
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +46,7 @@ def server(shared_server, request):
     report = getattr(request.node, "report_call", None)
     if report and report.failed:
         report.sections.append(("server log", shared_server.log_text()[before:][-8000:]))
+    shared_server.check_log(after=before)
 
 
 @pytest.fixture

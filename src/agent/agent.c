@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/sandbox.h"
 #include "config/confinement.h"
+#include "ipc/ask.h"
 #include "ipc/whitelist.h"
 #include <errno.h>
 #include <poll.h>
@@ -64,11 +65,13 @@ static bool serve_hub(int hub, char *storage) {
     return result == CHANNEL_OK || result == CHANNEL_AGAIN;
 }
 
-/* Waits for the runner's next job, serving the listener meanwhile. False: nothing will come any more. */
+/* Waits for the runner's next job, serving the listener meanwhile. False: nothing will come any more, or nothing
+ * should: without a resolver every destination would seem to be out of reach, and the next agent gets a new one. */
 static bool wait_for_job(const struct process_start *start, char *storage) {
-    struct pollfd ready[2] = {{.fd = start->job, .events = POLLIN}, {.fd = start->hub, .events = POLLIN}};
+    struct pollfd ready[3] = {
+        {.fd = start->job, .events = POLLIN}, {.fd = start->hub, .events = POLLIN}, {.fd = start->resolver}};
     for (;;) {
-        int count = poll(ready, 2, -1);
+        int count = poll(ready, 3, -1);
         if (count < 0 && errno != EINTR) {
             return false;
         }
@@ -77,6 +80,9 @@ static bool wait_for_job(const struct process_start *start, char *storage) {
         }
         if (count > 0 && ready[0].revents != 0) {
             return true;
+        }
+        if (count > 0 && ready[2].revents != 0) {
+            return false;
         }
     }
 }
@@ -99,10 +105,10 @@ static bool serve_job(const struct process_start *start, struct transport_contex
     }
     delivery.content.job = start->job;
     log_set_tag(delivery.mail_id);
-    if (context->filtered) {
+    if (context->filtered && delivery.local) {
         (void)filter_apply(context->config, &delivery.content);
     }
-    bool reusable = context->transport->deliver(context, &delivery);
+    bool reusable = context->transport->deliver(context, &delivery) && !dns_resolver_is_gone(start->resolver);
     bool reported = delivery_report(&delivery, start->job, message.serial, reusable);
     if (!reported) {
         log_error("a result could not be reported to the runner");
@@ -141,7 +147,7 @@ static void read_passwords(struct transport_context *context) {
     buffer_free(&error);
 }
 
-/* What the runner calls "smtp" is remote mail; what any other transport delivers ends on this side. */
+/* What the runner calls "smtp" is remote mail; what any other transport delivers may be for us. */
 static bool is_filtered(const struct config *config, const char *name) {
     return config->local_filter[0] != '\0' && strcmp(name, "smtp") != 0;
 }

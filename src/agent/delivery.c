@@ -66,6 +66,7 @@ bool delivery_read(struct delivery *delivery, struct channel_message *message) {
     delivery->utf8 = job->utf8 != 0;
     delivery->requiretls = job->requiretls != 0;
     delivery->tls_optional = job->tls_optional != 0;
+    delivery->local = job->local != 0;
     delivery->tls_memory = job->tls_memory <= TLS_MEMORY_VERIFIED ? (enum tls_memory)job->tls_memory : TLS_MEMORY_NONE;
     delivery->started_at = (int64_t)time(NULL);
     delivery->started_ms = clock_now_ms();

@@ -40,6 +40,7 @@ struct delivery {
     char *from_url, *destination, *ret, *envid, *solicit; /* owned */
     enum envelope_body body;
     bool utf8, requiretls, tls_optional; /* as the envelope has them */
+    bool local;                          /* for mailboxes of ours: local_filter is for them */
     struct delivery_content content;
     struct delivery_recipient *recipients;
     size_t count;

@@ -27,10 +27,20 @@ static void add_address(struct route_host *host, struct text ip, unsigned port) 
     }
 }
 
-static void take_addresses(struct route_host *host, const struct dns_question *question, unsigned port) {
+static size_t count_records(const struct dns_question *question) {
     struct text rest = buffer_text(&question->records);
     struct dns_record record;
+    size_t count = 0;
     while (question->answer.status == DNS_FOUND && dns_question_next(&rest, &record)) {
+        count++;
+    }
+    return count;
+}
+
+static void take_addresses(struct route_host *host, const struct dns_question *question, size_t room, unsigned port) {
+    struct text rest = buffer_text(&question->records);
+    struct dns_record record;
+    while (question->answer.status == DNS_FOUND && host->address_count < room && dns_question_next(&rest, &record)) {
         add_address(host, record.value, port);
     }
 }
@@ -39,12 +49,22 @@ static bool is_temporary(const struct dns_question *question) {
     return question->answer.status == DNS_SERVFAIL || question->answer.status == DNS_TIMEOUT;
 }
 
+/* The answers about AAAA and A. Neither family leaves the other without a place: it may be the only one that we have.
+ */
+static void take_answers(struct route_host *host, const struct dns_question answers[2], unsigned port) {
+    size_t others = count_records(&answers[1]), half = ROUTE_ADDRESSES_MAXIMUM / 2;
+    take_addresses(host, &answers[0], ROUTE_ADDRESSES_MAXIMUM - (others < half ? others : half), port);
+    take_addresses(host, &answers[1], ROUTE_ADDRESSES_MAXIMUM, port);
+    host->unresolved = host->address_count == 0 && (is_temporary(&answers[0]) || is_temporary(&answers[1]));
+}
+
 /* AAAA and A of every host, all asked before the first answer is waited for. True when some question failed in a way
  * that may be different tomorrow. Hosts that already have addresses, and localhost (RFC 6761 6.3), are not asked. */
 static bool find_addresses(struct route *route, int resolver, unsigned port) {
     static const enum dns_type types[2] = {DNS_TYPE_AAAA, DNS_TYPE_A};
     struct dns_question questions[ROUTE_HOSTS_MAXIMUM * 2];
-    size_t of_host[ROUTE_HOSTS_MAXIMUM * 2], count = 0;
+    struct route_host *of_pair[ROUTE_HOSTS_MAXIMUM];
+    size_t count = 0;
     bool temporary = false;
     memset(questions, 0, sizeof questions);
     for (size_t i = 0; i < route->host_count; i++) {
@@ -53,15 +73,16 @@ static bool find_addresses(struct route *route, int resolver, unsigned port) {
             add_address(&route->hosts[i], TEXT("::1"), port);
         }
         for (size_t type = 0; type < 2 && route->hosts[i].address_count == 0; type++) {
-            of_host[count] = i;
+            of_pair[count / 2] = &route->hosts[i];
             dns_question_ask(resolver, &questions[count++], route->hosts[i].name, types[type]);
         }
     }
     dns_question_collect(resolver, questions, count);
-    for (size_t i = 0; i < count; i++) {
-        temporary |= is_temporary(&questions[i]);
-        take_addresses(&route->hosts[of_host[i]], &questions[i], port);
+    for (size_t i = 0; i < count; i += 2) {
+        take_answers(of_pair[i / 2], &questions[i], port);
+        temporary |= is_temporary(&questions[i]) || is_temporary(&questions[i + 1]);
         dns_question_free(&questions[i]);
+        dns_question_free(&questions[i + 1]);
     }
     return temporary;
 }
@@ -166,6 +187,7 @@ static enum route_order order_exchangers(const struct config *config, const stru
     while (count < EXCHANGERS_READ && dns_question_next(&rest, &record)) {
         read[count].preference = record.preference;
         read[count].address_count = 0;
+        read[count].unresolved = false;
         take_name(read[count++].name, record.value);
     }
     enum route_order order = route_order(read, &count, config->server_name);

@@ -20,6 +20,7 @@ struct route_host {
     unsigned preference;
     struct network_address addresses[ROUTE_ADDRESSES_MAXIMUM];
     size_t address_count;
+    bool unresolved; /* it has no address now because DNS failed: another day it may have one */
 };
 struct route {
     char why[128]; /* "mx", "address of the domain", "configured for *" … */

@@ -7,6 +7,7 @@
 #include "agent/connection.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "ipc/ask.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,18 @@ static void note_problem(struct journey *journey, bool temporary, bool from_serv
     log_debug("%s %s: %s", journey->session->host, journey->session->address, reply);
 }
 
+/* Another exchanger may take more: final only when none of them does, and when this one's TLS has not just failed,
+ * behind which it may offer more. */
+static void note_lack(struct journey *journey, const char *lack) {
+    char reply[ROUTE_REPLY_SIZE];
+    if (journey->session->client.tls_failed) {
+        snprintf(reply, sizeof reply, "451 4.7.5 TLS fails there now, and without it: %.400s", lack);
+        note_problem(journey, true, false, reply);
+    } else {
+        note_problem(journey, false, false, lack);
+    }
+}
+
 enum attempt { ATTEMPT_DONE, ATTEMPT_ELSEWHERE, ATTEMPT_STALE };
 
 /* One message over the session's open connection. */
@@ -126,8 +139,8 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
     if (sending == CLIENT_SENT) {
         delivery->standing = DESTINATION_ANSWERED;
     }
-    if (message.unasked) { /* another exchanger may take more: final only when none of them does */
-        note_problem(journey, false, false, message.recipients[0].reply);
+    if (message.unasked) {
+        note_lack(journey, message.recipients[0].reply);
         attempt = ATTEMPT_ELSEWHERE;
     } else if (sending == CLIENT_SENT) {
         copy_facts(session, delivery);
@@ -143,11 +156,13 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
     return attempt;
 }
 
-/* A server that greets is there, whatever it says next; one without the TLS or the login that we need is of no use to
- * any mail for it. */
+/* A server that greets is there, whatever it says next; one without the TLS or the login that its route asks for is of
+ * no use to any mail for it. What is remembered of its TLS does not bind all mail alike (RFC 8689 5). */
 static void note_standing(struct journey *journey, enum client_opening opening) {
-    bool useless = opening == CLIENT_TLS_FAILED || opening == CLIENT_UNMET;
-    bool spoke = journey->session->client.greeted || opening == CLIENT_PERMANENT;
+    const struct session *session = journey->session;
+    bool by_route = session->tls_policy != ROUTE_TLS_OPPORTUNISTIC || session->settings.user != NULL;
+    bool useless = by_route && (opening == CLIENT_TLS_FAILED || opening == CLIENT_UNMET);
+    bool spoke = session->client.greeted || opening == CLIENT_PERMANENT;
     if (spoke && !useless) {
         journey->delivery->standing = DESTINATION_ANSWERED;
     } else if (journey->delivery->standing == DESTINATION_UNTOUCHED) {
@@ -174,6 +189,14 @@ static void note_unreachable(struct journey *journey, const struct connection_ca
     }
     note_problem(journey, true, false, buffer_string(&reply));
     buffer_free(&reply);
+}
+
+/* Nobody knows where it is now, so that what others say is not the last word. */
+static void note_unresolved(struct journey *journey) {
+    char reply[ROUTE_REPLY_SIZE];
+    snprintf(reply, sizeof reply, "451 4.4.3 DNS failure for the address of %.255s", journey->session->host);
+    journey->session->address[0] = '\0';
+    note_problem(journey, true, false, reply);
 }
 
 /* The message over a connection that stands. */
@@ -214,6 +237,9 @@ static enum attempt attempt_host(struct journey *journey, const struct route_hos
     text_copy(session->host, sizeof session->host, text_of(host->name));
     memset(&session->tls_facts, 0, sizeof session->tls_facts);
     session->tls_problem[0] = '\0';
+    if (host->unresolved) {
+        note_unresolved(journey);
+    }
     for (size_t left = count;
          left > 0 && journey->connections < CONNECTIONS_TRIED && journey->messages < MESSAGES_TRIED; left--) {
         int fd = connection_race(candidates, count, session->sources, session_connect_milliseconds(session), &chosen);
@@ -283,7 +309,8 @@ bool session_deliver(struct transport_context *context, struct delivery *deliver
         return session->client.open;
     }
     enum route_outcome outcome = router(context, delivery, &route, reply);
-    if (outcome == ROUTE_DEFERRED && delivery->standing == DESTINATION_UNTOUCHED) {
+    if (outcome == ROUTE_DEFERRED && delivery->standing == DESTINATION_UNTOUCHED &&
+        !dns_resolver_is_gone(context->resolver)) { /* that is our fault, not the destination's */
         delivery->standing = DESTINATION_UNREACHABLE;
     }
     if (outcome == ROUTE_FOUND) {

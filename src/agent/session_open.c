@@ -98,6 +98,7 @@ static bool lower(const struct session *session, enum client_opening opening, st
     if (opening == CLIENT_TLS_FAILED && !settings->tls_required && settings->start_tls != NULL) {
         log_warn("%s (%s): %s; trying without TLS", session->host, session->address, session->client.reply);
         settings->start_tls = NULL;
+        settings->tls_failed = true;
         return true;
     }
     if (opening == CLIENT_EHLO_REFUSED && !settings->helo) {

@@ -4,7 +4,6 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,24 +17,71 @@ void buffer_init(struct buffer *buffer, size_t maximum) {
     *buffer = (struct buffer){.maximum = maximum};
 }
 
-void buffer_free(struct buffer *buffer) {
+void buffer_init_wiped(struct buffer *buffer, size_t maximum) {
+    *buffer = (struct buffer){.maximum = maximum, .wiped = true};
+}
+
+static bool needs_wiping(const struct buffer *buffer) {
+    return buffer->wiped && buffer->data != NULL;
+}
+
+/* Large ones, too: where the heap has room for one, it is not mapped apart. The content is all there is: what was
+ * before it is zeros by now, and pages behind it may never have been touched. */
+static void release(const struct buffer *buffer) {
+    if (needs_wiping(buffer)) {
+        explicit_bzero(buffer->data, buffer->length);
+    }
     free(block_of(buffer));
-    buffer_init(buffer, buffer->maximum);
+}
+
+struct buffer buffer_take(struct buffer *buffer) {
+    struct buffer taken = *buffer;
+    *buffer = (struct buffer){.maximum = taken.maximum, .wiped = taken.wiped};
+    return taken;
+}
+
+void buffer_free(struct buffer *buffer) {
+    const struct buffer taken = buffer_take(buffer);
+    release(&taken);
+}
+
+void buffer_truncate(struct buffer *buffer, size_t length) {
+    if (length > buffer->length) {
+        die_panic("buffer_truncate: to %zu of %zu bytes", length, buffer->length);
+    }
+    if (buffer->wiped && length < buffer->length) {
+        explicit_bzero(buffer->data + length, buffer->length - length);
+    }
+    buffer->length = length;
 }
 
 void buffer_clear(struct buffer *buffer) {
+    buffer_truncate(buffer, 0);
     buffer->data = block_of(buffer);
     buffer->offset = 0;
-    buffer->length = 0;
 }
 
 static void move_to_front(struct buffer *buffer) {
     char *block = block_of(buffer);
     if (buffer->offset > 0) {
         memmove(block, buffer->data, buffer->length);
+        if (buffer->wiped) {
+            size_t from = buffer->length > buffer->offset ? buffer->length : buffer->offset;
+            explicit_bzero(block + from, buffer->offset + buffer->length - from);
+        }
         buffer->data = block;
         buffer->offset = 0;
     }
+}
+
+/* realloc(3) might leave the content where it was. */
+static char *moved(const struct buffer *buffer, size_t capacity) {
+    char *block = memory_resize(NULL, capacity, 1);
+    if (buffer->length > 0) {
+        memcpy(block, buffer->data, buffer->length);
+    }
+    release(buffer);
+    return block;
 }
 
 /* Room for `needed` bytes of content and a NUL. needed <= maximum. */
@@ -54,7 +100,7 @@ static void make_room(struct buffer *buffer, size_t needed) {
     if (capacity <= needed) {
         capacity = buffer->maximum / 2 < needed ? buffer->maximum + 1 : needed + 1;
     }
-    buffer->data = memory_resize(buffer->data, capacity, 1);
+    buffer->data = needs_wiping(buffer) ? moved(buffer, capacity) : memory_resize(buffer->data, capacity, 1);
     buffer->capacity = capacity;
 }
 
@@ -120,7 +166,7 @@ bool buffer_format_list(struct buffer *buffer, const char *format, va_list list)
     va_list tried;
     size_t left = buffer->data == NULL ? 0 : buffer->capacity - buffer->offset - buffer->length;
     va_copy(tried, list);
-    int length = vsnprintf(left > 0 ? buffer->data + buffer->length : NULL, left, format, tried);
+    int length = text_format_list(left > 0 ? buffer->data + buffer->length : NULL, left, format, tried);
     va_end(tried);
     if (length < 0) {
         return false;
@@ -129,11 +175,14 @@ bool buffer_format_list(struct buffer *buffer, const char *format, va_list list)
         buffer->length += (size_t)length;
         return true;
     }
+    if (buffer->wiped && left > 0) { /* its beginning */
+        explicit_bzero(buffer->data + buffer->length, left < (size_t)length ? left : (size_t)length);
+    }
     char *room = buffer_reserve(buffer, (size_t)length);
     if (room == NULL) {
         return false;
     }
-    vsnprintf(room, (size_t)length + 1, format, list);
+    text_format_list(room, (size_t)length + 1, format, list);
     buffer->length += (size_t)length;
     return true;
 }
@@ -144,6 +193,9 @@ void buffer_consume(struct buffer *buffer, size_t length) {
     }
     if (length == 0) {
         return;
+    }
+    if (buffer->wiped) {
+        explicit_bzero(buffer->data, length);
     }
     buffer->data += length;
     buffer->offset += length;

@@ -14,13 +14,20 @@ struct buffer {
     size_t capacity; /* of the whole allocation, which begins at data - offset */
     size_t maximum;
     size_t offset; /* bytes already consumed before data */
+    bool wiped;    /* nothing that was consumed, moved or freed is left in this process's memory */
 };
 
 /* Allocates nothing yet. maximum: bytes the buffer may ever hold. */
 void buffer_init(struct buffer *buffer, size_t maximum);
+/* For what strangers must not find behind its owner: passwords, mail. What is consumed is gone at once. */
+void buffer_init_wiped(struct buffer *buffer, size_t maximum);
 void buffer_free(struct buffer *buffer);
+/* The buffer as it is, now the caller's; an empty one of the same kind stays. */
+struct buffer buffer_take(struct buffer *buffer);
 /* Forgets the content, keeps the memory. */
 void buffer_clear(struct buffer *buffer);
+/* Forgets what is behind the first `length` bytes, of which there must be as many. */
+void buffer_truncate(struct buffer *buffer, size_t length);
 /* All append functions: false when the result would pass the maximum; then nothing was appended. */
 bool buffer_append(struct buffer *buffer, const void *bytes, size_t length);
 bool buffer_append_text(struct buffer *buffer, struct text text);
@@ -32,7 +39,8 @@ bool buffer_format_list(struct buffer *buffer, const char *format, va_list list)
 /* Makes room for `length` more bytes and returns where they go (NULL past the maximum); buffer_advance counts them. */
 char *buffer_reserve(struct buffer *buffer, size_t length);
 void buffer_advance(struct buffer *buffer, size_t length);
-/* Removes `length` bytes from the front; they stay readable until the next append or reserve. Costs no copy. */
+/* Removes `length` bytes from the front; unless wiped they stay readable until the next append or reserve. Costs no
+ * copy. */
 void buffer_consume(struct buffer *buffer, size_t length);
 /* The content as a view, borrowed until the next change. */
 struct text buffer_text(const struct buffer *buffer);

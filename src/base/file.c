@@ -170,6 +170,16 @@ bool file_is_private(const char *what, const char *path, struct buffer *error) {
     return false;
 }
 
+bool file_is_guarded(const char *what, const char *path, struct buffer *error) {
+    struct stat status;
+    if (stat(path, &status) != 0 || (status.st_mode & S_IWOTH) == 0) {
+        return true;
+    }
+    buffer_format(error, "%s %s can be written by everybody on this host (mode %04o); try: chmod o-w %s", what, path,
+                  (unsigned)(status.st_mode & 07777), path);
+    return false;
+}
+
 bool file_is_regular(const char *what, const char *path, struct buffer *error) {
     struct stat status;
     if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) {

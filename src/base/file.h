@@ -26,6 +26,8 @@ int64_t file_size(int fd);
 /* Whether a secret in a file (what: its name for operators) is closed to everybody but its owner and his group; false
  * with a sentence that names the file and its mode. One that is not there is left to who opens it. */
 bool file_is_private(const char *what, const char *path, struct buffer *error);
+/* The same of a file or directory that others may read, but that decides what the server does. */
+bool file_is_guarded(const char *what, const char *path, struct buffer *error);
 /* Whether a file that an operator names is one: a FIFO or a device would hold up who opens it. False with a sentence;
  * one that is not there is left to who opens it. */
 bool file_is_regular(const char *what, const char *path, struct buffer *error);

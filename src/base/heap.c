@@ -21,44 +21,40 @@ struct filling {
 };
 static struct filling *fillings; /* reachable, so that leak checkers know them */
 
-static void keep(struct filling *filling) {
-    filling->next = fillings;
-    fillings = filling;
-}
-
-/* A block of this size, and the heap's figures before; NULL when it was cut from the heap's end, whose pages are new.
- */
-static struct filling *take(size_t size, struct mallinfo2 *before) {
-    *before = mallinfo2();
+/* Fills one hole, or takes one block from the cache, into which malloc puts what else of this size it finds on its way.
+ * False when the block would have been cut from the heap's end, whose pages are new: no hole is left that large. */
+static bool fill_one(size_t size) {
+    size_t before = mallinfo2().keepcost;
     struct filling *filling = malloc(size);
-    if (filling != NULL && mallinfo2().keepcost != before->keepcost) {
+    if (filling == NULL) {
+        return false;
+    }
+    if (mallinfo2().keepcost != before) {
         void *large = realloc(filling, CACHED_LARGEST * 4); /* grows where it is; a small one would stay in the cache */
         free(large != NULL ? large : filling);
-        return NULL;
+        return false;
     }
-    return filling;
+    filling->next = fillings;
+    fillings = filling;
+    return true;
 }
 
 /* Blocks in the cache count as used; they lie anywhere, and children would be given them first. */
 static void drain_cache(void) {
-    struct mallinfo2 before;
     for (size_t size = SMALLEST_HOLE; size <= CACHED_LARGEST; size += CACHED_STEP) {
-        struct filling *filling;
-        for (int i = 0; i < CACHED_BLOCKS && (filling = take(size, &before)) != NULL; i++) {
-            keep(filling);
+        for (int i = 0; i < CACHED_BLOCKS && fill_one(size); i++) {
         }
     }
 }
 
-/* One block of this size from a hole, or from the cache, into which malloc puts what else of this size it finds on its
- * way; false when there is none left that large. */
-static bool fill_one(size_t size) {
-    struct mallinfo2 before;
-    struct filling *filling = take(size, &before);
-    if (filling != NULL) {
-        keep(filling);
-    }
-    return filling != NULL;
+/* Sanitizers and valgrind put a malloc in the place of the C library's, of which mallinfo2 knows nothing: to it no hole
+ * is ever filled. */
+static bool is_known(void) {
+    size_t before = mallinfo2().uordblks;
+    void *volatile block = malloc(LARGEST_HOLE / 2);
+    bool known = mallinfo2().uordblks > before;
+    free(block);
+    return known;
 }
 
 void heap_prepare(void) {
@@ -72,7 +68,15 @@ void heap_keep(size_t bytes) {
     mallopt(M_TRIM_THRESHOLD, (int)bytes);
 }
 
+void heap_keep_blocks(size_t largest) {
+    mallopt(M_MMAP_THRESHOLD, (int)largest);
+    mallopt(M_TRIM_THRESHOLD, 2 * (int)largest);
+}
+
 void heap_settle(void) {
+    if (!is_known()) {
+        return;
+    }
     drain_cache();
     malloc_trim(0);
     for (size_t size = LARGEST_HOLE / 2; size >= SMALLEST_HOLE; size = size > 1024 ? size / 2 : size - 8) {

@@ -7,12 +7,12 @@
 #include "base/text.h"
 #include <errno.h>
 #include <execinfo.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #define LINE_SIZE 4096
 #define BACKTRACE_DEPTH 64
@@ -30,13 +30,10 @@ static const char *const level_words[] = {
 };
 
 void log_start(int fd, const char *program, enum log_level lowest) {
-    void *frames[4];
     state.fd = fd;
     state.lowest = lowest;
     log_set_program(program);
-    /* Both open files when they are first used, which a sandbox would not forgive later. */
-    backtrace(frames, 4);
-    tzset();
+    tzset(); /* opens a file when it is first used, which a sandbox would not forgive later */
 }
 
 void log_set_program(const char *program) {
@@ -72,8 +69,8 @@ static size_t write_prefix(char *line, size_t size, const char *word) {
     char date[CLOCK_TEXT_SIZE];
     clock_gettime(CLOCK_REALTIME, &now);
     clock_text(now.tv_sec, date);
-    int length = snprintf(line, size, "%s.%03u %s %s[%d]%s%s: ", date, (unsigned)(now.tv_nsec / 1000000) % 1000, word,
-                          state.program, (int)getpid(), state.tag[0] != '\0' ? " " : "", state.tag);
+    int length = text_format(line, size, "%s.%03u %s %s[%d]%s%s: ", date, (unsigned)(now.tv_nsec / 1000000) % 1000,
+                             word, state.program, (int)getpid(), state.tag[0] != '\0' ? " " : "", state.tag);
     return length < 0 ? 0 : (size_t)length;
 }
 
@@ -81,7 +78,7 @@ __attribute__((format(printf, 2, 0))) static void write_line(const char *word, c
     int reason = errno;
     char text[LINE_SIZE];
     char line[LINE_SIZE + 256];
-    int formatted = vsnprintf(text, sizeof text, format, list);
+    int formatted = text_format_list(text, sizeof text, format, list);
     size_t length = formatted < 0 ? 0 : (size_t)formatted;
     if (length >= sizeof text) {
         length = sizeof text - 1;
@@ -133,14 +130,29 @@ _Noreturn void die_fatal(int exit_status, const char *format, ...) {
     _exit(exit_status);
 }
 
-_Noreturn void die_panic(const char *format, ...) {
+struct trace {
     void *frames[BACKTRACE_DEPTH];
+    int depth;
+};
+
+/* Not backtrace(3), which loads a library for it: one more to map in every process. */
+static _Unwind_Reason_Code take_frame(struct _Unwind_Context *context, void *argument) {
+    struct trace *trace = argument;
+    if (trace->depth == BACKTRACE_DEPTH) {
+        return _URC_END_OF_STACK;
+    }
+    trace->frames[trace->depth++] = (void *)_Unwind_GetIP(context); /* NOLINT(performance-no-int-to-ptr) */
+    return _URC_NO_REASON;
+}
+
+_Noreturn void die_panic(const char *format, ...) {
+    struct trace trace = {.depth = 0};
     va_list list;
     va_start(list, format);
     write_line("panic", format, list);
     va_end(list);
-    int depth = backtrace(frames, BACKTRACE_DEPTH);
-    backtrace_symbols_fd(frames, depth, state.fd);
+    (void)_Unwind_Backtrace(take_frame, &trace);
+    backtrace_symbols_fd(trace.frames, trace.depth, state.fd);
     abort();
 }
 

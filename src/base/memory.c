@@ -27,9 +27,10 @@ void *memory_resize(void *memory, size_t count, size_t size) {
 }
 
 char *memory_string(struct text text) {
-    char *string = memory_new(text.length + 1, 1);
+    char *string = memory_resize(NULL, text.length + 1, 1); /* calloc knows no cache of freed blocks */
     if (text.length > 0) {
         memcpy(string, text.data, text.length);
     }
+    string[text.length] = '\0';
     return string;
 }

@@ -4,7 +4,6 @@
 #include "base/network.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 
 #define V4_BITS 32u
@@ -38,13 +37,22 @@ static bool host_network(const struct network_address *address, struct network *
     return true;
 }
 
+static void host_text(const struct network *host, char text[NETWORK_IP_SIZE]) {
+    const unsigned char *v4 = host->bytes;
+    if (host->v6) {
+        inet_ntop(AF_INET6, host->bytes, text, NETWORK_IP_SIZE);
+    } else {
+        text_format(text, NETWORK_IP_SIZE, "%u.%u.%u.%u", v4[0], v4[1], v4[2], v4[3]);
+    }
+}
+
 void network_ip_text(const struct network_address *address, char text[NETWORK_IP_SIZE]) {
     struct network host;
     if (!host_network(address, &host)) {
         text_copy(text, NETWORK_IP_SIZE, TEXT("unix"));
         return;
     }
-    inet_ntop(host.v6 ? AF_INET6 : AF_INET, host.bytes, text, NETWORK_IP_SIZE);
+    host_text(&host, text);
 }
 
 unsigned network_port(const struct network_address *address) {
@@ -148,15 +156,15 @@ bool network_contains(const struct network *network, const struct network_addres
 static void prefix_text(const struct network_address *address, unsigned v4_bits, unsigned v6_bits,
                         char text[NETWORK_IP_SIZE]) {
     struct network host;
-    char ip[INET6_ADDRSTRLEN];
+    char ip[NETWORK_IP_SIZE];
     if (!host_network(address, &host) || (host.v6 ? v6_bits >= V6_BITS : v4_bits >= V4_BITS)) {
         network_ip_text(address, text);
         return;
     }
     host.bits = host.v6 ? v6_bits : v4_bits;
     mask(&host);
-    inet_ntop(host.v6 ? AF_INET6 : AF_INET, host.bytes, ip, sizeof ip);
-    snprintf(text, NETWORK_IP_SIZE, "%s/%u", ip, host.bits);
+    host_text(&host, ip);
+    text_format(text, NETWORK_IP_SIZE, "%s/%u", ip, host.bits);
 }
 
 void network_contact(const struct network_address *address, unsigned prefix_v6, char text[NETWORK_IP_SIZE]) {
@@ -177,12 +185,12 @@ bool network_reverse_name(struct text ip, const char *suffix, char *name, size_t
     unmap(&host);
     for (size_t i = host.v6 ? 16 : 4; i-- > 0;) {
         unsigned byte = host.bytes[i];
-        int length = host.v6 ? snprintf(reversed + used, sizeof reversed - used, "%x.%x.", byte & 15u, byte >> 4u)
-                             : snprintf(reversed + used, sizeof reversed - used, "%u.", byte);
+        int length = host.v6 ? text_format(reversed + used, sizeof reversed - used, "%x.%x.", byte & 15u, byte >> 4u)
+                             : text_format(reversed + used, sizeof reversed - used, "%u.", byte);
         used += (size_t)length;
     }
     const char *zone = suffix != NULL ? suffix : host.v6 ? "ip6.arpa" : "in-addr.arpa";
-    int length = snprintf(name, size, "%s%s", reversed, zone);
+    int length = text_format(name, size, "%s%s", reversed, zone);
     return length >= 0 && (size_t)length < size;
 }
 

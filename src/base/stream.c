@@ -20,16 +20,20 @@ static size_t smaller(size_t a, size_t b) {
 void stream_init(struct stream *stream, int fd, size_t input_maximum, size_t output_maximum) {
     *stream = (struct stream){.fd = fd, .stop_fd = -1};
     buffer_init(&stream->input, input_maximum);
-    buffer_init(&stream->output, output_maximum);
+    buffer_init_wiped(&stream->output, output_maximum); /* mail, or a password: nobody reads it here again */
     stream_expect(stream, 0);
     (void)file_set_nonblocking(fd, true); /* fails for a bad descriptor only, which the first read reports */
 }
 
-void stream_close(struct stream *stream) {
+static void close_transport(struct stream *stream) {
     if (stream->transport.close != NULL) {
         stream->transport.close(stream->transport.context);
     }
     stream->transport = (struct stream_transport){.read = NULL};
+}
+
+void stream_close(struct stream *stream) {
+    close_transport(stream);
     if (stream->fd >= 0) {
         close(stream->fd);
     }
@@ -136,6 +140,17 @@ enum stream_result stream_fill(struct stream *stream, int64_t deadline) {
         }
         stream->drained = false;
     }
+}
+
+void stream_linger(struct stream *stream, int64_t deadline) {
+    close_transport(stream);
+    stream->stop_fd = -1;
+    if (shutdown(stream->fd, SHUT_WR) != 0) {
+        return;
+    }
+    do {
+        stream_consume(stream, stream->input.length);
+    } while (stream_fill(stream, deadline) == STREAM_OK && clock_now_ms() < deadline);
 }
 
 void stream_expect(struct stream *stream, size_t length) {

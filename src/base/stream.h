@@ -35,9 +35,12 @@ struct stream {
     size_t read_least;   /* to this */
 };
 /* fd is owned from now on and made non-blocking. input_maximum bounds what is read ahead, output_maximum what is held
- * back. */
+ * back; of what was sent nothing is left in memory. */
 void stream_init(struct stream *stream, int fd, size_t input_maximum, size_t output_maximum);
 void stream_close(struct stream *stream);
+/* Before stream_close, of a socket: says that nothing more is sent (within TLS that, too), and throws away what still
+ * comes, until the peer ends or the deadline: closed with bytes unread, a connection is reset. */
+void stream_linger(struct stream *stream, int64_t deadline);
 /* Reads at least one more byte into input (up to its free room). */
 enum stream_result stream_fill(struct stream *stream, int64_t deadline);
 /* What comes next comes in pieces of about this many bytes (at most), which one read shall take; 0: lines. Costs no

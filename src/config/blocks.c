@@ -86,7 +86,7 @@ static const struct config_key route_keys[] = {
     {IN(config_route, password_file), .type = KEY_PATH, .standard = "",
      .help = "The file whose first line is its password; nobody but root need be able to read it."},
     {IN(config_route, transport), .type = KEY_TEXT, .standard = "",
-     .help = "A transport block, or smtp, that takes this domain's mail, be it local or remote; empty for the usual one."},
+     .help = "A transport block, or smtp, that takes this domain's mail, be it local or remote, without what is said here of servers; empty for the usual one."},
     {IN(config_route, retry_schedule), .type = KEY_TIMES, .standard = "", .derived = "the key outside of blocks",
      .help = "The pauses before each new attempt."},
     {IN(config_route, queue_lifetime), .type = KEY_SECONDS, .standard = "0", .maximum = 31536000,

@@ -5,8 +5,6 @@
 #include "config/reading.h"
 #include "config/value.h"
 #include "mail/address.h"
-#include "mail/extension.h"
-#include "mail/solicitation.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +12,6 @@
 
 #define LABEL_SIZE 512
 #define ACCEPTED_TEXT_MAXIMUM 400
-
-/* Nothing is said twice of one line. */
-static void complain(struct reading *reading, const char *key, const char *accepted, const char *sentence) {
-    unsigned line = reading_line(reading, NULL, 0, key);
-
-    for (size_t i = 0; i < reading->error_count; i++)
-        if (line > 0 && reading->errors[i].line == line)
-            return;
-    reading_add_error(reading, line, key, accepted, "%s", sentence);
-}
 
 static bool is_empty(const char *string) {
     return string == NULL || string[0] == '\0';
@@ -90,15 +78,15 @@ static void check_names(struct reading *reading) {
     struct address address;
 
     if (address_parse(text_of(config->postmaster), false, &address) != ADDRESS_OK)
-        complain(reading, "postmaster", "an address such as postmaster@example.test", "is no address");
+        reading_complain(reading, "postmaster", "an address such as postmaster@example.test", "is no address");
     if (!is_delimiter(config->recipient_delimiter))
-        complain(reading, "recipient_delimiter", "one of + - = _ . # or empty", "is none");
+        reading_complain(reading, "recipient_delimiter", "one of + - = _ . # or empty", "is none");
     if (is_empty(config->accepted_text) || strlen(config->accepted_text) > ACCEPTED_TEXT_MAXIMUM)
-        complain(reading, "accepted_text", "1 to 400 bytes", "is empty or too long"); /* RFC 5321 4.5.3.1.5 */
+        reading_complain(reading, "accepted_text", "1 to 400 bytes", "is empty or too long"); /* RFC 5321 4.5.3.1.5 */
     if (is_empty(config->user_name) || is_empty(config->network_user) || is_empty(config->auth_user) ||
         is_empty(config->key_user) || is_empty(config->outside_user))
-        complain(reading, "user_name", "names of system users",
-                 "user_name, network_user, auth_user, key_user, outside_user: empty");
+        reading_complain(reading, "user_name", "names of system users",
+                         "user_name, network_user, auth_user, key_user, outside_user: empty");
 }
 
 /* ---- listeners ---- */
@@ -277,47 +265,6 @@ static bool transport_exists(const struct config *config, const char *name) {
     return is_built_in(name) && strcmp(name, "smtp") != 0;
 }
 
-/* A password is never sent in plain text, so that a route with one has TLS. */
-static void check_login(struct reading *reading, size_t index, const char *label) {
-    struct config_route *route = &reading->config->routes[index];
-    unsigned line = reading_line(reading, "route", index, NULL);
-
-    if (is_empty(route->user) != is_empty(route->password_file))
-        reading_add_error(reading, line, label, "user and password_file, both or neither",
-                          "one is useless without the other");
-    if (is_empty(route->user) || route->tls != ROUTE_TLS_OPPORTUNISTIC)
-        return;
-    if (reading_line(reading, "route", index, "tls") != 0)
-        reading_add_error(reading, line, label, "tls = required or tls = verified",
-                          "a password is not sent without TLS");
-    route->tls = ROUTE_TLS_REQUIRED;
-}
-
-static void complete_schedule(const struct config_strings *schedule, long **seconds, size_t *count) {
-    *count = schedule->count;
-    *seconds = memory_new(schedule->count + 1, sizeof **seconds);
-    for (size_t i = 0; i < schedule->count; i++)
-        (void)value_seconds(text_of(schedule->items[i]), LONG_MAX, &(*seconds)[i]);
-}
-
-/* What the block does not say is as outside of it. */
-static void complete_route(struct reading *reading, size_t index) {
-    const struct config *config = reading->config;
-    struct config_route *route = &reading->config->routes[index];
-    const struct config_strings *schedule =
-        route->retry_schedule.count > 0 ? &route->retry_schedule : &config->retry_schedule;
-
-    complete_schedule(schedule, &route->retry_seconds, &route->retry_count);
-    if (route->queue_lifetime == 0)
-        route->queue_lifetime = config->queue_lifetime;
-    if (route->limit == 0)
-        route->limit = config->destination_limit;
-    if (reading_line(reading, "route", index, "delay_warning") == 0)
-        route->delay_warning = config->delay_warning;
-    if (reading_line(reading, "route", index, "rate") == 0)
-        route->rate = config->destination_rate;
-}
-
 /* A block's label, in the form that addresses have (A-labels). One that is no domain stays, and is complained of. */
 static void normalise_label(char **label) {
     char ascii[ADDRESS_DOMAIN_MAXIMUM + 2] = ".";
@@ -328,6 +275,28 @@ static void normalise_label(char **label) {
         free(*label);
         *label = memory_string(text_of(below ? ascii : ascii + 1));
     }
+}
+
+/* Of two blocks for one domain the second would count for nothing: libconfuse compares titles as they were written. */
+static bool has_route_before(const struct config *config, size_t index) {
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(config->routes[i].domain, config->routes[index].domain) == 0)
+            return true;
+    return false;
+}
+
+static void check_route_transport(struct reading *reading, const struct config_route *route, unsigned line,
+                                  const char *label) {
+    const struct config *config = reading->config;
+
+    if (is_empty(route->transport) || strcmp(route->transport, "smtp") == 0)
+        return;
+    if (!transport_exists(config, route->transport))
+        reading_add_error(reading, line, label, "smtp, lmtp, maildir, null, or the name of a transport block",
+                          "there is no transport \"%s\"", route->transport);
+    else if (strcmp(route->transport, "lmtp") == 0 && is_empty(config->lmtp))
+        reading_add_error(reading, line, label, "transport = lmtp together with the key lmtp = HOST:PORT or PATH",
+                          "the key lmtp says nowhere to go");
 }
 
 static void check_routes(struct reading *reading) {
@@ -344,12 +313,10 @@ static void check_routes(struct reading *reading) {
             reading_add_error(reading, line, label, "a domain, .DOMAIN for those below it, or *", "is no domain");
         if (is_empty(route->host) && (route->lmtp || !is_empty(route->user)))
             reading_add_error(reading, line, label, "host = \"HOST:PORT\"", "has no host");
-        if (!is_empty(route->transport) && strcmp(route->transport, "smtp") != 0 &&
-            !transport_exists(config, route->transport))
-            reading_add_error(reading, line, label, "smtp, lmtp, maildir, null, or the name of a transport block",
-                              "there is no transport \"%s\"", route->transport);
-        check_login(reading, i, label);
-        complete_route(reading, i);
+        if (has_route_before(config, i))
+            reading_add_error(reading, line, label, "one block for a domain", "is there already");
+        check_route_transport(reading, route, line, label);
+        check_route(reading, i, label);
     }
 }
 
@@ -359,47 +326,12 @@ static void check_delivery(struct reading *reading) {
     for (size_t i = 0; i < config->transport_count; i++)
         check_transport(reading, i);
     if (!transport_exists(config, config->local_transport))
-        complain(reading, "local_transport", "lmtp, maildir, null, or the name of a transport block",
-                 "there is no such transport");
+        reading_complain(reading, "local_transport", "lmtp, maildir, null, or the name of a transport block",
+                         "there is no such transport");
     else if (strcmp(config->local_transport, "lmtp") == 0 && is_empty(config->lmtp))
-        complain(reading, "local_transport", "lmtp together with the key lmtp = HOST:PORT or PATH",
-                 "the key lmtp says nowhere to go");
+        reading_complain(reading, "local_transport", "lmtp together with the key lmtp = HOST:PORT or PATH",
+                         "the key lmtp says nowhere to go");
     check_routes(reading);
-}
-
-/* ---- extensions ---- */
-
-#define EHLO_KEYWORDS_MAXIMUM 256 /* bytes in all: the answer to EHLO is one reply */
-
-static void check_extensions(struct reading *reading) {
-    struct config *config = reading->config;
-    size_t length = 0;
-
-    for (size_t i = 0; i < config->extensions_off.count; i++) {
-        enum extension extension = extension_find(text_of(config->extensions_off.items[i]));
-        if (extension == EXTENSION_NONE)
-            complain(reading, "extensions_off", "keywords that EHLO lists", "there is no such extension");
-        else
-            config->extensions_off_bits |= 1u << extension;
-    }
-    for (size_t i = 0; i < config->ehlo_keywords.count; i++) {
-        struct text line = text_of(config->ehlo_keywords.items[i]);
-        length += line.length + 1;
-        if (!extension_line_is_valid(line) || extension_find(text_first(line, text_find(line, ' '))) != EXTENSION_NONE)
-            complain(reading, "ehlo_keywords",
-                     "a keyword of letters, digits and hyphens that is not one of ours, and parameters",
-                     "is no line for EHLO");
-    }
-    for (size_t i = 0, all = 0; i < config->no_soliciting.count; i++) {
-        struct text word = text_of(config->no_soliciting.items[i]);
-        all += word.length + 1;
-        if (!solicitation_is_valid(word) || text_find(word, ',') < word.length || all > SOLICITATION_MAXIMUM)
-            complain(reading, "no_soliciting",
-                     "a letter, then letters, digits, '.', '-', '_' and ':'; at most 1000 bytes in all",
-                     "is no solicitation keyword");
-    }
-    if (length > EHLO_KEYWORDS_MAXIMUM)
-        complain(reading, "ehlo_keywords", "at most 256 bytes in all", "is too long");
 }
 
 /* ---- keys, lists, spool ---- */
@@ -446,29 +378,35 @@ static void check_strangers(struct reading *reading) {
     for (size_t i = 0; i < config->dnsbl_count; i++)
         check_dnsbl(reading, i);
     if (config->reverse_required != REVERSE_NOT_REQUIRED && !config->reverse_lookup)
-        complain(reading, "reverse_required", "reverse_required together with reverse_lookup = yes",
-                 "names are not looked up");
+        reading_complain(reading, "reverse_required", "reverse_required together with reverse_lookup = yes",
+                         "names are not looked up");
     if (config->greylist_window <= config->greylist_delay || config->greylist_lifetime <= config->greylist_delay)
-        complain(reading, "greylist_delay", "less than greylist_window and greylist_lifetime", "is too long");
+        reading_complain(reading, "greylist_delay", "less than greylist_window and greylist_lifetime", "is too long");
 }
 
 static void check_files(struct reading *reading) {
     struct config *config = reading->config;
 
     if (config->certificate.count != config->private_key.count)
-        complain(reading, config->certificate.count == 0 ? "private_key" : "certificate",
-                 "as many of certificate as of private_key", "one is useless without the other");
+        reading_complain(reading, config->certificate.count == 0 ? "private_key" : "certificate",
+                         "as many of certificate as of private_key", "one is useless without the other");
     check_certificates(reading);
     if (is_empty(config->database) || is_empty(config->users_database) || is_empty(config->queue))
-        complain(reading, is_empty(config->queue) ? "queue" : "database", "a path", "is empty");
+        reading_complain(reading, is_empty(config->queue) ? "queue" : "database", "a path", "is empty");
+    if (is_empty(config->control_directory) || is_empty(config->lock_file_path))
+        reading_complain(reading, is_empty(config->lock_file_path) ? "lock_file_path" : "control_directory", "a path",
+                         "is empty");
     if (config->journal_max_message > config->journal_segment_size / 2)
-        complain(reading, "journal_max_message", "at most half of journal_segment_size", "is too large");
+        reading_complain(reading, "journal_max_message", "at most half of journal_segment_size", "is too large");
     if (config->queue_maximum_size != 0 && config->queue_maximum_size < 2 * config->journal_segment_size)
-        complain(reading, "queue_maximum_size", "0, or at least two times journal_segment_size", "is too small");
+        reading_complain(reading, "queue_maximum_size", "0, or at least two times journal_segment_size",
+                         "is too small");
     if (config->rules_timeout_ms > 1000 * config->lookup_timeout)
-        complain(reading, "rules_timeout_ms", "at most lookup_timeout", "its lookup process would be ended first");
+        reading_complain(reading, "rules_timeout_ms", "at most lookup_timeout",
+                         "its lookup process would be ended first");
     if (config->retry_schedule.count == 0)
-        complain(reading, "retry_schedule", "positive numbers of seconds, or with a unit: {5m, 1h, 1d}", "is empty");
+        reading_complain(reading, "retry_schedule", "positive numbers of seconds, or with a unit: {5m, 1h, 1d}",
+                         "is empty");
 }
 
 void config_complete(struct reading *reading) {

@@ -318,10 +318,9 @@ void confinement_enter(enum confinement who, const struct config *config, const 
 void confinement_prepare(bool receivers) {
     int version = landlock_version();
     for (int who = 0; who < CONFINEMENTS; who++) {
-        bool own = table[who].filter == SANDBOX_RECEIVER; /* the nursery prepares it for itself */
         bool wanted = receivers || table[who].filter == SANDBOX_LEDGER || table[who].filter == SANDBOX_FILES ||
                       table[who].filter == SANDBOX_NETWORK;
-        if (wanted && !own && !table[who].no_filter) {
+        if (wanted && !table[who].no_filter) {
             sandbox_prepare(table[who].filter);
         }
     }

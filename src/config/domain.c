@@ -36,7 +36,8 @@ static bool has_block(const struct config *config, const char *domain, const cha
     return false;
 }
 
-bool config_dkim_next(const struct config *config, size_t *at, struct config_dkim *row) {
+/* Blocks, then every local domain with the shared key. */
+static bool next_row(const struct config *config, size_t *at, struct config_dkim *row) {
     const char *shared = config->dkim_private_key_file;
 
     if (*at < config->dkim_count) {
@@ -45,18 +46,26 @@ bool config_dkim_next(const struct config *config, size_t *at, struct config_dki
     }
     while (shared != NULL && shared[0] != '\0' && *at - config->dkim_count < config->local_domains.count) {
         char *domain = config->local_domains.items[(*at)++ - config->dkim_count];
-        if (config_domain_is_pattern(domain) || has_block(config, domain, config->dkim_selector))
-            continue;
-        *row = (struct config_dkim){domain, config->dkim_selector, config->dkim_private_key_file};
-        return true;
+        if (!config_domain_is_pattern(domain)) {
+            *row = (struct config_dkim){domain, config->dkim_selector, config->dkim_private_key_file};
+            return true;
+        }
     }
     return false;
 }
 
+bool config_dkim_next(const struct config *config, size_t *at, struct config_dkim *row) {
+    while (next_row(config, at, row))
+        if (*at <= config->dkim_count || !has_block(config, row->domain, row->selector))
+            return true;
+    return false;
+}
+
+/* Asked for each message of a member: that a block comes before the shared key changes nothing here. */
 bool config_domain_is_signed(const struct config *config, struct text domain) {
     struct config_dkim row;
 
-    for (size_t at = 0; config_dkim_next(config, &at, &row);)
+    for (size_t at = 0; next_row(config, &at, &row);)
         if (text_equal_nocase(text_of(row.domain), domain))
             return true;
     return false;

@@ -110,8 +110,9 @@ const struct config_key config_keys[] = {
     {ROW(signer_workers, KEY_NUMBER, "0"), BETWEEN(0, 64),
      .help = "Signer processes, for TLS handshakes and DKIM, among which receivers are shared out; 0 for as many as there are processors, at most 4."},
     {ROW(service_timeout, KEY_SECONDS, "60"), BETWEEN(1, 3600),
-     .help = "Lookup, resolver or signer that does not react for so long is ended and replaced; ledger and queue runner "
-             "after five times as long."},
+     .help = "Lookup, resolver or signer that does not react for so long is ended and replaced; ledger, queue runner and "
+             "who is still starting after five times as long. Who was told to end, has nobody left to serve and does not "
+             "is ended after that time, too."},
     {ROW(lookup_timeout, KEY_SECONDS, "10"), BETWEEN(1, 600),
      .help = "A lookup process that takes longer over one question is ended and replaced."},
     {ROW(stop_timeout, KEY_SECONDS, "30"), BETWEEN(1, 3600),
@@ -238,7 +239,7 @@ const struct config_key config_keys[] = {
     {ROW(contact_prefix_v6, KEY_NUMBER, "64"), BETWEEN(16, 128), .help = "Bits by which IPv6 addresses are one contact."},
     {ROW(history_days, KEY_NUMBER, "30"), BETWEEN(1, 36500), .help = "Days that finished mail and old contacts are kept."},
     {ROW(lock_command, KEY_TEXT, ""),
-     .help = "A program that is run when a contact is locked out, for instance nft, with the rights that the server was started with; "
+     .help = "A program that is run when a contact is locked out, for instance nft (found in PATH, or by its path), with the rights that the server was started with; "
              "the contact is %i, or else its last argument."},
     {ROW(unlock_command, KEY_TEXT, ""), .help = "The same when a lockout ends."},
 

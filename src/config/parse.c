@@ -94,6 +94,10 @@ static unsigned line_beginning_with(const char *name) {
     return 0;
 }
 
+static void report_again(const cfg_t *cfg, const cfg_opt_t *option, unsigned before) {
+    reading_add_error(current->reading, (unsigned)cfg->line, option->name, NULL, "is set already in line %u", before);
+}
+
 /* Called by libconfuse after each value: the only moment at which the line is known. */
 static int value_was_read(cfg_t *cfg, cfg_opt_t *option) {
     unsigned before = line_of(option);
@@ -102,8 +106,18 @@ static int value_was_read(cfg_t *cfg, cfg_opt_t *option) {
     if (before == 0 && find_unknown(cfg->name, option->name) != NULL)
         report_unknown(cfg, option->name);
     else if (before != 0 && (option->flags & CFGF_LIST) == 0)
-        reading_add_error(current->reading, (unsigned)cfg->line, option->name, NULL, "is set already in line %u",
-                          before);
+        report_again(cfg, option, before);
+    return 0;
+}
+
+/* Called for each value of a list, before it is there for value_was_read; what stood in the list before is gone when
+ * it is the first one again. */
+static int list_value_comes(cfg_t *cfg, cfg_opt_t *option, const char *value, void *result) {
+    unsigned before = line_of(option);
+
+    if (before != 0 && cfg_opt_size(option) == 1 && find_unknown(cfg->name, option->name) == NULL)
+        report_again(cfg, option, before);
+    *(const char **)result = value;
     return 0;
 }
 
@@ -162,6 +176,7 @@ static cfg_opt_t string_option(const char *name, bool list) {
     cfg_opt_t many = CFG_STR_LIST(name, NULL, CFGF_NODEFAULT);
 
     one.validcb = many.validcb = value_was_read;
+    many.parsecb = list_value_comes;
     return list ? many : one;
 }
 

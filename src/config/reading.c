@@ -8,6 +8,15 @@
 
 #define ERROR_TEXT_MAXIMUM 2048
 
+void reading_complain(struct reading *reading, const char *key, const char *accepted, const char *sentence) {
+    unsigned line = reading_line(reading, NULL, 0, key);
+
+    for (size_t i = 0; i < reading->error_count; i++)
+        if (line > 0 && reading->errors[i].line == line)
+            return;
+    reading_add_error(reading, line, key, accepted, "%s", sentence);
+}
+
 void reading_init(struct reading *reading, struct config *config, const char *file) {
     *reading = (struct reading){.config = config, .file = file};
 }

@@ -28,6 +28,8 @@ void reading_free(struct reading *reading);
 /* line 0: not known. label: the key, with its block where it stands in one. accepted may be NULL. */
 void reading_add_error(struct reading *reading, unsigned line, const char *label, const char *accepted,
                        const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* The same of a key outside of blocks, where its line has no error yet: nothing is said twice of one line. */
+void reading_complain(struct reading *reading, const char *key, const char *accepted, const char *sentence);
 /* Forgets errors and places: the file is read once more. */
 void reading_clear(struct reading *reading);
 /* Writes the errors in the order of lines. */
@@ -46,6 +48,9 @@ void config_parse_text(struct reading *reading, char *text);
 void config_parse_override(struct reading *reading, const char *assignment);
 /* check_listen.c: the modes of a listen block: what is not written, and what cannot be. */
 void check_listen_modes(struct reading *reading, size_t index, const char *label);
+/* check_route.c: a route block's connections and schedule: what is not written, and what would do nothing. */
+void check_route(struct reading *reading, size_t index, const char *label);
+void complete_schedule(const struct config_strings *schedule, long **seconds, size_t *count);
 /* Whether clients log in where the block does not say. */
 enum listen_auth check_listen_auth_of(enum listen_role role);
 /* certificates.c: the tls_certificate blocks. */
@@ -56,6 +61,8 @@ void config_complete(struct reading *reading);
 void check_outside(struct reading *reading);
 /* confinement.c: where lists may lie, when the file does not say. */
 void complete_alias_directories(struct config *config);
+/* The keys of extensions (check_extensions.c). */
+void check_extensions(struct reading *reading);
 /* The keys of logins (check_login.c). */
 void check_logins(struct reading *reading);
 #endif

@@ -2,6 +2,7 @@
  * Reading address lists (RFC 5322 3.4, 3.2.2 comments, 3.2.4 quoted strings; groups 3.4). A byte machine over one
  * mailbox at a time: what stands in angle brackets is the address, else everything that is not comment or blank. */
 #include "control/address_list.h"
+#include <string.h>
 
 #define MAILBOX_SIZE 512
 
@@ -10,7 +11,14 @@ struct mailbox {
     char bracket[MAILBOX_SIZE]; /* what stood in <…> */
     size_t plain_length, bracket_length;
     bool has_bracket, in_bracket, wrong; /* wrong: too long, or holds a NUL, which would cut it short */
+    bool blank, apart;                   /* a blank or comment came last; the address is in two words */
 };
+
+/* Blanks are no part of an address, but may stand around its dots and its @ only (RFC 5322 4.4). */
+static bool is_apart(const struct mailbox *mailbox, char before, char byte) {
+    return mailbox->blank && (mailbox->in_bracket || !mailbox->has_bracket) && strchr(".@", before) == NULL &&
+           strchr(".@", byte) == NULL;
+}
 
 static void put(struct mailbox *mailbox, char byte) {
     char *where = mailbox->in_bracket ? mailbox->bracket : mailbox->plain;
@@ -19,6 +27,8 @@ static void put(struct mailbox *mailbox, char byte) {
         mailbox->wrong = true;
         return;
     }
+    mailbox->apart |= *length > 0 && is_apart(mailbox, where[*length - 1], byte);
+    mailbox->blank = false;
     where[(*length)++] = byte;
     where[*length] = '\0';
 }
@@ -74,7 +84,7 @@ static const char *without_route(const char *address) {
 }
 
 static bool finish(struct mailbox *mailbox, address_list_visit *visit, void *context) {
-    bool good = !mailbox->wrong && !mailbox->in_bracket;
+    bool good = !mailbox->wrong && !mailbox->apart && !mailbox->in_bracket;
     const char *address = mailbox->has_bracket ? without_route(mailbox->bracket) : mailbox->plain;
     if (good && address[0] != '\0') {
         good = visit(context, address);
@@ -95,6 +105,7 @@ static bool take_byte(char byte, struct mailbox *mailbox, address_list_visit *vi
             return false;
         }
         mailbox->has_bracket = mailbox->in_bracket = true;
+        mailbox->apart = false; /* what came before is a name */
         return true;
     case '>':
         if (!mailbox->in_bracket) {
@@ -110,7 +121,7 @@ static bool take_byte(char byte, struct mailbox *mailbox, address_list_visit *vi
         }
         return finish(mailbox, visit, context);
     case ':':
-        if (mailbox->in_bracket) {
+        if (mailbox->in_bracket || strstr(mailbox->plain, "@[") != NULL) { /* an IPv6 address */
             put(mailbox, byte);
             return true;
         }
@@ -129,9 +140,11 @@ bool address_list_each(struct text value, address_list_visit *visit, void *conte
         char byte = value.data[at];
         if (byte == '(') {
             at = skip_comment(value, at);
+            mailbox.blank = true;
         } else if (byte == '"') {
             at = take_quoted(value, at, &mailbox);
         } else if (is_blank(byte)) {
+            mailbox.blank = true;
             at++;
         } else if (take_byte(byte, &mailbox, visit, context)) {
             at++;

@@ -117,22 +117,9 @@ void change_offline_close(struct change_offline *offline) {
     }
 }
 
-static void take_answer(void *context, void *ticket, enum spool_outcome outcome) {
-    (void)ticket;
-    (void)context;
-    if (outcome != SPOOL_OK && outcome != SPOOL_NOTHING) {
-        control_fail(0, "the change could not be written");
-    }
-}
-
-static void ignore_news(void *context, const struct spool_news *news) {
-    (void)context; /* the queue runner of the next start finds the rows */
-    (void)news;
-}
-
 int change_offline_step(struct change_offline *offline, const char *verb, const char *argument, const char *detail,
                         struct buffer *answer, int64_t *affected) {
-    const struct spool_events events = {.answer = take_answer, .news = ignore_news};
+    const struct spool_events nobody = {.context = NULL}; /* the queue runner of the next start finds the rows */
     const struct config *config = offline->config;
     char what[1024];
     snprintf(what, sizeof(what), "%s %s", verb, argument);
@@ -150,12 +137,11 @@ int change_offline_step(struct change_offline *offline, const char *verb, const 
                           .detail = detail,
                           .answer = answer,
                           .record = &offline->record};
-    int status = (int)order_run(&order);
-    if ((order.effects & ORDER_BATCH) != 0) {
-        spool_finish(offline->spool, &events);
-    }
+    enum exit_status status = order_run(&order);
+    bool written = (order.effects & ORDER_BATCH) == 0 || spool_finish(offline->spool, &nobody);
+    status = order_settle(&order, status, written);
     *affected = order.affected;
-    return status;
+    return (int)status;
 }
 
 int change_rebuild(struct control *control) {

@@ -4,7 +4,7 @@
 #define CONTROL_CHANGE_OFFLINE_H
 #include "base/buffer.h"
 #include "config/config.h"
-#include "store/spool.h"
+#include "spool/spool.h"
 struct change_offline;
 /* NULL after saying why, with *status: EXIT_STATUS_TEMPFAIL when somebody holds the lock. From here on the process runs
  * as the spool's user. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * `parcelpost check`: one line for each thing a server needs around it, with what to do about it. Reads and asks only.
  * The configuration itself was checked when it was read. */
+#include "base/file.h"
 #include "base/network.h"
 #include "base/privilege.h"
 #include "config/certificates.h"
+#include "config/guarded.h"
 #include "control/control.h"
 #include "control/operator.h"
 #include "control/question.h"
@@ -73,21 +75,44 @@ static void check_directories(struct report *report) {
     }
 }
 
-static void check_database(struct report *report) {
+static void check_one_database(struct report *report, const char *key, const char *path, enum database_kind kind) {
     struct buffer error;
-    const char *path = report->config->database;
     if (access(path, F_OK) != 0) {
-        tell(report, DOUBTFUL, "database: %s does not exist yet; the server makes it", path);
+        tell(report, DOUBTFUL, "%s: %s does not exist yet; the server makes it", key, path);
         return;
     }
     buffer_init(&error, 4096);
-    struct database *database = database_open(path, DATABASE_MAIN, DATABASE_READ, &error);
+    struct database *database = NULL;
+    if (kind != DATABASE_USERS || file_is_private(key, path, &error)) {
+        database = database_open(path, kind, DATABASE_READ, &error);
+    }
     if (database != NULL) {
-        tell(report, GOOD, "database: %s", path);
+        tell(report, GOOD, "%s: %s", key, path);
     } else {
-        tell(report, BAD, "database: %s", buffer_string(&error));
+        bool hidden = access(path, R_OK) != 0 && !privilege_is_root(); /* from who asks; lookup may read it */
+        tell(report, hidden && kind == DATABASE_USERS ? DOUBTFUL : BAD, "%s: %s", key, buffer_string(&error));
     }
     database_close(database);
+    buffer_free(&error);
+}
+
+static void check_databases(struct report *report) {
+    check_one_database(report, "database", report->config->database, DATABASE_MAIN);
+    check_one_database(report, "users_database", report->config->users_database, DATABASE_USERS);
+}
+
+/* The start and a reload refuse them. */
+static void check_modes(struct report *report) {
+    struct config_guarded paths[CONFIG_GUARDED];
+    struct buffer error;
+    config_guarded(report->config, paths);
+    buffer_init(&error, 4096);
+    for (size_t i = 0; i < CONFIG_GUARDED; i++) {
+        if (!file_is_guarded(paths[i].key, paths[i].path, &error)) {
+            tell(report, BAD, "%s", buffer_string(&error));
+            buffer_clear(&error);
+        }
+    }
     buffer_free(&error);
 }
 
@@ -278,8 +303,8 @@ static void check_rules(struct report *report) {
 
 int control_check(struct control *control, int count, char **arguments) {
     static void (*const checks[])(struct report *) = {
-        check_users,        check_directories, check_database, check_server, check_ports,
-        check_certificates, check_keys,        check_names,    check_lmtp,   check_rules,
+        check_users,        check_directories, check_modes, check_databases, check_server, check_ports,
+        check_certificates, check_keys,        check_names, check_lmtp,      check_rules,
     };
     struct report report = {.config = control->config};
     (void)count;

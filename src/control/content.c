@@ -9,7 +9,7 @@
 #include "control/operator.h"
 #include "ipc/messages.h"
 #include "mail/header.h"
-#include "store/spool.h"
+#include "spool/spool.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,10 @@ static int fetch_online(int ledger, const char *mail_id, struct spool_content *c
     if (channel_ask(ledger, MAIL_FETCH, &request, -1, MAIL_CONTENT, &answer, &content->fd, CLOCK_NEVER) != CHANNEL_OK) {
         return control_fail(EXIT_STATUS_TEMPFAIL, "the server ended before it answered");
     }
-    if (answer.found == 0) {
+    if (answer.found == CONTENT_LATER) {
+        return control_fail(EXIT_STATUS_TEMPFAIL, "the database takes no rows now; the server's log says why");
+    }
+    if (answer.found == CONTENT_MISSING) {
         return gone(mail_id);
     }
     content->lengths = (struct cargo_lengths){(uint64_t)answer.message_length, (uint64_t)answer.headers_length,

@@ -13,16 +13,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LEDGER_SOCKET "ledger.sock"
 #define SETTLE_MILLISECONDS 2000
 #define SETTLE_LATE 30000000L /* nanoseconds; in ledger/round.c 25 milliseconds */
+
+/* False: no socket can have a name as long. */
+static bool socket_path(const struct config *config, const char *socket_name, char *path, size_t size) {
+    int length = snprintf(path, size, "%s/%s", config->control_directory, socket_name);
+    return length >= 0 && (size_t)length < size;
+}
 
 /* milliseconds: how long it may take where nobody accepts and the queue is full; 0: for ever. */
 static enum operator_result connect_within(const struct config *config, const char *socket_name, int milliseconds,
                                            int *fd) {
     const struct timeval patience = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int length = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", config->control_directory, socket_name);
-    if (length < 0 || (size_t)length >= sizeof(address.sun_path)) {
+    if (!socket_path(config, socket_name, address.sun_path, sizeof(address.sun_path))) {
         return OPERATOR_NOBODY;
     }
     *fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -65,9 +71,8 @@ enum operator_result operator_ask_over(int fd, const char *verb, const char *arg
 static bool is_let_in(const struct config *config) {
     char path[PATH_MAX];
     struct stat status;
-    return geteuid() == 0 ||
-           (snprintf(path, sizeof path, "%s/ledger.sock", config->control_directory) < (int)sizeof path &&
-            stat(path, &status) == 0 && status.st_uid == geteuid());
+    return geteuid() == 0 || (socket_path(config, LEDGER_SOCKET, path, sizeof path) && stat(path, &status) == 0 &&
+                              status.st_uid == geteuid());
 }
 
 void operator_settle(const struct config *config) {
@@ -77,7 +82,7 @@ void operator_settle(const struct config *config) {
         (void)nanosleep(&late, NULL); /* it would warn of us; what waited has been written by then */
         return;
     }
-    if (connect_within(config, "ledger.sock", SETTLE_MILLISECONDS, &end.fd) != OPERATOR_ANSWERED) {
+    if (connect_within(config, LEDGER_SOCKET, SETTLE_MILLISECONDS, &end.fd) != OPERATOR_ANSWERED) {
         return; /* one that hangs has had many of us */
     }
     (void)shutdown(end.fd, SHUT_WR); /* it settles, then finds that nobody wants anything, and closes */

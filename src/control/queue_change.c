@@ -135,15 +135,18 @@ static int change_selected(struct control *control, const struct verb *verb, con
     char name[32];
     struct selection selection = {0};
     int64_t total = 0;
-    int status = select_parcels(control, filter, verb, &selection);
-    if (status == EXIT_STATUS_OK && selection.count > 0) {
-        struct change *change = change_open(control, &status);
-        snprintf(name, sizeof(name), "queue %s", verb->name);
-        if (change != NULL) {
-            status = order_steps(change, name, filter->words, words, &selection, &total);
-            change_close(change);
-        }
+    int status = EXIT_STATUS_OK;
+    /* First: where no server runs, this writes the rows of what one that was killed had answered. */
+    struct change *change = change_open(control, &status);
+    if (change == NULL) {
+        return status;
     }
+    status = select_parcels(control, filter, verb, &selection);
+    if (status == EXIT_STATUS_OK && selection.count > 0) {
+        snprintf(name, sizeof(name), "queue %s", verb->name);
+        status = order_steps(change, name, filter->words, words, &selection, &total);
+    }
+    change_close(change);
     free(selection.items);
     if (status == EXIT_STATUS_OK) {
         printf("%lld parcel%s %s\n", (long long)total, total == 1 ? "" : "s", verb->done);

@@ -3,6 +3,7 @@
  * privileges and needs none: the server learns the caller's uid from the socket. Exit statuses are sysexits.h's. */
 #include "control/sendmail.h"
 #include "base/file.h"
+#include "control/address_list.h"
 #include "control/control.h"
 #include "control/setup.h"
 #include "control/submission.h"
@@ -40,9 +41,9 @@ static const char help[] =
     "\n"
     "Other options of other sendmail programs (-o…, -B, …) are accepted and ignored. As mailq it is sendmail -bp,\n"
     "as newaliases sendmail -bi, which does nothing.\n"
-    "Exit status: 0 taken; 64 wrong usage; 65 wrong message or address; 67 no such user; 69 refused; 75 the server "
-    "does\n"
-    "not run, or says to try again; 77 not permitted; 78 wrong configuration.\n";
+    "Exit status: 0 taken; 64 wrong usage; 65 wrong message or address; 67 no such user; 68 no such host; 69 refused;\n"
+    "74 the message cannot be read; 75 the server does not run, or says to try again; 77 not permitted; 78 wrong\n"
+    "configuration.\n";
 
 struct command_line {
     const char *file, *sender, *full_name;
@@ -212,21 +213,22 @@ static int converse(const struct config *config) {
     return EX_OK;
 }
 
+/* One only. */
+static bool take_sender(void *context, const char *address) {
+    struct sendmail_draft *draft = context;
+    return draft->sender[0] == '\0' && sendmail_qualify(draft->config, address, draft->sender, sizeof(draft->sender));
+}
+
 /* -f, else the caller's login at the server's domain. */
 static bool choose_sender(struct sendmail_draft *draft, const char *wanted) {
     const struct passwd *caller = getpwuid(getuid());
     const char *name = wanted != NULL ? wanted : caller != NULL ? caller->pw_name : "nobody";
-    if (wanted != NULL && (wanted[0] == '\0' || strcmp(wanted, "<>") == 0)) {
-        draft->sender[0] = '\0';
-        return true;
-    }
-    struct text bare = text_of(name);
-    if (bare.length > 2 && bare.data[0] == '<' && bare.data[bare.length - 1] == '>') {
-        bare = text_first(text_from(bare, 1), bare.length - 2);
-    }
-    char copy[SENDMAIL_RECIPIENT_SIZE];
-    return text_copy(copy, sizeof(copy), bare) &&
-           sendmail_qualify(draft->config, copy, draft->sender, sizeof(draft->sender));
+    bool nobody = wanted != NULL && (wanted[0] == '\0' || strcmp(wanted, "<>") == 0);
+    return nobody || (address_list_each(text_of(name), take_sender, draft) && draft->sender[0] != '\0');
+}
+
+static bool take_recipient(void *context, const char *address) {
+    return sendmail_add_recipient(context, address);
 }
 
 static void draft_free(struct sendmail_draft *draft) {
@@ -271,13 +273,14 @@ static int deliver(const struct config *config, const struct command_line *line,
     size_t maximum = (size_t)config->message_maximum;
     buffer_init(&input, maximum);
     buffer_init(&draft.message, maximum + maximum / 8 + 65536); /* CRs and added fields; the server has the last word */
-    bool good = choose_sender(&draft, line->sender);
-    for (; good && *recipients != NULL; recipients++) {
-        good = sendmail_add_recipient(&draft, *recipients);
+    const char *wrong = choose_sender(&draft, line->sender) ? NULL : line->sender != NULL ? line->sender : "(caller)";
+    for (; wrong == NULL && *recipients != NULL; recipients++) { /* MAILTO of a crontab holds several */
+        wrong = address_list_each(text_of(*recipients), take_recipient, &draft) ? NULL : *recipients;
     }
     int status;
-    if (!good) {
-        status = fail(EX_USAGE, "an address is too long, or there are too many");
+    if (wrong != NULL) {
+        fprintf(stderr, "sendmail: \"%s\" is no address or list of them, is too long, or there are too many\n", wrong);
+        status = EX_DATAERR;
     } else if (!file_read_into(STDIN_FILENO, &input)) {
         status = errno == EFBIG ? fail(EX_DATAERR, "the message is larger than message_maximum allows")
                                 : fail(EX_IOERR, "standard input cannot be read");

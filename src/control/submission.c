@@ -47,9 +47,10 @@ int submission_exit_status(const char *reply) {
         const char *start;
         int status;
     } rows[] = {
-        {"4", EX_TEMPFAIL},     {"501", EX_DATAERR},     {"530", EX_NOPERM}, {"535", EX_NOPERM},
-        {"550 5.7", EX_NOPERM}, {"550", EX_NOUSER},      {"551", EX_NOUSER}, {"552", EX_DATAERR},
-        {"553", EX_NOUSER},     {"554 5.6", EX_DATAERR}, {"556", EX_NOHOST}, {"5", EX_UNAVAILABLE},
+        {"4", EX_TEMPFAIL},       {"501", EX_DATAERR},     {"530", EX_NOPERM},        {"535", EX_NOPERM},
+        {"550 5.7", EX_NOPERM},   {"550 5.6", EX_DATAERR}, {"550 5.1.3", EX_DATAERR}, {"550 5.1.7", EX_DATAERR},
+        {"550 5.1.2", EX_NOHOST}, {"550", EX_NOUSER},      {"551", EX_NOUSER},        {"552", EX_DATAERR},
+        {"553", EX_NOUSER},       {"554 5.6", EX_DATAERR}, {"556", EX_NOHOST},        {"5", EX_UNAVAILABLE},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (strncmp(reply, rows[i].start, strlen(rows[i].start)) == 0) {

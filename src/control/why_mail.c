@@ -29,7 +29,7 @@ static void show_arrival(const struct report_row *row) {
     const char *ehlo = story_value(row, "ehlo"), *name = story_value(row, "remote_name");
     const char *tls = story_value(row, "tls"), *account = story_value(row, "account");
     const char *ip = story_value(row, "remote_ip");
-    bool notice = strcmp(story_raw(row, "role"), "notice") == 0;
+    const char *role = story_raw(row, "role");
     printf("  It came on %s", story_time(story_raw(row, "received_at")));
     if (ip[0] != '\0') {
         printf(" from %s%s%s%s", ip, name[0] != '\0' ? " (" : "", name, name[0] != '\0' ? ")" : "");
@@ -37,8 +37,10 @@ static void show_arrival(const struct report_row *row) {
     if (ehlo[0] != '\0') {
         printf(", which called itself \"%s\"", ehlo);
     }
-    if (notice) {
+    if (strcmp(role, "notice") == 0) {
         printf(": a notice that this server wrote.\n");
+    } else if (strcmp(role, "vacation") == 0) {
+        printf(": an answer that this server wrote for %s, who is away.\n", account);
     } else {
         printf(",\n  on port %s (%s) over %s, %s, %s%s.\n", story_raw(row, "local_port"), story_value(row, "role"),
                story_value(row, "protocol"), tls[0] != '\0' ? tls : "without TLS",
@@ -55,7 +57,9 @@ static void show_arrival(const struct report_row *row) {
                story_raw(row, "dnsbl_score"));
     }
     if (strcmp(story_raw(row, "auto_generated"), "1") == 0) {
-        printf("  It is automatic: its sender gets no notices about it.\n");
+        printf("  It is automatic: %s.\n", story_raw(row, "from_url")[0] == '\0'
+                                               ? "nobody gets notices about it"
+                                               : "its sender is told when it fails, but not when it is late");
     }
 }
 
@@ -124,6 +128,20 @@ static void show_advice(const struct report_row *row, const char *mail_id) {
     }
 }
 
+/* As the queue runner names it: what waits for our own mailboxes rests together, but for transports that an alias leads
+ * to and domains with a route block. */
+static const char *destination_of(const struct story *story, const struct report_row *row) {
+    const struct config *config = story->control->config;
+    const char *target = story_raw(row, "target"), *domain = story_raw(row, "domain");
+    if (strcmp(story_raw(row, "delivery"), "local") != 0) {
+        return domain;
+    }
+    if (target[0] == '|') {
+        return strcmp(target + 1, config->local_transport) == 0 ? "" : target;
+    }
+    return config_route_of(config, text_of(domain), false) != NULL ? domain : "";
+}
+
 static bool show_parcel(void *context, const struct report_row *row) {
     struct story *story = context;
     const char *to = story_value(row, "to_url"), *target = story_value(row, "target");
@@ -142,8 +160,7 @@ static bool show_parcel(void *context, const struct report_row *row) {
     }
     show_next(row);
     if (strcmp(story_raw(row, "state"), "deferred") == 0 || strcmp(story_raw(row, "state"), "queued") == 0) {
-        bool local = strcmp(story_raw(row, "delivery"), "local") == 0;
-        (void)story_destination(story, local ? "" : story_raw(row, "domain"));
+        (void)story_destination(story, destination_of(story, row));
     }
     show_advice(row, story->word);
     return true;

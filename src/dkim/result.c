@@ -108,8 +108,14 @@ static bool append_value(struct buffer *results, struct text value) {
     return good && buffer_append_byte(results, '"');
 }
 
+/* Filters look for "dmarc=pass" without minding quotes. An identity (i=) can hold any byte, and so can other tags most.
+ */
+static bool looks_like_results(struct text value) {
+    return text_find(value, ';') < value.length || text_find(value, '=') < value.length;
+}
+
 static bool append_property(struct buffer *results, const char *name, struct text value) {
-    if (value.length == 0 || value.length > VALUE_MAXIMUM || !text_is_printable(value)) {
+    if (value.length == 0 || value.length > VALUE_MAXIMUM || !text_is_printable(value) || looks_like_results(value)) {
         return true;
     }
     return buffer_format(results, " header.%s=", name) && append_value(results, value);

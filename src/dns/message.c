@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Reads DNS messages: sections, records, what they say about a name. Called by dns.c with bytes from the network, in
- * the resolver, unprivileged. Anything malformed gives DNS_OUTCOME_FAILED, never a wrong "does not exist". */
+ * the resolver, unprivileged. What is malformed or cut gives DNS_OUTCOME_FAILED, never a wrong "does not exist". */
 #include "dns/message.h"
 #include "dns/name.h"
 #include "dns/reply.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define HEADER_LENGTH 12u
-#define FLAGS_KIND 0xf8u /* QR and OPCODE in the third byte */
+#define FLAGS_KIND 0xfau /* QR, OPCODE and TC in the third byte */
 #define FLAGS_ANSWER 0x80u
 #define TYPE_NS 2u
 #define TYPE_CNAME 5u
@@ -205,7 +205,7 @@ static bool read_start(const unsigned char *bytes, size_t length, struct answer 
     char name[DNS_NAME_SIZE];
     bool odd;
     if (!reader_take(&reader, HEADER_LENGTH) || (bytes[2] & FLAGS_KIND) != FLAGS_ANSWER) {
-        return false; /* also our question, sent back */
+        return false; /* also our question, sent back, and what is truncated even over TCP (RFC 2181 9) */
     }
     answer->rcode = dns_message_rcode(bytes, length);
     answer->authoritative = (bytes[2] & 0x04u) != 0;
@@ -241,9 +241,12 @@ struct dns_reply *dns_message_read(const unsigned char *bytes, size_t length, co
         return reply;
     }
     reply->count = 0; /* records beside NXDOMAIN, or in half an answer, are nobody's */
+    if (!whole || seen > 0) {
+        return reply; /* target may be half a name, without an end */
+    }
     bool of_others =
         answer.answer_count > 0 && text_equal(text_of(target), text_of(name)); /* no alias, and yet records */
-    if (whole && seen == 0 && !of_others) {
+    if (!of_others) {
         set_negative(&answer, reply);
     }
     return reply;

@@ -13,7 +13,7 @@ bool reader_take(struct reader *reader, size_t count);
 unsigned reader_number16(const struct reader *reader, size_t at);
 uint32_t reader_number32(const struct reader *reader, size_t at);
 /* RFC 1035 4.1.4. The reader goes past the name as it stands here; the root is ".". *odd is set for names with bytes
- * that text cannot show or that would make it ambiguous. False when it is malformed. */
+ * that text cannot show or that would make it ambiguous. False when it is malformed: then name has no end. */
 bool reader_name(struct reader *reader, char name[DNS_NAME_SIZE], bool *odd);
 /* Lower case, without final dot; false when this is no name that can be asked: RFC 1035 2.3.4 lengths, an empty label,
  * a byte outside printable ASCII, a blank or a backslash. */

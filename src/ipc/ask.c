@@ -5,6 +5,9 @@
 #include "ipc/ask.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "ipc/scratch.h"
+#include "mail/address.h"
+#include <string.h>
 #include <unistd.h>
 
 /* Time limits in milliseconds. A service that is late is as good as gone; these only bound how long a client waits for
@@ -12,22 +15,35 @@
  * of what RFC 5321 4.5.3.2.6 lets the client wait. */
 #define CONTACT_LIMIT 30000
 #define LOOKUP_LIMIT 60000
+#define AHEAD_LIMIT 1000
 #define SIGN_LIMIT 60000
 #define TLS_LIMIT 20000
 #define COMMIT_LIMIT 300000
 #define CONNECT_LIMIT 70000 /* the connector itself gives up before: connect_timeout is at most 60 seconds */
 
-static bool ask(int service, uint32_t kind, const void *question, int fd, uint32_t answer_kind, void *answer,
-                int64_t limit) {
-    enum channel_result result =
-        channel_ask(service, kind, question, fd, answer_kind, answer, NULL, clock_deadline(limit));
+/* A question that has gone out behind another one, and whose answer nobody has waited for so far. */
+static struct {
+    int lookup; /* -1: there is none */
+    uint32_t serial;
+    int64_t until; /* later, the answer is no news */
+    char address[2 * ADDRESS_SIZE], sender[2 * ADDRESS_SIZE];
+} ahead = {.lookup = -1};
 
+static bool is_answered(uint32_t kind, enum channel_result result) {
     if (result == CHANNEL_BAD)
         log_error("%s could not be asked, or was answered by something else", channel_types[kind].name);
     else if (result != CHANNEL_OK)
         log_warn("%s was not answered: the service is %s", channel_types[kind].name,
                  result == CHANNEL_TIMEOUT ? "too slow" : "gone");
     return result == CHANNEL_OK;
+}
+
+static bool ask(int service, uint32_t kind, const void *question, int fd, uint32_t answer_kind, void *answer,
+                int64_t limit) {
+    if (service == ahead.lookup)
+        ahead.lookup = -1; /* whoever waits for this answer drops those to questions before it */
+    return is_answered(kind,
+                       channel_ask(service, kind, question, fd, answer_kind, answer, NULL, clock_deadline(limit)));
 }
 
 /* ---- lookup ---- */
@@ -42,6 +58,44 @@ static uint32_t count_targets(struct text list) {
     return count;
 }
 
+static bool has_gone_ahead(int lookup, const struct lookup_address *question) {
+    return lookup == ahead.lookup && question->skip == 0 && clock_remaining(ahead.until) > 0 &&
+           text_equal(question->address, text_of(ahead.address)) && text_equal(question->sender, text_of(ahead.sender));
+}
+
+static void send_ahead(int lookup, const char *address, const char *sender) {
+    struct lookup_address question = {.address = text_of(address), .sender = text_of(sender)};
+
+    if (!text_copy(ahead.address, sizeof ahead.address, question.address) ||
+        !text_copy(ahead.sender, sizeof ahead.sender, question.sender))
+        return;
+    ahead.serial = scratch_serial();
+    ahead.until = clock_deadline(AHEAD_LIMIT);
+    if (scratch_send(lookup, LOOKUP_ADDRESS, ahead.serial, &question, -1, 0) == CHANNEL_OK)
+        ahead.lookup = lookup;
+}
+
+static bool ask_once(int lookup, const struct lookup_address *question, const struct address_known *known,
+                     struct lookup_address_answer *answer) {
+    int64_t deadline = clock_deadline(LOOKUP_LIMIT);
+    bool gone_ahead = has_gone_ahead(lookup, question);
+    uint32_t serial = gone_ahead ? ahead.serial : scratch_serial();
+    enum channel_result result =
+        gone_ahead ? CHANNEL_OK : scratch_send(lookup, LOOKUP_ADDRESS, serial, question, -1, deadline);
+
+    ahead.lookup = -1;
+    if (result == CHANNEL_OK && known->next != NULL && question->skip == 0)
+        send_ahead(lookup, known->next, known->next_sender);
+    if (result == CHANNEL_OK)
+        result = scratch_answer(lookup, serial, LOOKUP_ADDRESS_ANSWER, answer, NULL, deadline);
+    return is_answered(LOOKUP_ADDRESS, result);
+}
+
+void ask_forget(void) {
+    explicit_bzero(&ahead, sizeof ahead);
+    ahead.lookup = -1;
+}
+
 /* A long list of targets comes in several answers. */
 enum address_standing ask_address(int lookup, const char *address, const char *sender, struct address_known *known) {
     struct lookup_address question = {.address = text_of(address), .sender = text_of(sender)};
@@ -52,7 +106,7 @@ enum address_standing ask_address(int lookup, const char *address, const char *s
         buffer_clear(known->targets);
     do {
         uint32_t before = question.skip;
-        if (!ask(lookup, LOOKUP_ADDRESS, &question, -1, LOOKUP_ADDRESS_ANSWER, &answer, LOOKUP_LIMIT) ||
+        if (!ask_once(lookup, &question, known, &answer) ||
             !text_copy(known->canonical, sizeof known->canonical, answer.canonical))
             return STANDING_TEMPFAIL;
         if (known->targets == NULL)

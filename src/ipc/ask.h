@@ -22,12 +22,19 @@ void dns_question_free(struct dns_question *question);
 bool dns_question_next(struct text *rest, struct dns_record *record);
 /* One question, asked and collected; status returned, records appended as they came. */
 enum dns_status dns_lookup(int resolver, const char *name, enum dns_type type, struct dns_question *question);
+/* True when nobody will answer over this channel any more. */
+bool dns_resolver_is_gone(int resolver);
 
 /* lookup */
 struct address_known {      /* what lookup says of an address */
     char canonical[512];    /* the user's own address, or the alias's */
     struct buffer *targets; /* NULL, or: gets the list of struct address_target */
+    /* NULL, or: the address that will be asked about next, and the reverse-path then. The question goes out behind this
+     * one, so that lookup is woken once for both; its answer is lost where lookup is asked anything else before. */
+    const char *next, *next_sender;
 };
+/* Clears what has gone out behind a question: whoever asks from now on asks for somebody else. */
+void ask_forget(void);
 /* sender: the reverse-path, "" for none; forwarded mail may get another in its place. */
 enum address_standing ask_address(int lookup, const char *address, const char *sender, struct address_known *known);
 /* account: whose name it is, also when the password was wrong; "" for nobody's. */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "ipc/ask.h"
 #include "ipc/scratch.h"
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -104,4 +105,9 @@ enum dns_status dns_lookup(int resolver, const char *name, enum dns_type type, s
     (void)dns_question_ask(resolver, question, name, type);
     dns_question_collect(resolver, question, 1);
     return (enum dns_status)question->answer.status;
+}
+
+bool dns_resolver_is_gone(int resolver) {
+    struct pollfd ready = {.fd = resolver, .events = 0}; /* a hangup is told unasked */
+    return poll(&ready, 1, 0) > 0;
 }

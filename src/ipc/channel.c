@@ -322,7 +322,7 @@ static enum channel_result receive_now(int fd, char *storage, void *values, stru
     *length = 0;
     do
         got = recvmsg(fd, &received, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET)); /* said once, of who left something unread */
     if (got < 0)
         return errno == EAGAIN ? CHANNEL_AGAIN : CHANNEL_GONE;
     bool one = take_descriptors(&received, &message->fd) && !lost_some(&received, message->fd);

@@ -32,7 +32,7 @@ static const struct channel_field hub_peer_fields[] = {
     NUMBER(hub_peer, pid, 0),
 };
 static const struct channel_field hub_channel_fields[] = {
-    NUMBER(hub_channel, service, 0),
+    NUMBER(hub_channel, process, 0),
 };
 static const struct channel_field hub_fork_fields[] = {
     NUMBER(hub_fork, count, 0),
@@ -148,12 +148,9 @@ static const struct channel_field mail_fetch_fields[] = {
     BYTES(mail_fetch, mail_id, ID_MAXIMUM),
 };
 static const struct channel_field mail_content_fields[] = {
-    NUMBER(mail_content, found, 1),
-    LONG(mail_content, offset, 0),
-    LONG(mail_content, message_length, LENGTH_MAXIMUM),
-    LONG(mail_content, headers_length, LENGTH_MAXIMUM),
-    LONG(mail_content, envelope_length, LENGTH_MAXIMUM),
-    BYTES(mail_content, cargo, CARGO_INLINE_MAXIMUM),
+    NUMBER(mail_content, found, CONTENT_LATER),          LONG(mail_content, offset, 0),
+    LONG(mail_content, message_length, LENGTH_MAXIMUM),  LONG(mail_content, headers_length, LENGTH_MAXIMUM),
+    LONG(mail_content, envelope_length, LENGTH_MAXIMUM), BYTES(mail_content, cargo, CARGO_INLINE_MAXIMUM),
 };
 static const struct channel_field mail_result_fields[] = {
     BYTES(mail_result, mail_id, ID_MAXIMUM),
@@ -305,6 +302,7 @@ static const struct channel_field agent_job_fields[] = {
     BYTES(agent_job, envid, LINE_MAXIMUM),
     BYTES(agent_job, solicit, LINE_MAXIMUM),
     NUMBER(agent_job, tls_memory, TLS_MEMORY_VERIFIED),
+    NUMBER(agent_job, local, 1),
 };
 static const struct channel_field agent_result_fields[] = {
     BYTES(agent_result, mail_id, ID_MAXIMUM),

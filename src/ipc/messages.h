@@ -92,7 +92,7 @@ struct hub_peer {
     uint32_t pid;
 };
 struct hub_channel {
-    uint32_t service; /* enum service_kind */
+    uint32_t process; /* enum process_kind, ipc/process.h */
 };
 struct hub_fork {
     uint32_t count;
@@ -138,7 +138,8 @@ enum violation_mercy {
     VIOLATION_PLAIN,
     VIOLATION_UNKNOWN_RECIPIENT,
     VIOLATION_BROKEN, /* timeout, lost connection */
-    VIOLATION_ALWAYS  /* plain, and a reply that says so counts also when it is no 5xx */
+    VIOLATION_ALWAYS, /* plain, and a reply that says so counts also when it is no 5xx */
+    VIOLATION_NEVER   /* a 5xx that follows from one before it; never reported */
 };
 struct contact_violation {
     int64_t contact_id;
@@ -223,6 +224,11 @@ struct mail_committed {
 
 struct mail_fetch {
     struct text mail_id;
+};
+enum content_found {
+    CONTENT_MISSING,
+    CONTENT_FOUND,
+    CONTENT_LATER /* rows are refused: what becomes of it could not be recorded */
 };
 struct mail_content {
     uint32_t found;
@@ -385,6 +391,7 @@ struct agent_job {
     int64_t offset, message_length, headers_length;
     struct text ret, envid, solicit;
     uint32_t tls_memory; /* enum tls_memory: what the destination has shown before */
+    uint32_t local;      /* for mailboxes of ours, whatever the transport is */
 };
 struct agent_result {
     struct text mail_id, results, route, host, address, tls;

@@ -38,6 +38,10 @@ struct process_start {     /* descriptors are -1 when the process does not get o
     const char *transport;                /* agent: the transport row's name */
     const char *const *arguments;         /* runner in cron mode: mail ids, NULL-terminated; or NULL */
 };
+/* Of an initializer: no descriptor at all. Those that it gets are set behind it. */
+#define PROCESS_WITHOUT_DESCRIPTORS                                                                                    \
+    .hub = -1, .ledger = -1, .lookup = -1, .resolver = -1, .signer = -1, .connector = -1, .job = -1, .control = -1,    \
+    .lock = -1, .keys = -1
 /* Never returns: ends with an exit status of base/exit_status.h. The first thing it does is drop privileges. */
 typedef void process_main(const struct process_start *start);
 extern process_main *const process_mains[PROCESS_KINDS];

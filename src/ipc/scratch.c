@@ -67,17 +67,12 @@ static enum channel_result receive_answer(int fd, uint32_t serial, int64_t deadl
     }
 }
 
-enum channel_result channel_ask(int fd, uint32_t kind, const void *values, int pass_fd, uint32_t answer_kind,
-                                void *answer, int *answer_fd, int64_t deadline) {
-    uint32_t serial = scratch_serial();
+enum channel_result scratch_answer(int fd, uint32_t serial, uint32_t answer_kind, void *answer, int *answer_fd,
+                                   int64_t deadline) {
     union channel_values received;
     struct channel_message message;
+    enum channel_result result = receive_answer(fd, serial, deadline, &received, &message);
 
-    if (answer_fd != NULL)
-        *answer_fd = -1;
-    enum channel_result result = scratch_send(fd, kind, serial, values, pass_fd, deadline);
-    if (result == CHANNEL_OK)
-        result = receive_answer(fd, serial, deadline, &received, &message);
     if (result != CHANNEL_OK)
         return result;
     if (message.kind != answer_kind || message.serial != serial) {
@@ -90,4 +85,14 @@ enum channel_result channel_ask(int fd, uint32_t kind, const void *values, int p
     else
         close_passed(&message);
     return CHANNEL_OK;
+}
+
+enum channel_result channel_ask(int fd, uint32_t kind, const void *values, int pass_fd, uint32_t answer_kind,
+                                void *answer, int *answer_fd, int64_t deadline) {
+    uint32_t serial = scratch_serial();
+
+    if (answer_fd != NULL)
+        *answer_fd = -1;
+    enum channel_result result = scratch_send(fd, kind, serial, values, pass_fd, deadline);
+    return result == CHANNEL_OK ? scratch_answer(fd, serial, answer_kind, answer, answer_fd, deadline) : result;
 }

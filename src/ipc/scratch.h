@@ -14,4 +14,7 @@ bool scratch_serial_is_older(uint32_t serial, uint32_t than);
 /* As channel_send, but waits for room until the deadline and no longer. */
 enum channel_result scratch_send(int fd, uint32_t kind, uint32_t serial, const void *values, int pass_fd,
                                  int64_t deadline);
+/* The second half of channel_ask: waits for the answer to what was sent with this serial. */
+enum channel_result scratch_answer(int fd, uint32_t serial, uint32_t answer_kind, void *answer, int *answer_fd,
+                                   int64_t deadline);
 #endif

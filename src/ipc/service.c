@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "ipc/scratch.h"
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -18,6 +19,7 @@
 #define ROUND_MAXIMUM 32
 #define READY_PATIENCE_MS 10000
 #define RUNNER_PATIENCE_MS 5000
+#define REST_AFTER_MS 1000
 
 struct peer_node { /* peer first: the two addresses are the same */
     struct service_peer peer;
@@ -33,9 +35,13 @@ struct service {
     struct service_peer *peers;
     struct peer_node *dead; /* closed in this round, freed at its end: handlers may still hold them */
     bool any_doomed;
-    char *storage;
+    bool asked;              /* since the timer was set */
+    struct loop_timer *rest; /* NULL: memory has been given back since the last message */
     union channel_values values;
 };
+
+/* Only the pages that messages touch become memory of ours. */
+static char storage[CHANNEL_MESSAGE_MAXIMUM];
 
 static const char *const peer_names[PEER_KINDS] = {
     [PEER_LISTENER] = "listener", [PEER_RECEIVER] = "receiver", [PEER_AGENT] = "agent",     [PEER_RUNNER] = "runner",
@@ -155,8 +161,10 @@ static bool dispatch(struct service_peer *peer, struct channel_message *message)
             return true;
         }
     for (size_t i = 0; i < definition->row_count; i++)
-        if (definition->rows[i].kind == message->kind)
+        if (definition->rows[i].kind == message->kind) {
+            service->asked = true;
             return definition->rows[i].handle(service->context, peer, message);
+        }
     log_error("no handler for %s from %s[%u]", kind_name(message->kind), peer_names[peer->kind], peer->pid);
     return false;
 }
@@ -165,7 +173,7 @@ static bool dispatch(struct service_peer *peer, struct channel_message *message)
 static bool serve_one(struct service_peer *peer) {
     struct service *service = peer->service;
     struct channel_message message;
-    enum channel_result result = channel_receive(peer->fd, 0, service->storage, &service->values, &message);
+    enum channel_result result = channel_receive(peer->fd, 0, storage, &service->values, &message);
 
     if (result == CHANNEL_AGAIN)
         return false;
@@ -216,6 +224,26 @@ static void free_dead(struct service *service) {
     }
 }
 
+/* What was in hand leaves holes between what stays: free, and yet ours, until nothing has come for a while. */
+static void rest(void *context) {
+    struct service *service = context;
+
+    service->rest = NULL;
+    if (service->asked)
+        return; /* the end of this round sets it again */
+    if (service->definition->rested != NULL)
+        service->definition->rested(service->context);
+    (void)malloc_trim(0);
+}
+
+/* A busy time has one timer a second; an idle one none. */
+static void expect_rest(struct service *service) {
+    if (service->rest != NULL || !service->asked)
+        return;
+    service->asked = false;
+    service->rest = loop_after(service->loop, REST_AFTER_MS, rest, service);
+}
+
 static void end_round(void *context) {
     struct service *service = context;
 
@@ -223,6 +251,7 @@ static void end_round(void *context) {
         service->definition->after_round(service->context);
     close_doomed(service);
     free_dead(service);
+    expect_rest(service);
     if (service->hub->fd < 0 && service->peers == NULL && service->definition->hub_gone == NULL)
         loop_stop(service->loop);
 }
@@ -259,7 +288,6 @@ struct service *service_new(const struct service_definition *definition, int hub
     service->definition = definition;
     service->context = context;
     service->loop = loop_new();
-    service->storage = memory_new(1, CHANNEL_MESSAGE_MAXIMUM);
     service->hub = new_peer(service, hub, PEER_LISTENER, (uint32_t)getppid());
     return service;
 }

@@ -34,6 +34,7 @@ struct service_definition {
     void (*peer_new)(void *context, struct service_peer *peer);  /* NULL, or … */
     void (*peer_gone)(void *context, struct service_peer *peer); /* NULL, or: before the peer is freed */
     void (*hub_gone)(void *context);                             /* NULL: go on until the last peer is gone */
+    void (*rested)(void *context); /* NULL, or: nothing has come for a while; free memory is given back after it */
 };
 /* hub: becomes a peer of kind PEER_LISTENER (so HUB_* rows are handlers too; HUB_PEER, HUB_LOG, HUB_PING are built in).
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The operator's socket: who may ask (root and the ledger's own user, by the kernel's word), and what the ledger does
  * when an order of orders/ has been carried out: the batch ends, the runner reads the database, the listener hears of
- * lockouts, and then the operator is answered. */
+ * lockouts, all of it is flushed, and then the operator is answered. */
 #include "base/log.h"
 #include "base/memory.h"
 #include "ledger/ledger_private.h"
@@ -16,10 +16,9 @@
 #define ANSWER_MAXIMUM 8192
 #define DESCRIPTOR_PAUSE_MS 1000 /* after EMFILE: the connection stays ready */
 
-static void carry_out(struct ledger *ledger, const struct order *order) {
-    if ((order->effects & ORDER_BATCH) != 0) {
-        round_finish(ledger);
-    }
+static enum exit_status carry_out(struct ledger *ledger, struct order *order) {
+    enum exit_status status = order_run(order);
+    bool written = (order->effects & ORDER_BATCH) == 0 || round_finish(ledger);
     if ((order->effects & ORDER_RUNNER) != 0) {
         round_wake_runner(ledger);
     }
@@ -29,6 +28,7 @@ static void carry_out(struct ledger *ledger, const struct order *order) {
     if ((order->effects & ORDER_CONTACTS) != 0) {
         contact_reload(ledger);
     }
+    return order_settle(order, status, written);
 }
 
 /* The steps of one long order come over one connection and make one record. */
@@ -66,8 +66,7 @@ bool on_control_request(void *context, struct service_peer *peer, struct channel
                           .detail = detail,
                           .answer = &answer,
                           .record = record_of(data, verb, argument)};
-    struct control_answer result = {.exit_status = (uint32_t)order_run(&order)};
-    carry_out(ledger, &order);
+    struct control_answer result = {.exit_status = (uint32_t)carry_out(ledger, &order)};
     result.affected = order.affected;
     result.text = buffer_text(&answer);
     service_answer(peer, CONTROL_ANSWER, message->serial, &result, -1);

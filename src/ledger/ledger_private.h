@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the ledger's files share. One thread and one loop (store/checkpoint.h's helper thread sees nothing of this);
+ * What the ledger's files share. One thread and one loop (spool/checkpoint.h's helper thread sees nothing of this);
  * requests that change mail wait for the end of the round, all others are answered at once. */
 #ifndef LEDGER_LEDGER_PRIVATE_H
 #define LEDGER_LEDGER_PRIVATE_H
@@ -8,10 +8,10 @@
 #include "ipc/process.h"
 #include "ipc/service.h"
 #include "ledger/locked.h"
-#include "store/checkpoint.h"
+#include "spool/checkpoint.h"
+#include "spool/spool.h"
 #include "store/contacts.h"
 #include "store/history.h"
-#include "store/spool.h"
 
 struct ledger {
     const struct process_start *start;
@@ -23,7 +23,6 @@ struct ledger {
     struct loop_watch *operators; /* the control socket; NULL without one */
     struct service_peer *runner;  /* NULL while there is none */
     bool runner_behind;           /* it missed parcels: "read the database" is due */
-    bool rows_waited;             /* when the last round ended */
     struct loop_timer *settles;   /* rows are to be written; NULL when there are none */
     bool settle_due, goes_on;     /* at the end of this round; something came since it was looked last */
     int64_t settle_by;            /* whatever comes; clock_now_ms */
@@ -62,7 +61,8 @@ void clock_memory_write(struct ledger *ledger);
 void *round_ticket(struct service_peer *peer, uint32_t serial, uint32_t answer_kind);
 /* For a request that did not enter the batch: answers it now. */
 void round_refuse(void *ticket, enum spool_outcome outcome);
-void round_finish(struct ledger *ledger);
+/* As spool_finish. */
+bool round_finish(struct ledger *ledger);
 void round_retry_rows(struct ledger *ledger);
 /* Has the runner read the database, now or as soon as it takes messages. */
 void round_wake_runner(struct ledger *ledger);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Commits, large messages' files, contents for the queue runner, results. Runs in the ledger. What receivers and runner
- * send is checked here and in store/spool_mail.c; who sends nonsense is answered COMMIT_INVALID or closed. */
+ * send is checked here and in spool/spool_mail.c; who sends nonsense is answered COMMIT_INVALID or closed. */
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -128,21 +128,28 @@ static int copy_to_memory(const struct spool_content *content) {
     return -1;
 }
 
+static enum content_found fetch(struct ledger *ledger, struct text mail_id, struct spool_content *content) {
+    char id[MAIL_ID_SIZE];
+    if (text_copy(id, sizeof id, mail_id) && !spool_has_waiting_rows(ledger->spool) &&
+        spool_fetch(ledger->spool, id, content)) {
+        return CONTENT_FOUND;
+    }
+    return spool_has_waiting_rows(ledger->spool) ? CONTENT_LATER : CONTENT_MISSING;
+}
+
 bool on_mail_fetch(void *context, struct service_peer *peer, struct channel_message *message) {
     struct ledger *ledger = context;
     struct mail_content answer = {.cargo = TEXT_NONE};
     struct spool_content content = {.fd = -1};
-    char id[MAIL_ID_SIZE];
-    bool found = text_copy(id, sizeof id, message->values->mail_fetch.mail_id) &&
-                 !spool_has_waiting_rows(ledger->spool) && spool_fetch(ledger->spool, id, &content);
-    if (found) {
+    answer.found = fetch(ledger, message->values->mail_fetch.mail_id, &content);
+    if (answer.found == CONTENT_FOUND) {
         uint64_t total = cargo_total(&content.lengths);
         if (content.bytes != NULL && total <= CARGO_INLINE_MAXIMUM) {
             answer.cargo = (struct text){content.bytes, total};
         } else if (content.bytes != NULL) {
             content.fd = copy_to_memory(&content);
         }
-        answer.found = answer.cargo.length > 0 || content.fd >= 0;
+        answer.found = answer.cargo.length > 0 || content.fd >= 0 ? CONTENT_FOUND : CONTENT_MISSING;
         answer.message_length = (int64_t)content.lengths.message;
         answer.headers_length = (int64_t)content.lengths.headers;
         answer.envelope_length = (int64_t)content.lengths.envelope;

@@ -8,6 +8,7 @@
 #include "ipc/list.h"
 #include "ledger/ledger_private.h"
 #include "mail/address.h"
+#include "store/clock_shift.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -62,6 +63,11 @@ static bool tell_runner(struct ledger *ledger, const struct parcels_new *message
 }
 
 void round_wake_runner(struct ledger *ledger) {
+    timer_follow_clock(ledger); /* it takes this for the word that rows are right by the clock that it knows */
+    if (clock_shift_goes_on(spool_database(ledger->spool))) {
+        ledger->runner_behind = false; /* it waits for the end of the move, and is woken then */
+        return;
+    }
     spool_settle(ledger->spool); /* for what it is told to read */
     const struct parcels_new empty = {
         .mail_id = TEXT_NONE, .from_url = TEXT_NONE, .account = TEXT_NONE, .recipients = TEXT_NONE};
@@ -160,22 +166,20 @@ static void settle(struct ledger *ledger) {
     }
 }
 
-/* While rows were refused the runner could neither fetch messages that it had been told of nor find their rows: it may
- * have taken them for ended. */
-static void wake_after_waiting(struct ledger *ledger) {
-    bool waits = spool_has_waiting_rows(ledger->spool);
-    if (ledger->rows_waited && !waits) {
+/* The runner may have looked for them in vain and taken their messages for ended, or have read on past their times. */
+static void wake_for_late_rows(struct ledger *ledger) {
+    if (!spool_has_waiting_rows(ledger->spool) && spool_rows_were_late(ledger->spool)) {
         round_wake_runner(ledger);
     }
-    ledger->rows_waited = waits;
 }
 
-void round_finish(struct ledger *ledger) {
+bool round_finish(struct ledger *ledger) {
     const struct spool_events events = events_of(ledger);
-    spool_finish(ledger->spool, &events);
+    bool written = spool_finish(ledger->spool, &events);
     settle(ledger);
-    wake_after_waiting(ledger);
+    wake_for_late_rows(ledger);
     ask_for_spare(ledger);
+    return written;
 }
 
 void round_retry_rows(struct ledger *ledger) {

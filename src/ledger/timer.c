@@ -19,12 +19,43 @@
 #define SWEEP_MILLISECONDS 200 /* between two steps */
 #define SECONDS_A_DAY 86400
 #define SLEPT_MILLISECONDS 2000
-#define DRIFT_WRITTEN 10                     /* seconds */
-#define CLOCK_FURTHEST (31L * SECONDS_A_DAY) /* what ends later was not written by a clock that was wrong by more */
+#define DRIFT_WRITTEN 10     /* seconds */
+#define MOVE_MILLISECONDS 20 /* at a time, */
+#define MOVE_PAUSE 10        /* and then others */
+
+static void move_on(void *context);
+
+static void move_soon(struct ledger *ledger, int64_t milliseconds) {
+    (void)loop_after(service_loop(ledger->service), milliseconds, move_on, ledger);
+}
+
+/* The pieces of a move, between other work. The runner reads nothing until it is told that they are done. */
+static void move_on(void *context) {
+    struct ledger *ledger = context;
+    struct database *database = spool_database(ledger->spool);
+    int64_t until = clock_deadline(MOVE_MILLISECONDS);
+    bool good = true;
+    if (!clock_shift_goes_on(database)) {
+        return; /* the clock was set again meanwhile */
+    }
+    while (good && clock_shift_goes_on(database) && clock_now_ms() < until) {
+        good = clock_shift_step(database);
+    }
+    if (!good) {
+        log_error("what waits could not be moved with the clock: %s", database_error(database));
+    }
+    if (clock_shift_goes_on(database)) {
+        move_soon(ledger, good ? MOVE_PAUSE : TICK_MILLISECONDS);
+        return;
+    }
+    log_warn("the clock was set by %lld s: what waits, and lockouts, were moved with it",
+             (long long)clock_shift_seconds(database));
+    round_wake_runner(ledger);
+}
 
 /* Somebody set the clock: pauses, patience and lockouts are what they were, not over at once, and not longer by days.
- * True when rows were moved. */
-static bool move_rows(struct ledger *ledger) {
+ * True when a move of rows began. */
+static bool begin_move(struct ledger *ledger) {
     int64_t offset = clock_offset(), jump = offset - ledger->clock_offset;
     if (!clock_was_set(jump)) {
         ledger->clock_offset = offset; /* a drift adds up to nothing, */
@@ -42,27 +73,36 @@ static bool move_rows(struct ledger *ledger) {
     if (spool_has_waiting_rows(ledger->spool)) {
         return false; /* they would be written behind, and stay where they were */
     }
-    if (!clock_shift(spool_database(ledger->spool), jump, (int64_t)time(NULL), CLOCK_FURTHEST)) {
+    bool good = true;
+    while (good && clock_shift_goes_on(spool_database(ledger->spool))) {
+        good = clock_shift_step(spool_database(ledger->spool)); /* set twice in a row: one after the other */
+    }
+    if (!good || !clock_shift_begin(spool_database(ledger->spool), jump, (int64_t)time(NULL), offset)) {
         log_error("the clock was set by %lld s, and what waits could not be moved with it: %s", (long long)jump,
                   database_error(spool_database(ledger->spool)));
         return false;
     }
-    log_warn("the clock was set by %lld s: what waits, and lockouts, were moved with it", (long long)jump);
+    log_info("what waits is moved with the clock, by %lld s", (long long)jump);
     ledger->clock_offset = offset;
     clock_memory_write(ledger);
     return true;
 }
 
 void timer_follow_clock(struct ledger *ledger) {
-    if (move_rows(ledger)) {
+    if (begin_move(ledger)) {
         contact_reload(ledger);
-        round_wake_runner(ledger);
+        move_soon(ledger, 0);
     }
 }
 
 void timer_learn_clock(struct ledger *ledger) {
+    const struct database *database = spool_database(ledger->spool);
+    int64_t clock = clock_shift_clock(database);
     ledger->clock_offset = clock_memory_read(ledger);
-    if (!move_rows(ledger) && !clock_was_set(clock_offset() - ledger->clock_offset)) {
+    if (clock_shift_goes_on(database) && !clock_was_set(ledger->clock_offset + clock_shift_seconds(database) - clock)) {
+        ledger->clock_offset = clock; /* a move had just begun, and that was not written any more */
+    }
+    if (!begin_move(ledger) && !clock_was_set(clock_offset() - ledger->clock_offset)) {
         clock_memory_write(ledger);
     }
 }
@@ -206,4 +246,7 @@ void timer_start(struct ledger *ledger) {
     (void)loop_watch(loop, checkpointer_descriptor(ledger->checkpointer), EPOLLIN, collect, ledger);
     (void)loop_after(loop, TICK_MILLISECONDS, tick, ledger);
     (void)loop_after(loop, BEHIND_MILLISECONDS, catch_up, ledger);
+    if (clock_shift_goes_on(spool_database(ledger->spool))) {
+        move_soon(ledger, 0);
+    }
 }

@@ -22,10 +22,11 @@
 struct arrival {
     int fd;
     size_t listen;
+    struct network_address port; /* where it came in */
     struct network_address peer, local;
     uint32_t uid;
     char contact[NETWORK_IP_SIZE]; /* "" behind a proxy */
-    bool is_unix;
+    bool is_unix, tls_first;
 };
 
 /* One that waits for its receiver. */
@@ -40,8 +41,7 @@ static struct pool waitings = POOL(struct waiting);
 static void say(const struct supervisor *supervisor, const struct arrival *arrival, const char *code, const char *why) {
     char line[512];
     int length = snprintf(line, sizeof(line), "%s %s %s\r\n", code, supervisor->config->server_name, why);
-    if (length > 0 && (size_t)length < sizeof(line) &&
-        supervisor->config->listens[arrival->listen].tls != LISTEN_TLS_IMPLICIT) {
+    if (length > 0 && (size_t)length < sizeof(line) && !arrival->tls_first) {
         (void)send(arrival->fd, line, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
 }
@@ -226,18 +226,60 @@ void arrivals_dismiss(struct supervisor *supervisor) {
     }
 }
 
+/* False: to be closed at once; who is locked out has read nothing. */
+static bool is_welcome(struct supervisor *supervisor, struct arrival *arrival) {
+    const struct config_listen *listen = &supervisor->config->listens[arrival->listen];
+    arrival->tls_first = listen->tls == LISTEN_TLS_IMPLICIT;
+    identify(supervisor, arrival);
+    if (listen->proxy && !is_proxy(listen, arrival)) {
+        return false;
+    }
+    return !is_locked_out(supervisor, arrival) && !is_outside(supervisor, arrival);
+}
+
+/* Its rates were counted when it came. */
+static bool may_go_on_waiting(struct supervisor *supervisor, struct arrival *arrival) {
+    const struct port *port = port_set_find(&supervisor->ports, &arrival->port);
+    if (port == NULL) {
+        refuse(supervisor, arrival, "421 4.3.2", "not serving now");
+        return false;
+    }
+    arrival->listen = port->listen;
+    if (!is_welcome(supervisor, arrival)) {
+        return false;
+    }
+    const char *limit = over_limit(supervisor, arrival);
+    if (limit != NULL) {
+        refuse(supervisor, arrival, "421 4.7.0", limit);
+    }
+    return limit == NULL;
+}
+
+void arrivals_review(struct supervisor *supervisor) {
+    struct waiting *one = supervisor->waiting, *next, **last = &supervisor->waiting;
+    supervisor->waiting = NULL;
+    supervisor->waiting_count = 0;
+    for (; one != NULL; one = next) {
+        next = one->next;
+        one->next = NULL;
+        if (may_go_on_waiting(supervisor, &one->arrival)) {
+            *last = one;
+            last = &one->next;
+            supervisor->waiting_count++;
+        } else {
+            close(one->arrival.fd);
+            pool_give(&waitings, one);
+        }
+    }
+}
+
 static void take_arrival(struct supervisor *supervisor, struct arrival *arrival) {
     arrival->local.length = sizeof(arrival->local.storage);
     if (getsockname(arrival->fd, (struct sockaddr *)&arrival->local.storage, &arrival->local.length) != 0) {
         return; /* gone already */
     }
-    identify(supervisor, arrival);
-    const struct config_listen *listen = &supervisor->config->listens[arrival->listen];
-    if (listen->proxy && !is_proxy(listen, arrival)) {
+    if (!is_welcome(supervisor, arrival)) {
         return;
-    }
-    if (is_locked_out(supervisor, arrival) || is_outside(supervisor, arrival)) {
-        return; /* closed at once; who is locked out reads nothing */
     }
     supervisor->arrivals++;
     const char *limit = over_limit(supervisor, arrival), *rate = over_rate(supervisor, arrival);
@@ -255,7 +297,7 @@ static void port_ready(void *context, int fd, uint32_t events) {
     struct supervisor *supervisor = port->supervisor;
     (void)events;
     for (int i = 0; i < BURST && receivers_may_start(supervisor); i++) {
-        struct arrival arrival = {.listen = port->listen};
+        struct arrival arrival = {.listen = port->listen, .port = port->address};
         arrival.peer.length = sizeof(arrival.peer.storage);
         arrival.fd =
             accept4(fd, (struct sockaddr *)&arrival.peer.storage, &arrival.peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);

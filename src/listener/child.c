@@ -2,6 +2,7 @@
  * Forking, telling and reaping the listener's children. The child side resets signals, closes everything that is not
  * its own and calls the process's entry point, which drops privileges first. A fork that fails is logged and tried
  * again by whoever wanted it. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/pool.h"
@@ -28,22 +29,16 @@ struct process_start child_start(const struct supervisor *supervisor, enum proce
     static const bool has_chroot[PROCESS_KINDS] = {
         [PROCESS_RESOLVER] = true, [PROCESS_SIGNER] = true, [PROCESS_NURSERY] = true};
     const char *directory = supervisor->config->chroot_directory;
-    return (struct process_start){
+    struct process_start start = {
+        PROCESS_WITHOUT_DESCRIPTORS,
         .config = supervisor->config,
         .rules = &supervisor->rules,
-        .hub = -1,
-        .ledger = -1,
-        .lookup = -1,
-        .resolver = -1,
-        .signer = -1,
-        .connector = -1,
-        .job = -1,
-        .control = -1,
-        .lock = -1,
-        .keys = kind == PROCESS_SIGNER ? supervisor->keys : -1,
+        .tls = kind == PROCESS_NURSERY ? supervisor->tls : NULL,
         .user = users[kind],
         .chroot = has_chroot[kind] && privilege_is_root() && directory[0] != '\0' ? directory : NULL,
     };
+    start.keys = kind == PROCESS_SIGNER ? supervisor->keys : -1;
+    return start;
 }
 
 /* Signals that a terminal or service manager sends to all are the listener's to act on; a channel that closes is how a
@@ -95,6 +90,7 @@ struct child *child_add(struct supervisor *supervisor, enum process_kind kind, p
     child->kind = kind;
     child->pid = pid;
     child->hub = hub;
+    child->began = clock_now_ms();
     child->watch = loop_watch(supervisor->loop, hub, EPOLLIN, hub_ready, child);
     child->next = supervisor->children;
     supervisor->children = child;
@@ -147,6 +143,8 @@ void child_close_hub(struct child *child) {
     child->watch = NULL;
     close(child->hub);
     child->hub = -1;
+    child->asked_at = 0;
+    child->closed = clock_now_ms();
     if (child->kind == PROCESS_RECEIVER) {
         receiver_retired(child);
     }
@@ -238,14 +236,19 @@ void children_reap(struct supervisor *supervisor) {
     }
 }
 
+struct child *child_find(const struct supervisor *supervisor, pid_t pid) {
+    struct child *child = supervisor->children;
+    while (child != NULL && child->pid != pid) {
+        child = child->next;
+    }
+    return child;
+}
+
 void children_sweep(struct supervisor *supervisor) {
     int wait_status;
     pid_t pid;
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-        struct child *child = supervisor->children;
-        while (child != NULL && child->pid != pid) {
-            child = child->next;
-        }
+        struct child *child = child_find(supervisor, pid);
         if (child != NULL) {
             take_out(child, wait_status);
         }

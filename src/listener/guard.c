@@ -34,6 +34,7 @@ struct request {
 };
 struct guard {
     struct loop *loop;
+    pid_t pid;
     int channel;
     struct loop_watch *watch; /* NULL: the guard is gone */
     guard_done *done;
@@ -110,13 +111,17 @@ struct guard *guard_start(struct loop *loop, bool detach, guard_done *done, void
         return NULL;
     }
     struct guard *guard = memory_new(1, sizeof *guard);
-    *guard = (struct guard){.loop = loop, .channel = ends[0], .done = done, .context = context};
+    *guard = (struct guard){.loop = loop, .pid = pid, .channel = ends[0], .done = done, .context = context};
     guard->last = &guard->first;
     guard->watch = loop_watch(loop, guard->channel, EPOLLIN, channel_ready, guard);
     return guard;
 }
 
 /* ---- the listener's side ---- */
+
+bool guard_is(const struct guard *guard, pid_t pid) {
+    return guard != NULL && guard->pid == pid;
+}
 
 static void drop_first(struct guard *guard) {
     struct request *request = guard->first;

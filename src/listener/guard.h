@@ -7,12 +7,15 @@
 #include "base/loop.h"
 #include "base/text.h"
 #include <stdbool.h>
+#include <sys/types.h>
 struct guard;
 /* A command has ended, whatever its status. */
 typedef void guard_done(void *context, const char *command, struct text contact);
 /* Forks the guard; to be called before the listener gives its capabilities up. detach: its standard streams become
  * /dev/null. NULL when there is none (logged). */
 struct guard *guard_start(struct loop *loop, bool detach, guard_done *done, void *context);
+/* Whether it is this process; NULL is nobody. */
+bool guard_is(const struct guard *guard, pid_t pid);
 /* Has the guard run this command for this contact, after all that were asked for before; never waits: what the guard
  * cannot take yet is kept. An empty command is none. */
 void guard_run(struct guard *guard, const char *command, struct text contact);

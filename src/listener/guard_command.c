@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * lock_command and unlock_command: a program of the operator's. Called in the guard (guard.c). No shell: the line is
- * split at blanks; %i is the contact, which is the last argument where %i does not occur. One runs at a time, or an
- * unlock might overtake its lock; one that hangs is killed. What fails is logged. */
+ * lock_command and unlock_command: a program of the operator's, looked for in PATH when it is no path. Called in the
+ * guard (guard.c). No shell: the line is split at blanks; %i is the contact, which is the last argument where %i does
+ * not occur. One runs at a time, or an unlock might overtake its lock; one that hangs is killed. What fails is logged.
+ */
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -66,7 +67,7 @@ static int start(char *const arguments[], pid_t *pid) {
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
-    int result = posix_spawn(pid, arguments[0], &files, &attributes, arguments, environ);
+    int result = posix_spawnp(pid, arguments[0], &files, &attributes, arguments, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     return result;

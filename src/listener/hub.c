@@ -17,6 +17,7 @@ static void on_ready(struct child *child, struct channel_message *message) {
         return;
     }
     child->ready = true;
+    child->asked_at = 0;
     log_debug("%s[%ld] is ready", process_names[child->kind], (long)child->pid);
 }
 

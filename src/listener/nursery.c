@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool introduce(struct child *nursery, struct child *service, enum service_kind kind) {
-    const struct hub_channel message = {kind};
+static bool introduce(struct child *nursery, struct child *service) {
+    const struct hub_channel message = {service->kind};
     int ends[2];
     if (!channel_pair(ends)) {
         log_error("no channel from the nursery to the %s: %s", process_names[service->kind], strerror(errno));
@@ -21,26 +21,18 @@ static bool introduce(struct child *nursery, struct child *service, enum service
 }
 
 static bool introduce_all(struct supervisor *supervisor, struct child *nursery) {
-    static const enum service_kind kinds[PROCESS_KINDS] = {
-        [PROCESS_LEDGER] = SERVICE_LEDGER,       [PROCESS_LOOKUP] = SERVICE_LOOKUP,
-        [PROCESS_RESOLVER] = SERVICE_RESOLVER,   [PROCESS_SIGNER] = SERVICE_SIGNER,
-        [PROCESS_CONNECTOR] = SERVICE_CONNECTOR,
-    };
     for (size_t place = 0; place < SLOTS; place++) {
         struct child *service = supervisor->slots[place].child;
-        if (service != NULL && kinds[service->kind] != SERVICE_LISTENER &&
-            !introduce(nursery, service, kinds[service->kind])) {
+        if (service != NULL && slot_is_asked(place) && !introduce(nursery, service)) {
             return false;
         }
     }
     return true;
 }
 
-struct child *nursery_start(struct supervisor *supervisor) {
-    struct process_start start = child_start(supervisor, PROCESS_NURSERY);
-    start.tls = supervisor->tls;
-    supervisor->unborn = 0;
-    struct child *nursery = child_fork(supervisor, PROCESS_NURSERY, &start);
+struct child *nursery_start(struct supervisor *supervisor, struct process_start *start) {
+    supervisor->unborn = 0; /* what another was asked for will not come */
+    struct child *nursery = child_fork(supervisor, PROCESS_NURSERY, start);
     if (nursery != NULL && !introduce_all(supervisor, nursery)) {
         log_error("the nursery cannot be introduced to all whom receivers ask: another is started");
         child_retire(nursery);

@@ -142,10 +142,10 @@ static bool may_be_left_out(const struct config_listen *listens, const struct ne
            (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
 }
 
-static struct port *take_former(struct port_set *former, const struct network_address *address) {
-    for (size_t i = 0; former != NULL && i < former->count; i++) {
-        if (former->items[i].fd >= 0 && same_address(&former->items[i].address, address)) {
-            return &former->items[i];
+struct port *port_set_find(struct port_set *set, const struct network_address *address) {
+    for (size_t i = 0; set != NULL && i < set->count; i++) {
+        if (set->items[i].fd >= 0 && same_address(&set->items[i].address, address)) {
+            return &set->items[i];
         }
     }
     return NULL;
@@ -154,7 +154,7 @@ static struct port *take_former(struct port_set *former, const struct network_ad
 /* -1 with errno; the former set's own descriptor when it has this address. */
 static int open_port(const struct config *config, const struct config_listen *listens,
                      const struct network_address *address, struct port_set *former) {
-    struct port *kept = take_former(former, address);
+    struct port *kept = port_set_find(former, address);
     if (kept != NULL) {
         return kept->fd;
     }
@@ -192,7 +192,7 @@ static void remove_name(const struct port *port) {
 /* Closes those of the set that the former one does not hold. */
 static void abandon(struct port_set *set, struct port_set *former) {
     for (size_t i = 0; i < set->count; i++) {
-        if (take_former(former, &set->items[i].address) == NULL) {
+        if (port_set_find(former, &set->items[i].address) == NULL) {
             remove_name(&set->items[i]);
             close(set->items[i].fd);
         }
@@ -222,7 +222,7 @@ enum exit_status port_set_open(struct port_set *set, const struct config *config
         }
     }
     for (size_t i = 0; i < set->count; i++) {
-        struct port *kept = take_former(former, &set->items[i].address);
+        struct port *kept = port_set_find(former, &set->items[i].address);
         if (kept != NULL) {
             keep_port(config, &set->items[i]);
             kept->fd = -1;

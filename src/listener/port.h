@@ -23,6 +23,8 @@ struct port_set {
  * (their fd there becomes -1). On failure former is whole again and error names the address. */
 enum exit_status port_set_open(struct port_set *set, const struct config *config, struct port_set *former,
                                struct buffer *error);
+/* The set's open socket of this address; NULL when there is none, or no set. */
+struct port *port_set_find(struct port_set *set, const struct network_address *address);
 /* Closes what is left in the set; Unix sockets' names are removed. */
 void port_set_close(struct port_set *set);
 /* "127.0.0.1:25", "[::1]:25" or the path; for log lines. Returns text. */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "listener/supervisor.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -33,19 +34,25 @@ bool receivers_may_start(const struct supervisor *supervisor) {
            clock_now_ms() >= supervisor->receivers_not_before && services_are_ready(supervisor);
 }
 
-/* By half a pool at a time: the nursery wakes once for several. */
-void receivers_settle(struct supervisor *supervisor) {
-    size_t there = supervisor->receiver_count[RECEIVER_WAITING] + supervisor->unborn;
-    size_t all = supervisor->child_count[PROCESS_RECEIVER] + supervisor->unborn;
+static size_t count_coming(const struct supervisor *supervisor) {
+    return supervisor->receiver_count[RECEIVER_WAITING] + supervisor->unborn;
+}
+
+/* As many as are missing, within connection_limit. */
+static void ask_for(struct supervisor *supervisor, size_t wanted) {
+    size_t coming = count_coming(supervisor), all = supervisor->child_count[PROCESS_RECEIVER] + supervisor->unborn;
     size_t most = (size_t)(supervisor->config->connection_limit + supervisor->config->receiver_spare);
-    size_t wanted = wanted_spares(supervisor) + arrivals_waiting(supervisor);
-    if (!receivers_may_start(supervisor) || (there > wanted / 2 && !supervisor->spares_due)) {
-        return;
-    }
-    supervisor->spares_due = false;
-    size_t missing = wanted > there ? wanted - there : 0, room = most > all ? most - all : 0;
-    if (missing > 0 && room > 0) {
+    size_t missing = wanted > coming ? wanted - coming : 0, room = most > all ? most - all : 0;
+    if (missing > 0 && room > 0 && receivers_may_start(supervisor)) {
         nursery_ask(supervisor, missing < room ? missing : room);
+    }
+}
+
+/* By half a pool at a time: the nursery wakes once for several. What is missing then comes with receivers_tick. */
+void receivers_settle(struct supervisor *supervisor) {
+    size_t wanted = wanted_spares(supervisor) + arrivals_waiting(supervisor);
+    if (count_coming(supervisor) <= wanted / 2) {
+        ask_for(supervisor, wanted);
     }
 }
 
@@ -79,16 +86,26 @@ bool receiver_give(struct supervisor *supervisor, const char *contact, const str
     return false;
 }
 
-/* Who is killed by his pid must be a child of ours that was not waited for yet; the nursery, which says which it is,
- * has fewer rights than we have. */
-static bool is_own_child(pid_t pid) {
+/* Who is killed by his pid must be a child of ours that was not waited for yet, and nobody whom we know as another; the
+ * nursery, which says which it is, has fewer rights than we have. */
+static bool is_new_child(const struct supervisor *supervisor, pid_t pid) {
     siginfo_t unused;
-    return pid > 0 && waitid(P_PID, (id_t)pid, &unused, WEXITED | WNOHANG | WNOWAIT) == 0;
+    return pid > 0 && child_find(supervisor, pid) == NULL && !guard_is(supervisor->guard, pid) &&
+           waitid(P_PID, (id_t)pid, &unused, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* Where those who wait hold all of them, the hub of no receiver can be taken, and none would ever come. */
+static bool has_descriptor_left(void) {
+    int fd = fcntl(log_descriptor(), F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0;
 }
 
 void receiver_born(struct supervisor *supervisor, pid_t pid, int hub) {
     supervisor->unborn -= supervisor->unborn > 0;
-    if (hub >= 0 && !is_own_child(pid)) {
+    if (hub >= 0 && !is_new_child(supervisor, pid)) {
         close(hub);
         hub = -1;
     }
@@ -99,7 +116,9 @@ void receiver_born(struct supervisor *supervisor, pid_t pid, int hub) {
         return;
     }
     supervisor->receivers_not_before = clock_deadline(BARREN_PAUSE_MS);
-    if (supervisor->unborn == 0 && supervisor->receiver_count[RECEIVER_WAITING] == 0) {
+    /* One that was forked and could not be introduced (a service has just died, or has no room) comes again. */
+    if ((pid == 0 || !has_descriptor_left()) && supervisor->unborn == 0 &&
+        supervisor->receiver_count[RECEIVER_WAITING] == 0) {
         log_error("no receiver could be started");
         arrivals_refuse(supervisor);
     }
@@ -144,7 +163,6 @@ void receiver_ended(struct child *receiver, int wait_status, const char *how) {
 
 void receivers_replace(struct supervisor *supervisor) {
     service_vacate(supervisor, SLOT_NURSERY);
-    supervisor->unborn = 0;
     for (struct child *child = supervisor->children; child != NULL; child = child->next) {
         if (child->kind == PROCESS_RECEIVER) {
             child->outdated = true;
@@ -156,10 +174,11 @@ void receivers_replace(struct supervisor *supervisor) {
 }
 
 void receivers_tick(struct supervisor *supervisor) {
-    if (supervisor->receiver_count[RECEIVER_WAITING] > wanted_spares(supervisor)) {
+    size_t wanted = wanted_spares(supervisor);
+    if (supervisor->receiver_count[RECEIVER_WAITING] > wanted) {
         child_retire(find_waiting(supervisor));
     }
-    supervisor->spares_due = true;
+    ask_for(supervisor, wanted);
     supervisor->arrivals_before = supervisor->arrivals;
     supervisor->arrivals = 0;
 }

@@ -81,6 +81,16 @@ enum exit_status supervisor_check_passwords(const struct config *config, struct 
     return EXIT_STATUS_OK;
 }
 
+/* At the start a certificate may be missing, for trying out. One that is gone later is a mistake, or is just being
+ * renewed: clients that verify it would turn away, and mail for us wait. */
+static bool keeps_certificate(const struct supervisor *supervisor, const struct config *next, struct buffer *error) {
+    if (!supervisor->certified || next->certificate.count == 0 || config_has_certificate(next)) {
+        return true;
+    }
+    buffer_format(error, "certificate \"%s\" does not exist", next->certificate.items[0]);
+    return false;
+}
+
 static bool has_key(const char *file, const char *domain, const char *selector, struct buffer *error) {
     struct dkim_key *key = dkim_key_read(file, domain, selector, error);
     bool good = key != NULL;
@@ -164,6 +174,7 @@ static bool keeps_places(const struct config *former, const struct config *next,
     } places[] = {
         {"database", former->database, next->database},
         {"queue", former->queue, next->queue},
+        {"users_database", former->users_database, next->users_database},
         {"lock_file_path", former->lock_file_path, next->lock_file_path},
         {"pid_path", former->pid_path, next->pid_path},
         {"control_directory", former->control_directory, next->control_directory},
@@ -178,6 +189,13 @@ static bool keeps_places(const struct config *former, const struct config *next,
         }
     }
     return error->length == before;
+}
+
+/* Without the rights of the start the listener can neither give a new directory away nor look into every old one. */
+static bool has_maildir(const struct config *former, const struct config *next, struct buffer *error) {
+    bool same = strcmp(former->maildir, next->maildir) == 0 && strcmp(former->maildir_user, next->maildir_user) == 0 &&
+                strcmp(former->local_transport, next->local_transport) == 0;
+    return same || startup_maildir(next, error) == EXIT_STATUS_OK;
 }
 
 static void log_lines(const char *before, struct buffer *error) {
@@ -207,7 +225,6 @@ static void tell_service(struct child *service, const struct buffer *content) {
 static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
     bool runner_changes = supervisor->config->runner != renewal->config->runner;
     ports_ignore(supervisor);
-    arrivals_dismiss(supervisor);
     port_set_close(&supervisor->ports);
     supervisor->ports = renewal->ports;
     if (supervisor->tls != NULL && renewal->tls != NULL) {
@@ -215,6 +232,7 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
     }
     tls_server_free(supervisor->tls);
     supervisor->tls = renewal->tls;
+    supervisor->certified = config_has_certificate(renewal->config);
     if (supervisor->keys >= 0) {
         close(supervisor->keys);
     }
@@ -228,6 +246,7 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
         supervisor->config->log_level = supervisor->options.log_level;
     }
     log_set_level((enum log_level)supervisor->config->log_level);
+    arrivals_review(supervisor);
     tell_service(supervisor->slots[SLOT_LEDGER].child, &renewal->content);
     if (runner_changes && supervisor->slots[SLOT_RUNNER].child != NULL) {
         child_retire(supervisor->slots[SLOT_RUNNER].child);
@@ -246,7 +265,11 @@ void supervisor_reload(struct supervisor *supervisor) {
     buffer_init(&error, ERROR_MAXIMUM);
     bool good = read_configuration(supervisor->config->file, &renewal, &error) &&
                 keeps_places(supervisor->config, renewal.config, &error) &&
+                startup_guarded(renewal.config, &error) == EXIT_STATUS_OK &&
                 startup_users(renewal.config, &renewal.users, &error) == EXIT_STATUS_OK &&
+                startup_chroot(renewal.config, &error) == EXIT_STATUS_OK &&
+                has_maildir(supervisor->config, renewal.config, &error) &&
+                keeps_certificate(supervisor, renewal.config, &error) &&
                 supervisor_read_certificates(renewal.config, &renewal.tls, &renewal.keys, &error) == EXIT_STATUS_OK &&
                 supervisor_check_passwords(renewal.config, &error) == EXIT_STATUS_OK &&
                 check_keys(renewal.config, &error) == EXIT_STATUS_OK &&
@@ -293,11 +316,10 @@ void supervisor_reopen_log(struct supervisor *supervisor) {
         close(former);
     }
     log_file_written_period(supervisor->config, fd, time(NULL), supervisor->log_period);
+    receivers_replace(supervisor);
     for (struct child *child = supervisor->children; child != NULL; child = child->next) {
-        bool replaced = child->kind == PROCESS_RECEIVER || child->kind == PROCESS_NURSERY;
-        if (!replaced && child->hub >= 0) {
+        if (child->kind != PROCESS_RECEIVER && child->hub >= 0) {
             (void)child_send(child, HUB_LOG, &empty, fd);
         }
     }
-    receivers_replace(supervisor);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Reading and checking the operator's rules, at the start and at SIGHUP. The files are read with the listener's rights;
  * the statements are prepared in a process of their own that becomes lookup's user first: what SQLite would leave in
- * the listener's memory would be in every receiver's, and the listener may not read the database. */
+ * the listener's memory would be in every receiver's, and the listener may not read the database. That process also
+ * tries whether the user can read what else lookup must. */
 #include "listener/rules.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "store/database.h"
 #include "store/login_query.h"
 #include "store/sql_rules.h"
 #include <errno.h>
@@ -13,15 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static bool has_any(const struct sql_rules *rules) {
-    for (size_t i = 0; i < RULE_FILES; i++) {
-        if (rules->files[i].text != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool check_login_query(const struct config *config, struct buffer *error) {
     if (config->login_query[0] == '\0') {
         return true;
@@ -29,6 +22,26 @@ static bool check_login_query(const struct config *config, struct buffer *error)
     struct login_query *query = login_query_open(config->login_database, config->login_query, error);
     login_query_close(query);
     return query != NULL;
+}
+
+/* A file that was put back by root, or that another auth_user had, is readable for root alone: then every recipient
+ * would be put off, or forwarded mail fail SPF, until somebody reads the log. */
+static bool can_read_users(const struct config *config, const struct privilege_user *user, struct buffer *error) {
+    const char *reader = user->known ? config->auth_user : "who starts the server";
+    struct database *users = database_open(config->users_database, DATABASE_USERS, DATABASE_READ, error);
+    if (users == NULL) {
+        buffer_format(error, "; %s must be able to read it", reader);
+        return false;
+    }
+    database_close(users);
+    int secret = open(config->srs_secret_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (secret < 0) {
+        buffer_format(error, "srs_secret_file %s cannot be read: %s; %s must be able to", config->srs_secret_file,
+                      strerror(errno), reader);
+        return false;
+    }
+    (void)close(secret);
+    return true;
 }
 
 /* Writes what each file asks, or what is wrong. */
@@ -40,7 +53,8 @@ static _Noreturn void run_check(const struct config *config, const struct privil
     privilege_close_other_descriptors(keep, sizeof(keep) / sizeof(keep[0]));
     privilege_drop(user, NULL);
     buffer_init(&error, 4096);
-    bool good = sql_rules_check(rules, config->database, &error) && check_login_query(config, &error);
+    bool good = can_read_users(config, user, &error) && sql_rules_check(rules, config->database, &error) &&
+                check_login_query(config, &error);
     for (size_t i = 0; i < RULE_FILES; i++) {
         named[i] = rules->files[i].named;
     }
@@ -91,7 +105,7 @@ enum exit_status rules_load(const struct config *config, const struct system_use
     if (!sql_rules_read(config->rules_directory, rules, error)) {
         return EXIT_STATUS_CONFIG;
     }
-    if ((has_any(rules) || config->login_query[0] != '\0') && !check(config, &users->lookup, rules, error)) {
+    if (!check(config, &users->lookup, rules, error)) {
         sql_rules_free(rules);
         return EXIT_STATUS_CONFIG;
     }

@@ -30,8 +30,9 @@ struct slot *slot_of(struct supervisor *supervisor, const struct child *child) {
 }
 
 /* A slow disk holds up the ledger, and the runner waits for it; ended too early, they lose their caches for nothing. */
-static bool slot_is_patient(size_t place) {
-    return place == SLOT_LEDGER || place == SLOT_RUNNER;
+static int64_t patience(const struct supervisor *supervisor, enum process_kind kind) {
+    int64_t limit = supervisor->config->service_timeout * 1000;
+    return kind == PROCESS_LEDGER || kind == PROCESS_RUNNER ? PATIENCE * limit : limit;
 }
 
 static bool is_ready(const struct supervisor *supervisor, size_t place) {
@@ -58,10 +59,13 @@ static bool is_wanted(const struct supervisor *supervisor, size_t place) {
     }
 }
 
-/* What receivers ask. */
+bool slot_is_asked(size_t place) {
+    return place != SLOT_RUNNER && place != SLOT_NURSERY;
+}
+
 static bool are_there_to_be_asked(const struct supervisor *supervisor) {
     for (size_t i = 0; i < SLOTS; i++) {
-        if (i != SLOT_RUNNER && i != SLOT_NURSERY && is_wanted(supervisor, i) && !is_ready(supervisor, i)) {
+        if (slot_is_asked(i) && is_wanted(supervisor, i) && !is_ready(supervisor, i)) {
             return false;
         }
     }
@@ -158,7 +162,7 @@ static struct child *start_service(struct supervisor *supervisor, size_t place) 
         return start_connector(supervisor, &start);
     }
     if (kind == PROCESS_NURSERY) {
-        return nursery_start(supervisor);
+        return nursery_start(supervisor, &start);
     }
     if (kind == PROCESS_LEDGER) {
         start.lock = supervisor->lock;
@@ -214,9 +218,7 @@ void service_ended(struct supervisor *supervisor, struct slot *slot, const char 
     if (place == SLOT_RESOLVER) {
         service_vacate(supervisor, SLOT_CONNECTOR); /* it asks this one; its sessions keep it to their end */
     }
-    if (place == SLOT_NURSERY) {
-        supervisor->unborn = 0;
-    } else if (place != SLOT_RUNNER) {
+    if (slot_is_asked(place)) {
         receivers_replace(supervisor);
     }
 }
@@ -230,22 +232,86 @@ static bool hangs(struct child *child, int64_t limit) {
     return child->asked_at != 0 && child->hub >= 0;
 }
 
-void services_watch(struct supervisor *supervisor) {
-    const struct empty_message ping = {0};
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct child *child = supervisor->slots[i].child;
-        int64_t limit = supervisor->config->service_timeout * 1000 * (slot_is_patient(i) ? PATIENCE : 1);
-        if (!is_ready(supervisor, i)) {
+#define BIT(kind) (1u << (kind))
+#define RECEIVERS (BIT(PROCESS_RECEIVER) | BIT(PROCESS_NURSERY))
+
+/* Whether somebody lives who was given a channel to this one: whom it serves to the end. */
+static bool has_asker(const struct supervisor *supervisor, const struct child *service) {
+    static const unsigned askers[PROCESS_KINDS] = {
+        [PROCESS_LOOKUP] = RECEIVERS,
+        [PROCESS_SIGNER] = RECEIVERS,
+        [PROCESS_CONNECTOR] = RECEIVERS,
+        [PROCESS_RESOLVER] = RECEIVERS | BIT(PROCESS_CONNECTOR) | BIT(PROCESS_AGENT),
+        [PROCESS_RUNNER] = BIT(PROCESS_AGENT),
+    };
+    for (const struct child *child = supervisor->children; child != NULL; child = child->next) {
+        if ((askers[service->kind] & BIT(child->kind)) != 0 && child->began >= service->began &&
+            child->began <= service->closed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Told to end, and free to do so. A receiver with a client is not, and agents are up to the runner (agent_pool.c). */
+static bool should_end(const struct supervisor *supervisor, const struct child *child) {
+    switch (child->kind) {
+    case PROCESS_RECEIVER:
+        return child->state != RECEIVER_ACTIVE;
+    case PROCESS_AGENT:
+        return false;
+    default:
+        return !has_asker(supervisor, child);
+    }
+}
+
+static void endings_watch(struct supervisor *supervisor) {
+    int64_t now = clock_now_ms();
+    for (struct child *child = supervisor->ending; child != NULL; child = child->next_ending) {
+        if (!should_end(supervisor, child)) {
             continue;
         }
         if (child->asked_at == 0) {
-            child->asked_at = clock_now_ms();
+            child->asked_at = now;
         }
-        (void)child_send(child, HUB_PING, &ping, -1); /* again and again: one that a full channel drops costs nothing */
-        if (hangs(child, limit)) {
-            log_error("%s[%ld] has not reacted for %lld s: killed", process_names[child->kind], (long)child->pid,
-                      (long long)(clock_now_ms() - child->asked_at) / 1000);
+        if (now - child->asked_at >= patience(supervisor, child->kind)) {
+            log_error("%s[%ld] was told to end and has not done so for %lld s: killed", process_names[child->kind],
+                      (long)child->pid, (long long)(now - child->asked_at) / 1000);
             child_kill(child);
+            child->asked_at = now; /* the next such line after another while */
+        }
+    }
+}
+
+/* A start takes as long as what it reads; the ledger's may be a journal of any length. */
+static int64_t reaction_limit(const struct supervisor *supervisor, const struct child *child) {
+    if (!child->ready) {
+        return child->kind == PROCESS_LEDGER ? INT64_MAX : PATIENCE * supervisor->config->service_timeout * 1000;
+    }
+    return patience(supervisor, child->kind);
+}
+
+static void watch_service(struct supervisor *supervisor, struct child *child) {
+    const struct empty_message ping = {0};
+    if (child->asked_at == 0) {
+        child->asked_at = clock_now_ms();
+    }
+    if (child->ready) {
+        (void)child_send(child, HUB_PING, &ping, -1); /* again and again: one that a full channel drops costs nothing */
+    }
+    if (hangs(child, reaction_limit(supervisor, child))) {
+        log_error("%s[%ld] has not %s for %lld s: killed", process_names[child->kind], (long)child->pid,
+                  child->ready ? "reacted" : "become ready", (long long)(clock_now_ms() - child->asked_at) / 1000);
+        child_kill(child);
+    }
+}
+
+void services_watch(struct supervisor *supervisor) {
+    endings_watch(supervisor);
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct child *child = supervisor->slots[i].child;
+        if (child != NULL && child->hub >= 0) {
+            watch_service(supervisor, child);
         }
     }
 }

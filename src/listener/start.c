@@ -3,6 +3,7 @@
  * one clear sentence. Runs with the caller's full privileges and ends with the listener's reduced ones. */
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "config/certificates.h"
 #include "config/confinement.h"
 #include "dkim/dkim.h"
 #include "listener/listen_name.h"
@@ -45,7 +46,10 @@ static enum exit_status find_users(struct supervisor *supervisor, struct buffer 
 }
 
 static enum exit_status make_directories(struct supervisor *supervisor, struct buffer *error) {
-    enum exit_status result = startup_directories(supervisor->config, &supervisor->users, error);
+    enum exit_status result = startup_guarded(supervisor->config, error);
+    if (result == EXIT_STATUS_OK) {
+        result = startup_directories(supervisor->config, &supervisor->users, error);
+    }
     if (result == EXIT_STATUS_OK) {
         result = startup_users_database(supervisor->config, &supervisor->users, error);
     }
@@ -82,6 +86,7 @@ static enum exit_status read_certificates(struct supervisor *supervisor, struct 
     if (supervisor->options.queue_run) {
         return EXIT_STATUS_OK;
     }
+    supervisor->certified = config_has_certificate(supervisor->config);
     return supervisor_read_certificates(supervisor->config, &supervisor->tls, &supervisor->keys, error);
 }
 

@@ -18,6 +18,34 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+static bool is_delivery_user(const char *name, const char *key, const char *user, struct buffer *error) {
+    struct privilege_user found;
+    if (!privilege_find(user, "", &found)) {
+        buffer_format(error, "%s%s: the system user \"%s\" does not exist; no mail could be delivered", name, key,
+                      user);
+        return false;
+    }
+    if (found.uid == 0) {
+        buffer_format(error, "%s%s: \"%s\" is root; nothing is delivered with root's rights", name, key, user);
+        return false;
+    }
+    return true;
+}
+
+/* Those who deliver into Maildir folders and programs: an agent that cannot become one defers its mail, again and
+ * again. */
+static bool has_delivery_users(const struct config *config, struct buffer *error) {
+    char name[128];
+    bool good = is_delivery_user("", "maildir_user", config->maildir_user, error);
+    for (size_t i = 0; good && i < config->transport_count; i++) {
+        const struct config_transport *block = &config->transports[i];
+        bool local = strcmp(block->kind, "maildir") == 0 || strcmp(block->kind, "pipe") == 0;
+        snprintf(name, sizeof name, "transport \"%s\": ", block->name);
+        good = !local || block->user[0] == '\0' || is_delivery_user(name, "user", block->user, error);
+    }
+    return good;
+}
+
 enum exit_status startup_users(const struct config *config, struct system_users *users, struct buffer *error) {
     *users = (struct system_users){0};
     if (!privilege_is_root()) {
@@ -57,7 +85,7 @@ enum exit_status startup_users(const struct config *config, struct system_users 
                       PRIVILEGE_GROUPS_MAXIMUM);
         return EXIT_STATUS_NO_USER;
     }
-    return EXIT_STATUS_OK;
+    return has_delivery_users(config, error) ? EXIT_STATUS_OK : EXIT_STATUS_NO_USER;
 }
 
 enum exit_status startup_pid_file(const struct config *config, struct buffer *error) {
@@ -164,7 +192,7 @@ enum exit_status startup_srs_secret(const struct config *config, const struct sy
     if (!file_is_private("srs_secret_file", config->srs_secret_file, error)) {
         return EXIT_STATUS_CONFIG;
     }
-    if (access(config->srs_secret_file, F_OK) == 0) {
+    if (!is_missing(config->srs_secret_file)) {
         return EXIT_STATUS_OK;
     }
     random_fill(random, sizeof random);
@@ -173,7 +201,8 @@ enum exit_status startup_srs_secret(const struct config *config, const struct sy
         line[2 * i + 1] = digits[random[i] & 15];
     }
     line[sizeof line - 1] = '\n';
-    int fd = open(config->srs_secret_file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    /* One of no bytes is a start's that was cut short. */
+    int fd = open(config->srs_secret_file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     bool made = fd >= 0 && file_write_all(fd, line, sizeof line) && fsync(fd) == 0 &&
                 (!users->lookup.known || fchown(fd, users->lookup.uid, users->lookup.gid) == 0);
     if (!made) {

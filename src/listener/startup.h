@@ -18,9 +18,15 @@ struct system_users {              /* known == false in all of them: not root, e
 };
 /* Finds the users (as root; all that are needed must exist). */
 enum exit_status startup_users(const struct config *config, struct system_users *users, struct buffer *error);
+/* Whether what the server goes by is safe from everybody else: who writes the configuration is root by lock_command. */
+enum exit_status startup_guarded(const struct config *config, struct buffer *error);
 /* Makes the directories that are missing, with their owners; checks that those that exist can be used. */
 enum exit_status startup_directories(const struct config *config, const struct system_users *users,
                                      struct buffer *error);
+/* Of them the one that network processes are locked into: also before a reload, which brings another one. */
+enum exit_status startup_chroot(const struct config *config, struct buffer *error);
+/* And the one that all mailboxes lie in: the part of the pattern maildir before its first variable. */
+enum exit_status startup_maildir(const struct config *config, struct buffer *error);
 /* Takes the lock that only one daemon or parcelpost-queue may hold. who: the program's name, written into the file.
  * Waits (with a log line) while a parcelpost-queue or the last processes of a dead daemon hold it; a live daemon is
  * waited for only shortly. *lock: the descriptor that holds it. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The directories a running server needs. What is missing is made with its owner and mode; what exists is never given
  * to another owner (it may be anybody's), but for the spool's own three. Called by the listener's start. */
+#include "base/file.h"
 #include "base/log.h"
+#include "config/guarded.h"
 #include "listener/startup.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -118,20 +120,42 @@ static enum exit_status prepare_spool(const struct config *config, const struct 
     return result;
 }
 
-/* The part of the maildir pattern before its first variable: the directory that all mailboxes lie in. */
-static enum exit_status prepare_maildir(const struct config *config, struct buffer *error) {
+enum exit_status startup_maildir(const struct config *config, struct buffer *error) {
     struct privilege_user owner = {0};
     char path[PATH_SIZE], base[PATH_SIZE];
     struct text fixed = text_first(text_of(config->maildir), text_find(text_of(config->maildir), '%'));
     if (strcmp(config->local_transport, "maildir") != 0 || fixed.length == 0 || !text_copy(path, sizeof(path), fixed)) {
         return EXIT_STATUS_OK;
     }
-    if (privilege_is_root() && !privilege_find(config->maildir_user, "", &owner)) {
-        buffer_format(error, "maildir_user: the user \"%s\" does not exist", config->maildir_user);
-        return EXIT_STATUS_NO_USER;
+    if (privilege_is_root()) {
+        (void)privilege_find(config->maildir_user, "", &owner); /* startup_users has */
     }
     const struct wanted_directory wanted = {"maildir", parent_of(path, base), 0755, &owner, false};
     return prepare(&wanted, error);
+}
+
+enum exit_status startup_guarded(const struct config *config, struct buffer *error) {
+    struct config_guarded paths[CONFIG_GUARDED];
+    config_guarded(config, paths);
+    for (size_t i = 0; i < CONFIG_GUARDED; i++) {
+        if (!file_is_guarded(paths[i].key, paths[i].path, error)) {
+            return EXIT_STATUS_CONFIG;
+        }
+    }
+    return EXIT_STATUS_OK;
+}
+
+enum exit_status startup_chroot(const struct config *config, struct buffer *error) {
+    const struct wanted_directory wanted = {"chroot_directory", config->chroot_directory, 0755, NULL, false};
+    struct stat status;
+    if (!privilege_is_root() || config->chroot_directory[0] == '\0' ||
+        (stat(config->chroot_directory, &status) == 0 && S_ISDIR(status.st_mode))) {
+        return EXIT_STATUS_OK; /* nobody writes into it: whose it is does not matter */
+    }
+    mode_t former = umask(0022);
+    enum exit_status result = prepare(&wanted, error);
+    umask(former);
+    return result;
 }
 
 enum exit_status startup_directories(const struct config *config, const struct system_users *users,
@@ -149,11 +173,8 @@ enum exit_status startup_directories(const struct config *config, const struct s
     for (size_t i = 0; result == EXIT_STATUS_OK && i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         result = prepare(&wanted[i], error);
     }
-    if (result == EXIT_STATUS_OK && privilege_is_root() && config->chroot_directory[0] != '\0') {
-        result =
-            prepare(&(struct wanted_directory){"chroot_directory", config->chroot_directory, 0755, NULL, false}, error);
-    }
-    result = result == EXIT_STATUS_OK ? prepare_maildir(config, error) : result;
+    result = result == EXIT_STATUS_OK ? startup_chroot(config, error) : result;
+    result = result == EXIT_STATUS_OK ? startup_maildir(config, error) : result;
     umask(former);
     return result;
 }

@@ -23,9 +23,7 @@ static void on_signal(void *context, int signal_number) {
     case SIGCHLD: /* supervisor_settle, which comes after each signal, waits for them */
         break;
     case SIGHUP:
-        if (supervisor->phase == PHASE_RUNNING && !supervisor->options.queue_run) {
-            supervisor_reload(supervisor);
-        }
+        supervisor->reload_wanted = !supervisor->options.queue_run; /* done as soon as everything runs */
         break;
     case SIGUSR1:
         supervisor_reopen_log(supervisor);
@@ -44,12 +42,14 @@ static void on_tick(void *context) {
     struct supervisor *supervisor = context;
     loop_after(supervisor->loop, TICK_MS, on_tick, supervisor);
     children_sweep(supervisor);
+    if (supervisor->phase != PHASE_STOPPING) { /* stop.c has limits of its own */
+        services_watch(supervisor);
+    }
     if (supervisor->phase != PHASE_RUNNING) {
         return;
     }
     hits_report(supervisor);
     receivers_tick(supervisor);
-    services_watch(supervisor);
     if (supervisor->tls != NULL) {
         tls_server_watch_validity(supervisor->tls, (int64_t)time(NULL));
     }
@@ -85,6 +85,10 @@ void supervisor_settle(void *context) {
     if (supervisor->phase == PHASE_STARTING && has_started(supervisor)) {
         supervisor->phase = PHASE_RUNNING;
         start_report(supervisor);
+    }
+    if (supervisor->phase == PHASE_RUNNING && supervisor->reload_wanted) {
+        supervisor->reload_wanted = false;
+        supervisor_reload(supervisor);
     }
     receivers_settle(supervisor);
     arrivals_settle(supervisor);
@@ -142,6 +146,16 @@ static void supervisor_free(struct supervisor *supervisor) {
     free(supervisor);
 }
 
+/* From the beginning: a start may take a while (the lock, names, keys), and a SIGHUP that ended it would be taken for
+ * an order to stop. */
+static void hold_signals(void) {
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGHUP);
+    sigaddset(&held, SIGUSR1);
+    (void)sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
 /* Only now: whoever waits for the lock may still be interrupted. */
 static void take_signals(struct supervisor *supervisor) {
     static const int signals[] = {SIGCHLD, SIGHUP, SIGUSR1, SIGTERM, SIGINT};
@@ -159,6 +173,9 @@ static void report_failure(const struct supervisor *supervisor, struct buffer *e
 
 int listener_main(struct config *config, const struct listener_options *options) {
     heap_prepare();
+    if (!options->queue_run) {
+        hold_signals();
+    }
     struct supervisor *supervisor = supervisor_new(config, options);
     struct buffer error;
     buffer_init(&error, ERROR_MAXIMUM);

@@ -30,10 +30,11 @@ struct child {
     pid_t pid;
     int hub; /* our end, -1 when closed */
     struct loop_watch *watch;
-    bool ready;       /* a service: has said HUB_READY */
-    bool retired;     /* told to end: replaced by another, or the server stops */
-    int64_t asked_at; /* a service: the oldest HUB_PING it has not answered, 0 for none (clock_now_ms) */
-    bool reaped;      /* waited for: its pid may be somebody else's */
+    bool ready;            /* a service: has said HUB_READY */
+    bool retired;          /* told to end: replaced by another, or the server stops */
+    int64_t asked_at;      /* the oldest HUB_PING it has not answered, or since when it could end as told; 0: none */
+    int64_t began, closed; /* when it was forked, and when its hub was closed (clock_now_ms) */
+    bool reaped;           /* waited for: its pid may be somebody else's */
     /* receivers */
     enum receiver_state state;
     bool outdated;                 /* knows yesterday's services or settings: gets no further client */
@@ -66,9 +67,11 @@ struct supervisor {
     struct config *config;
     struct listener_options options;
     enum supervisor_phase phase;
+    bool reload_wanted;      /* SIGHUP has come */
     enum exit_status status; /* to end with */
     struct system_users users;
     struct tls_server *tls;
+    bool certified;         /* with the configured certificate, not with one made for trying out */
     int keys;               /* for signers: the private keys of its certificates, sealed; -1 */
     struct sql_rules rules; /* the operator's */
     char log_period[LOG_PERIOD_SIZE];
@@ -84,10 +87,9 @@ struct supervisor {
     struct lockout_set *lockouts;
     struct rate_table *rates; /* connections of contacts and networks; NULL until they are limited */
     struct child *children;
-    struct child *ending; /* those whose hub is closed, and who were not waited for yet: the oldest first */
+    struct child *ending;                       /* their hubs are closed, and they were not waited for yet */
     size_t child_count[PROCESS_KINDS];          /* those that are alive */
     size_t receiver_count[RECEIVER_ACTIVE + 1]; /* by state */
-    bool spares_due;                            /* all that are wanted, also when most are there */
     size_t unborn;                              /* receivers that the nursery was asked for */
     struct restart_history receiver_history;    /* deaths of receivers that had no client */
     int64_t receivers_not_before;               /* clock_now_ms */
@@ -130,6 +132,8 @@ void child_kill(struct child *child);
 bool child_send(struct child *child, uint32_t kind, const void *values, int pass_fd);
 /* One that was forked for us: takes its end of the hub. */
 struct child *child_add(struct supervisor *supervisor, enum process_kind kind, pid_t pid, int hub);
+/* One that was not waited for yet; NULL. */
+struct child *child_find(const struct supervisor *supervisor, pid_t pid);
 /* Waits for those whose hub is closed and who have ended. After every round. */
 void children_reap(struct supervisor *supervisor);
 /* Waits for whoever has ended, also for those that nobody knows. Once a second. */
@@ -152,8 +156,10 @@ void service_vacate(struct supervisor *supervisor, size_t place);
 void service_ended(struct supervisor *supervisor, struct slot *slot, const char *how);
 struct slot *slot_of(struct supervisor *supervisor, const struct child *child);
 enum process_kind slot_kind(size_t place);
-/* Ends services that do not react: a process that hangs (stopped, or in a loop) holds up everybody who asks it. Once a
- * second. */
+/* Whether receivers ask who belongs there. */
+bool slot_is_asked(size_t place);
+/* Ends services that do not react: a process that hangs (stopped, or in a loop) holds up everybody who asks it. So does
+ * it end who was told to end and does not, with nobody left to serve. Once a second. */
 void services_watch(struct supervisor *supervisor);
 /* New generations of lookup, resolver, signer and connector; the old serve their askers to the end. */
 void services_renew(struct supervisor *supervisor);
@@ -164,7 +170,7 @@ bool service_give_peer(struct child *service, enum peer_kind peer, pid_t pid, in
 
 /* ---- nursery.c ---- */
 /* Starts it and gives it a channel to each process that receivers ask. NULL when it cannot be had (logged). */
-struct child *nursery_start(struct supervisor *supervisor);
+struct child *nursery_start(struct supervisor *supervisor, struct process_start *start);
 /* Asks it for so many receivers. */
 void nursery_ask(struct supervisor *supervisor, size_t count);
 
@@ -178,7 +184,7 @@ void receiver_is_ready(struct child *receiver);
 void receiver_ended(struct child *receiver, int wait_status, const char *how);
 /* Its hub was closed: by us, or because it is ending. */
 void receiver_retired(struct child *receiver);
-/* Once a second: fewer of them after a busy time. */
+/* Once a second: all that are wanted, and fewer of them after a busy time. */
 void receivers_tick(struct supervisor *supervisor);
 /* Ends those that wait, and the nursery: they know services or settings of yesterday. */
 void receivers_replace(struct supervisor *supervisor);
@@ -196,8 +202,10 @@ void arrivals_settle(struct supervisor *supervisor);
 size_t arrivals_waiting(const struct supervisor *supervisor);
 /* Those read 421: there can be no receiver. */
 void arrivals_refuse(struct supervisor *supervisor);
-/* They read 421: the server stops, or their ports have other settings now. */
+/* They read 421: the server stops. */
 void arrivals_dismiss(struct supervisor *supervisor);
+/* After a reload: who waits is judged like one that has just come; nobody has said anything to them yet. */
+void arrivals_review(struct supervisor *supervisor);
 /* Tells the ledger of locked-out contacts' attempts. Once a second. */
 void hits_report(struct supervisor *supervisor);
 

@@ -11,6 +11,7 @@
 #include "lookup/lookup.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/wipe.h"
 #include "config/config.h"
 #include "config/confinement.h"
 #include "ipc/service.h"
@@ -103,6 +104,7 @@ static bool handle_login(void *context, struct service_peer *peer, struct channe
     enum login_outcome outcome = answer_login(&worker->lookup, login->user, login->password, account);
     patience_end();
     explicit_bzero((char *)login->password.data, login->password.length); /* our scratch */
+    wipe_traces();
     answer_login_request(peer, message->serial, outcome, account);
     return true;
 }
@@ -119,6 +121,7 @@ static bool handle_scram_begin(void *context, struct service_peer *peer, struct 
                                              .salt = {(const char *)verifier.salt, verifier.salt_length}};
     service_answer(peer, LOOKUP_SCRAM_SALT, message->serial, &answer, -1);
     explicit_bzero(&verifier, sizeof verifier);
+    wipe_traces();
     return true;
 }
 
@@ -136,6 +139,8 @@ static bool handle_scram_finish(void *context, struct service_peer *peer, struct
         .account = text_of(account),
         .signature = {(const char *)signature, outcome == LOGIN_OK ? sizeof signature : 0}};
     service_answer(peer, LOOKUP_SCRAM_VERDICT, message->serial, &answer, -1);
+    explicit_bzero(signature, sizeof signature);
+    wipe_traces();
     return true;
 }
 

@@ -19,6 +19,10 @@ enum recipient_status {
     RECIPIENT_REMOVED = 'R',
     RECIPIENT_HELD = 'H'
 };
+struct mail_status { /* of one recipient, by its number */
+    uint32_t recipient;
+    enum recipient_status status;
+};
 enum envelope_delivery { DELIVERY_NONE, DELIVERY_LOCAL, DELIVERY_REMOTE };
 enum envelope_body { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME /* RFC 3030: it has what only BDAT can carry */ };
 

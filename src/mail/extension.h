@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The extensions of SMTP that this server knows, by the keyword that EHLO announces them with. Values only; what each
- * does is receiver/extension.c's. */
+ * does is receiver/commands/extension.c's. */
 #ifndef MAIL_EXTENSION_H
 #define MAIL_EXTENSION_H
 #include "base/text.h"

@@ -23,4 +23,6 @@ unsigned header_count(struct text section, const char *name);
 bool header_value(const struct header_field *field, char *value, size_t size);
 /* True for an Authentication-Results field whose authserv-id (RFC 8601 2.5) is name, any case, comments respected. */
 bool header_claims_our_results(const struct header_field *field, const char *name);
+/* True when an Auto-Submitted field (RFC 3834 5) says anything but "no", parameters and comments aside. */
+bool header_is_automatic(struct text section);
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Whose verdict an Authentication-Results field claims to be (RFC 8601 2.2: CFWS authserv-id ...). Called by receivers
- * on untrusted messages, to remove those that forge our name; no I/O; cannot fail. */
+ * Fields that say the most in their first word, behind comments: whose verdict an Authentication-Results field claims
+ * to be (RFC 8601 2.2: CFWS authserv-id ...), whether a person wrote what has Auto-Submitted. Called by receivers and
+ * the runner on untrusted messages; no I/O; cannot fail. */
 #include "mail/header.h"
 #include <string.h>
 
@@ -32,8 +33,9 @@ static struct text skip_comments_and_white(struct text text) {
     return text_from(text, at);
 }
 
-/* The authserv-id, a token or a quoted string, unquoted into id. False when it is longer than any name of ours. */
-static bool take_id(struct text text, char *id, size_t size) {
+/* The first token or quoted string, unquoted into id. False when it is longer than any that means something to us. */
+static bool first_word(const struct header_field *field, char *id, size_t size) {
+    struct text text = skip_comments_and_white(field->value);
     bool quoted = text.length > 0 && text.data[0] == '"';
     size_t used = 0;
     for (size_t at = quoted ? 1 : 0; at < text.length; at++) {
@@ -58,8 +60,7 @@ bool header_claims_our_results(const struct header_field *field, const char *nam
     if (!text_equal_nocase(field->name, TEXT("Authentication-Results"))) {
         return false;
     }
-    struct text value = skip_comments_and_white(field->value);
-    if (!take_id(value, id, sizeof id)) {
+    if (!first_word(field, id, sizeof id)) {
         return false;
     }
     struct text claimed = text_of(id);
@@ -67,4 +68,16 @@ bool header_claims_our_results(const struct header_field *field, const char *nam
         claimed.length--; /* a reader may take the name with its root dot for ours */
     }
     return text_equal_nocase(claimed, text_of(name));
+}
+
+bool header_is_automatic(struct text section) {
+    struct header_field field;
+    char keyword[8];
+    while (header_next(&section, &field)) {
+        if (text_equal_nocase(field.name, TEXT("Auto-Submitted")) &&
+            !(first_word(&field, keyword, sizeof keyword) && text_equal_nocase(text_of(keyword), TEXT("no")))) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The SASL mechanisms that this server knows, by the names that EHLO announces. Values only; what each does is
- * receiver/mechanism.c's. */
+ * receiver/login/mechanism.c's. */
 #ifndef MAIL_MECHANISM_H
 #define MAIL_MECHANISM_H
 #include "base/text.h"

@@ -2,7 +2,6 @@
  * Replies of SMTP and LMTP (RFC 5321 4.2), made and read. Called by receivers and agents, on untrusted replies of other
  * servers too; no I/O; fails only by return value. */
 #include "mail/reply.h"
-#include <stdio.h>
 #include <string.h>
 
 #define REPLY_LINE_MAXIMUM 512 /* RFC 5321 4.5.3.1.5, with CRLF */
@@ -17,7 +16,7 @@ void reply_set(struct reply *reply, unsigned code, const char *enhanced, const c
 void reply_set_list(struct reply *reply, unsigned code, const char *enhanced, const char *format, va_list list) {
     reply->code = code;
     text_copy(reply->enhanced, sizeof reply->enhanced, text_of(enhanced));
-    (void)vsnprintf(reply->text, sizeof reply->text, format, list);
+    (void)text_format_list(reply->text, sizeof reply->text, format, list);
 }
 
 /* Copies with what would end or garble a line shown as '?'; tabs and bytes of UTF-8 stay. */
@@ -68,7 +67,7 @@ bool reply_format(const struct reply *reply, struct buffer *wire) {
 
 const char *reply_line(const struct reply *reply, char *destination, size_t size) {
     const char *gap = reply->enhanced[0] != '\0' ? " " : "";
-    snprintf(destination, size, "%03u %s%s%s", reply->code % 1000, reply->enhanced, gap, reply->text);
+    text_format(destination, size, "%03u %s%s%s", reply->code % 1000, reply->enhanced, gap, reply->text);
     for (char *at = destination; *at != '\0'; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f) {
             *at = ' ';

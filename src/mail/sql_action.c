@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The table of actions, see sql_action.h. A new action is a row here and its function in receiver/sql_action.c; a test
- * compares this table with man/parcelpost-rules.5. */
+ * The table of actions, see sql_action.h. A new action is a row here and its function in receiver/rules/sql_action.c; a
+ * test compares this table with man/parcelpost-rules.5. */
 #include "mail/sql_action.h"
 #include "mail/address.h"
 

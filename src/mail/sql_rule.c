@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The tables of stages and facts, see sql_rule.h. A new fact is a row here and its getter in receiver/sql_fact.c; a
- * test compares this table with man/parcelpost-rules.5. */
+ * The tables of stages and facts, see sql_rule.h. A new fact is a row here and its getter in receiver/rules/sql_fact.c;
+ * a test compares this table with man/parcelpost-rules.5. */
 #include "mail/sql_rule.h"
 #include <stdlib.h>
 

@@ -18,18 +18,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MESSAGE_BLOCK ((size_t)256 * 1024) /* no message that travels in a request needs a larger one */
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 
 /* Whom receivers ask, and where a receiver finds its channel. */
 static const struct {
-    enum service_kind service;
+    enum process_kind process;
     size_t place;
 } asked[] = {
-    {SERVICE_LEDGER, offsetof(struct process_start, ledger)},
-    {SERVICE_LOOKUP, offsetof(struct process_start, lookup)},
-    {SERVICE_RESOLVER, offsetof(struct process_start, resolver)},
-    {SERVICE_SIGNER, offsetof(struct process_start, signer)},
-    {SERVICE_CONNECTOR, offsetof(struct process_start, connector)},
+    {PROCESS_LEDGER, offsetof(struct process_start, ledger)},
+    {PROCESS_LOOKUP, offsetof(struct process_start, lookup)},
+    {PROCESS_RESOLVER, offsetof(struct process_start, resolver)},
+    {PROCESS_SIGNER, offsetof(struct process_start, signer)},
+    {PROCESS_CONNECTOR, offsetof(struct process_start, connector)},
 };
 
 /* Channels to the processes of each service, taken in turns. */
@@ -80,7 +81,7 @@ static bool introduce(const struct birth *birth, pid_t pid) {
             continue;
         int channel = services[i].channels[services[i].next++ % services[i].count];
         if (channel_send(channel, HUB_PEER, 0, &peer, birth->ours[i]) != CHANNEL_OK) {
-            log_warn("service %d takes no further askers now", (int)asked[i].service);
+            log_warn("the %s takes no further askers now", process_names[asked[i].process]);
             return false;
         }
     }
@@ -139,7 +140,7 @@ static void bear(const struct process_start *start) {
 
 static void take_channel(const struct hub_channel *channel, struct channel_message *message) {
     for (size_t i = 0; i < COUNT_OF(asked); i++)
-        if (asked[i].service == (enum service_kind)channel->service && message->fd >= 0 &&
+        if (asked[i].process == (enum process_kind)channel->process && message->fd >= 0 &&
             services[i].count < WORKERS_MAXIMUM && file_set_nonblocking(message->fd, true)) {
             services[i].channels[services[i].count++] = message->fd;
             message->fd = -1;
@@ -175,10 +176,10 @@ _Noreturn void nursery_main(const struct process_start *start) {
     struct channel_message message;
     enum channel_result result;
 
-    sandbox_prepare(SANDBOX_RECEIVER);
     privilege_drop(&start->user, start->chroot);
     close_others(start);
     confinement_enter(CONFINED_RECEIVER, start->config, NULL);
+    heap_keep_blocks(MESSAGE_BLOCK);
     heap_settle();
     if (channel_send(start->hub, HUB_READY, 0, &ready, -1) != CHANNEL_OK)
         sandbox_exit(EXIT_STATUS_OK);

@@ -2,7 +2,7 @@
  * The table of an operator's verbs, and what all of them share: the record and the log line. See order.h. */
 #include "orders/order.h"
 #include "base/log.h"
-#include "store/changes.h"
+#include "store/operator_changes.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -54,11 +54,24 @@ enum exit_status order_failed(struct order *order) {
     return EXIT_STATUS_ERROR;
 }
 
+enum exit_status order_settle(struct order *order, enum exit_status status, bool written) {
+    char argument[WHAT_SIZE];
+    if (order->affected == 0 || (written && database_flush(spool_database(order->spool)))) {
+        return status;
+    }
+    log_error("an operator's %s %s could not be flushed and may not last", order->verb,
+              text_printable(argument, sizeof argument, text_of(order->argument)));
+    buffer_clear(order->answer);
+    buffer_format(order->answer, "that could not be written, or may not last: see the log");
+    order->affected = 0;
+    return EXIT_STATUS_ERROR;
+}
+
 static void record(struct order *order) {
     char what[WHAT_SIZE];
     (void)snprintf(what, sizeof what, "%s %s", order->verb, order->argument);
-    if (!changes_record(spool_database(order->spool), order->uid, what, order->affected, (int64_t)time(NULL),
-                        order->record)) {
+    if (!operator_change_record(spool_database(order->spool), order->uid, what, order->affected, (int64_t)time(NULL),
+                                order->record)) {
         log_warn("an operator's change could not be recorded: %s: %s", what,
                  database_error(spool_database(order->spool)));
     }

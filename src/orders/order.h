@@ -6,8 +6,8 @@
 #define ORDERS_ORDER_H
 #include "base/buffer.h"
 #include "base/exit_status.h"
+#include "spool/spool.h"
 #include "store/contacts.h"
-#include "store/spool.h"
 
 /* What is left to do for the caller, when the order returns and before it is answered. */
 enum order_effect {
@@ -32,6 +32,9 @@ struct order {
 typedef enum exit_status order_verb(struct order *order);
 /* Does it, records who did what in operator_changes, logs it. EXIT_STATUS_NO_USER when nothing matched. */
 enum exit_status order_run(struct order *order);
+/* Last of all, before anybody is told: what was done survives a power failure. written: so far all went well. The
+ * status that is to be told, and the answer, say when it may not. */
+enum exit_status order_settle(struct order *order, enum exit_status status, bool written);
 /* The database refused: a sentence, EXIT_STATUS_ERROR. */
 enum exit_status order_failed(struct order *order);
 

@@ -5,7 +5,8 @@
 #include "base/memory.h"
 #include "mail/mail_id.h"
 #include "orders/order.h"
-#include "store/changes.h"
+#include "spool/changes.h"
+#include "store/clock_shift.h"
 #include <stdlib.h>
 
 #define MAILS_MAXIMUM 1000 /* of one order */
@@ -57,12 +58,16 @@ static enum exit_status answer(struct order *order, const struct change *change,
         return EXIT_STATUS_NO_USER;
     }
     order->effects = ORDER_BATCH | ORDER_RUNNER;
-    if (worst != SPOOL_OK) {
+    bool moves = worst != SPOOL_OK && clock_shift_goes_on(spool_database(order->spool));
+    if (moves) {
+        buffer_format(order->answer, "the machine's clock was set, and what waits is being moved with it: %s; ",
+                      order->resident ? "try again in a moment" : "try again when the server has run");
+    } else if (worst != SPOOL_OK) {
         buffer_format(order->answer, "not all of it could be written: see the log; ");
     }
     buffer_format(order->answer, "%lld parcel%s %s", (long long)order->affected, order->affected == 1 ? "" : "s",
                   change->done);
-    return worst == SPOOL_OK ? EXIT_STATUS_OK : EXIT_STATUS_ERROR;
+    return worst == SPOOL_OK ? EXIT_STATUS_OK : moves ? EXIT_STATUS_TEMPFAIL : EXIT_STATUS_ERROR;
 }
 
 static enum exit_status change_lines(struct order *order, const struct change *change) {

@@ -7,8 +7,8 @@
 #include "base/memory.h"
 #include "ipc/list.h"
 #include "receiver/change_private.h"
-#include "receiver/command.h"
-#include "receiver/facts.h"
+#include "receiver/commands/command.h"
+#include "receiver/facts/facts.h"
 #include <stdlib.h>
 
 #define PARAMETERS_SIZE 1024

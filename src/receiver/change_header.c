@@ -84,7 +84,7 @@ static bool end_last_line(struct message *message) {
 
     if (section.length == 0 || section.data[section.length - 1] == '\n')
         return true;
-    buffer_init(&ended, MESSAGE_HEADER_MAXIMUM);
+    buffer_init_wiped(&ended, MESSAGE_HEADER_MAXIMUM);
     bool fits = buffer_append_text(&ended, section) && buffer_append_string(&ended, "\r\n") &&
                 message_set_header(message, buffer_text(&ended));
     buffer_free(&ended);
@@ -96,7 +96,7 @@ enum change_outcome change_header_make(struct session *session, const struct cha
     bool removes = change->place == CHANGE_NTH_OF_NAME && change->second.length == 0, found = false;
     struct buffer changed;
 
-    buffer_init(&changed, MESSAGE_HEADER_MAXIMUM);
+    buffer_init_wiped(&changed, MESSAGE_HEADER_MAXIMUM);
     bool fits = end_last_line(message) && rewrite(message_header(message), change, &changed, &found);
     if (!found && !removes)
         fits = fits && append_field(&changed, change->first, change->second);

@@ -51,7 +51,7 @@ bool hub_next_client(int hub, struct hub_client *client, int *fd) {
     int64_t deadline = served ? clock_deadline(REST_AFTER_MS) : CLOCK_NEVER; /* the next one may be there already */
 
     while (receive(hub, deadline, &values, &message)) {
-        if (clock_now_ms() >= deadline) {
+        if (message.kind == 0) { /* nobody so far */
             hub_rest();
             deadline = CLOCK_NEVER;
         }

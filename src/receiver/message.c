@@ -15,8 +15,8 @@
 
 void message_init(struct message *message, int ledger, const char *mail_id, const struct message_limits *limits) {
     *message = (struct message){.limits = *limits, .ledger = ledger, .mail_id = mail_id, .fd = -1};
-    buffer_init(&message->memory, MEMORY_MAXIMUM);
-    buffer_init(&message->original, MEMORY_MAXIMUM);
+    buffer_init_wiped(&message->memory, MEMORY_MAXIMUM);
+    buffer_init_wiped(&message->original, MEMORY_MAXIMUM);
 }
 
 void message_free(struct message *message) {
@@ -66,7 +66,7 @@ static bool leave_memory(struct message *message, bool to_spool) {
     message->stored_body = message->body_offset;
     if (!message_write_at(message, buffer_text(&message->memory), 0))
         return false;
-    buffer_init(&header, MEMORY_MAXIMUM);
+    buffer_init_wiped(&header, MEMORY_MAXIMUM);
     (void)buffer_append_text(&header, text_first(buffer_text(&message->memory), message->header_length));
     buffer_free(&message->memory);
     message->memory = header;
@@ -124,7 +124,7 @@ static void cut_forged_results(struct message *message, size_t section_length) {
     struct text section = text_first(memory, section_length), rest = section;
     struct buffer kept;
 
-    buffer_init(&kept, MEMORY_MAXIMUM);
+    buffer_init_wiped(&kept, MEMORY_MAXIMUM);
     unsigned cut = keep_genuine(&rest, message->limits.own_name, &kept);
     size_t header_length = kept.length;
     rest = text_from(memory, section_length);
@@ -156,7 +156,24 @@ static bool is_author_hidden(struct text lines, bool whole) {
     return lines.length == 0 && !whole;
 }
 
+/* A first line that begins with a blank would go on with whatever field is put above it, and its sender would write the
+ * end of what we say, or a milter. It belongs to no header: an empty line tells everybody. */
+static void keep_apart(struct message *message) {
+    struct text memory = buffer_text(&message->memory);
+    struct buffer apart;
+
+    if (memory.length == 0 || (memory.data[0] != ' ' && memory.data[0] != '\t'))
+        return;
+    buffer_init_wiped(&apart, MEMORY_MAXIMUM + 2);
+    (void)buffer_append_string(&apart, "\r\n");
+    (void)buffer_append_text(&apart, memory);
+    message->length += 2;
+    buffer_free(&message->memory);
+    message->memory = apart;
+}
+
 static void end_header(struct message *message, bool whole) {
+    keep_apart(message);
     struct text memory = buffer_text(&message->memory);
     size_t section_length = header_section_length(memory);
 
@@ -205,6 +222,8 @@ void message_write(struct message *message, struct text piece, uint64_t expected
             message->length += piece.length;
         return;
     }
+    if (message->memory.capacity == 0 && expected > piece.length)
+        (void)buffer_reserve(&message->memory, expected < inline_maximum(message) ? expected : inline_maximum(message));
     if (!buffer_append_text(&message->memory, piece)) {
         message_fail(message, MESSAGE_HEADER_TOO_LARGE);
         return;
@@ -264,7 +283,7 @@ ssize_t message_read_body(const struct message *message, uint64_t offset, char *
 /* Behind what is in memory there is room: nothing is copied. */
 static bool append_inline(struct message *message, struct text tail, struct text *cargo) {
     message->place = CARGO_INLINE;
-    message->memory.length = message->length; /* without a former tail */
+    buffer_truncate(&message->memory, message->length); /* without a former tail */
     bool fits = buffer_append_text(&message->memory, tail);
     *cargo = buffer_text(&message->memory);
     return fits;

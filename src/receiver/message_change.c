@@ -18,7 +18,7 @@ bool message_set_header(struct message *message, struct text section) {
 
     if (section.length > MESSAGE_HEADER_MAXIMUM || message->problem != MESSAGE_OK)
         return false;
-    buffer_init(&changed, message->memory.maximum);
+    buffer_init_wiped(&changed, message->memory.maximum);
     (void)buffer_append_text(&changed, section);
     (void)buffer_append_text(&changed, text_from(memory, behind));
     message->length = message->length - message->header_length + section.length;
@@ -31,13 +31,15 @@ bool message_set_header(struct message *message, struct text section) {
 }
 
 void message_drop_body(struct message *message) {
+    if (message->problem != MESSAGE_OK)
+        return; /* it is gone already */
     message->length = message->header_length;
     message->received = message->header_length; /* the new one has room up to the maximum too */
     message->body_offset = message->header_length;
     message->stored_body = message->header_length;
     message->header_moved = message->fd >= 0;
     if (message->fd < 0)
-        message->memory.length = message->header_length;
+        buffer_truncate(&message->memory, message->header_length);
     message_write(message, TEXT("\r\n"), 0);
     message->body_offset = message->header_length + 2;
     message->stored_body = message->body_offset;
@@ -51,7 +53,9 @@ static bool move_piece(struct message *message, uint64_t from, uint64_t to, size
         message_fail(message, MESSAGE_NOT_SAVED);
         return false;
     }
-    return message_write_at(message, (struct text){piece, length}, to);
+    bool written = message_write_at(message, (struct text){piece, length}, to);
+    explicit_bzero(piece, length); /* the next client may have the same receiver */
+    return written;
 }
 
 /* Down from its beginning, up from its end: no byte is overwritten before it was moved. */

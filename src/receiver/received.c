@@ -4,7 +4,6 @@
 #include "receiver/received.h"
 #include "base/clock.h"
 #include "mail/header.h"
-#include <stdio.h>
 #include <string.h>
 
 const char *received_protocol(bool lmtp, bool extended, bool tls, bool authenticated, bool utf8) {
@@ -25,7 +24,7 @@ static bool append_from(struct buffer *headers, const struct envelope *envelope)
     bool v6 = strchr(envelope->remote_ip, ':') != NULL;
     char literal[96];
 
-    (void)snprintf(literal, sizeof literal, "[%s%.64s]", v6 ? "IPv6:" : "", envelope->remote_ip);
+    (void)text_format(literal, sizeof literal, "[%s%.64s]", v6 ? "IPv6:" : "", envelope->remote_ip);
     return buffer_format(headers, "Received: from %s (%s%s%s)\r\n",
                          envelope->ehlo[0] != '\0' ? envelope->ehlo : literal, envelope->remote_name,
                          envelope->remote_name[0] != '\0' ? " " : "", literal);
@@ -76,7 +75,7 @@ bool received_add_missing(struct buffer *headers, struct text section, struct en
     }
     if (header_find(section, "Message-ID", &field))
         return true;
-    (void)snprintf(made, sizeof made, "<%s@%s>", envelope->mail_id, server_name);
+    (void)text_format(made, sizeof made, "<%s@%s>", envelope->mail_id, server_name);
     envelope_set(&envelope->message_id, text_of(made));
     return buffer_format(headers, "Message-ID: %s\r\n", made);
 }

@@ -6,15 +6,15 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "receiver/change.h"
-#include "receiver/command.h"
-#include "receiver/dovecot.h"
-#include "receiver/facts.h"
+#include "receiver/commands/command.h"
+#include "receiver/facts/facts.h"
+#include "receiver/facts/stranger.h"
 #include "receiver/handshake.h"
 #include "receiver/hub.h"
-#include "receiver/milter.h"
-#include "receiver/policy.h"
+#include "receiver/joiners/milter.h"
+#include "receiver/joiners/policy.h"
+#include "receiver/login/dovecot.h"
 #include "receiver/proxy.h"
-#include "receiver/stranger.h"
 #include "receiver/violation.h"
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +171,7 @@ static struct session *session_new(const struct process_start *start, const stru
     init_client(session, hub_client);
     init_facts(session);
     stream_init(&session->stream, fd, INPUT_MAXIMUM + (size_t)session->config->line_maximum, OUTPUT_MAXIMUM);
+    session->stream.input.wiped = true;
     session->stream.stop_fd = start->hub;
     command_line_reader_init(&session->reader, (size_t)session->config->line_maximum);
     ready_mail_id(session);
@@ -306,16 +307,13 @@ static bool open_session(struct session *session) {
 
 /* ---- the end ---- */
 
-/* Closing while unread bytes wait would reset the connection, and the client might never read our last reply. */
+/* Closing while unread bytes wait, or come, would reset the connection, and the client might never read our last reply.
+ * Behind a QUIT nothing comes. */
 static void linger(struct session *session) {
-    int64_t deadline = clock_deadline(LINGER_MS);
+    bool is_over = session->quit && stream_pending(&session->stream).length == session->line_length;
 
-    if (session->peer_gone || session->tls || shutdown(session->stream.fd, SHUT_WR) != 0)
-        return;
-    session->stream.stop_fd = -1;
-    do
-        stream_consume(&session->stream, stream_pending(&session->stream).length);
-    while (stream_fill(&session->stream, deadline) == STREAM_OK && clock_now_ms() < deadline);
+    if (!session->peer_gone && !is_over)
+        stream_linger(&session->stream, clock_deadline(LINGER_MS));
 }
 
 /* Nobody reads a reply any more; a 5xx is evidence against the contact all the same. */
@@ -365,12 +363,12 @@ void session_begin_again(struct session *session) {
 static void session_free(struct session *session) {
     (void)session_flush(session);
     linger(session);
+    stream_close(&session->stream); /* nobody waits for what is asked about the end */
     if (session->admitted)
         ask_about_the_end(session);
     if (session->client.proxied)
         tell_contact_close(session->start->ledger);
     milter_close(session);
-    stream_close(&session->stream);
     transaction_free(&session->transaction);
     change_forget(session);
     policy_free(session);
@@ -380,6 +378,7 @@ static void session_free(struct session *session) {
     free(session->ehlo_text);
     free(session->told_helo);
     free(session->other_recipient);
+    ask_forget();
     explicit_bzero(session, sizeof *session);
     free(session);
     log_set_tag("");

@@ -10,7 +10,7 @@
 #include "ipc/process.h"
 #include "mail/mail_id.h"
 #include "mail/reply.h"
-#include "receiver/rule.h"
+#include "receiver/rules/rule.h"
 #include "receiver/transaction.h"
 #include "smtp/command_line.h"
 #include "spf/spf.h"
@@ -61,7 +61,8 @@ struct session {
     struct command_line_reader reader;
     unsigned lines_unlooked; /* read since the listener's stop was looked for */
     size_t line_length;      /* of the line in hand, still in the stream's input */
-    bool line_secret;        /* it holds a password: wiped when it is taken off the input */
+    bool mail_refused;       /* the last MAIL was, and nothing but what belongs to its transaction has come since */
+    bool line_secret;        /* it may hold a password: nothing of it stays when it is taken off */
     bool first_line;         /* nothing has been read yet */
     unsigned delay_ms;       /* before the next reply */
     int64_t began;           /* clock_now_ms */
@@ -70,6 +71,7 @@ struct session {
             refused; /* lines, 4xx and 5xx replies, messages accepted, recipients refused */
     } counts;
     bool peer_gone; /* the connection was lost: nobody reads any more */
+    bool quit;      /* it has said QUIT */
     bool admitted;  /* not locked out: rules are asked about it, and about its end */
     enum session_state state;
     int64_t contact_id;       /* 0: not known to the ledger */

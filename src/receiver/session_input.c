@@ -3,6 +3,7 @@
  * Called by the session's loop and by commands that read more; confined; the end of input ends the session. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wipe.h"
 #include "receiver/dialog.h"
 #include "receiver/hub.h"
 #include "receiver/session.h"
@@ -140,9 +141,9 @@ static void refuse_line(struct session *session, enum command_line_result fault)
 }
 
 void session_finish_line(struct session *session) {
-    if (session->line_secret && session->line_length > 0)
-        explicit_bzero(session->stream.input.data, session->line_length);
     stream_consume(&session->stream, session->line_length);
+    if (session->line_secret)
+        wipe_traces();
     session->line_length = 0;
     session->line_secret = false;
 }

@@ -4,11 +4,11 @@
  * output until input is needed (pipelining, RFC 2920); a lost connection ends the session. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "receiver/commands/extension.h"
 #include "receiver/dialog.h"
-#include "receiver/extension.h"
+#include "receiver/facts/stranger.h"
 #include "receiver/hub.h"
 #include "receiver/session.h"
-#include "receiver/stranger.h"
 #include "receiver/violation.h"
 #include <stdarg.h>
 
@@ -84,13 +84,13 @@ void session_reply_lockout(struct session *session, int64_t expires_at) {
 
 void session_send(struct session *session, const struct reply *reply, const char *rule, enum violation_mercy mercy) {
     char line[REPLY_TEXT_SIZE], shown[REPLY_TEXT_SIZE];
+    bool counts = mercy != VIOLATION_NEVER && (reply->code >= 500 || mercy == VIOLATION_ALWAYS);
     int64_t expires_at;
 
-    if (reply->code < 500 && reply->code >= 400 && mercy != VIOLATION_ALWAYS) /* else the violation is logged */
+    if (!counts && reply->code >= 400) /* else the violation is logged */
         log_info("%s is put off: %s, rule %s: %s", session->client.peer_ip, session->verb, rule,
                  text_printable(shown, sizeof shown, text_of(reply_line(reply, line, sizeof line))));
-    if ((reply->code >= 500 || mercy == VIOLATION_ALWAYS) &&
-        violation_report(session, rule, mercy, reply_line(reply, line, sizeof line), &expires_at)) {
+    if (counts && violation_report(session, rule, mercy, reply_line(reply, line, sizeof line), &expires_at)) {
         session_reply_lockout(session, expires_at);
         return;
     }

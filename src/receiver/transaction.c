@@ -6,11 +6,11 @@
 #include "base/memory.h"
 #include "mail/header.h"
 #include "mail/solicitation.h"
-#include "receiver/extension.h"
-#include "receiver/facts.h"
+#include "receiver/commands/extension.h"
+#include "receiver/facts/facts.h"
+#include "receiver/facts/stranger.h"
 #include "receiver/received.h"
 #include "receiver/session.h"
-#include "receiver/stranger.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -40,6 +40,10 @@ void transaction_free(struct transaction *transaction) {
     transaction_free_owed(transaction);
     free(transaction->refusal);
     *transaction = (struct transaction){.open = false};
+}
+
+bool transaction_is_refused(const struct transaction *transaction) {
+    return transaction->tried > 0 && transaction->envelope.recipient_count == 0;
 }
 
 void transaction_refuse(struct session *session, const struct recipient *recipient, const struct reply *reply) {
@@ -104,17 +108,6 @@ void transaction_judge_header(struct session *session) {
     message_drop(&transaction->message);
 }
 
-/* RFC 3834 5: no person waits for it. */
-static bool is_auto_generated(struct text header) {
-    struct header_field field;
-    char value[64];
-
-    if (!header_find(header, "Auto-Submitted", &field))
-        return false;
-    (void)header_value(&field, value, sizeof value);
-    return !text_starts_nocase(text_trim(text_of(value)), TEXT("no"));
-}
-
 /* RFC 8689 5: its sender would rather have it arrive. REQUIRETLS says more. */
 static bool is_tls_optional(struct text header) {
     struct header_field field;
@@ -163,7 +156,7 @@ void transaction_complete_envelope(struct session *session) {
     }
     transaction_name_sender_targets(session);
     set_message_id(envelope, header);
-    envelope->auto_generated = is_auto_generated(header);
+    envelope->auto_generated = header_is_automatic(header); /* no person waits for it */
     envelope->tls_optional = envelope->requiretls == 0 && is_tls_optional(header);
     envelope->utf8 = session->transaction.utf8 && text_has_eight_bit(header);
 }

@@ -60,6 +60,8 @@ void transaction_begin(struct session *session, const struct address *from);
 void transaction_free(struct transaction *transaction);
 /* True when this recipient was accepted before: it gets one copy. */
 bool transaction_has(const struct transaction *transaction, const struct recipient *recipient);
+/* True when recipients were named, and none of them is left: there is nothing to send. */
+bool transaction_is_refused(const struct transaction *transaction);
 /* Adds what it leads to, less what is in the envelope already. False, and nothing is added, when an alias would make
  * more than `maximum` recipients. */
 bool transaction_accept(struct transaction *transaction, const struct recipient *recipient, size_t maximum);

@@ -6,11 +6,11 @@
 #include "mail/header.h"
 #include "mail/mailbox_list.h"
 #include "receiver/change.h"
-#include "receiver/milter.h"
-#include "receiver/policy.h"
+#include "receiver/facts/verdict.h"
+#include "receiver/joiners/milter.h"
+#include "receiver/joiners/policy.h"
 #include "receiver/received.h"
 #include "receiver/session.h"
-#include "receiver/verdict.h"
 #include <string.h>
 #include <unistd.h>
 

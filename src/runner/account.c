@@ -22,16 +22,27 @@ static struct account **bucket_of(struct runner *runner, const char *name) {
     return &runner->account_buckets[hash % BUCKETS];
 }
 
+static struct account *find(struct runner *runner, const char *name) {
+    struct account *account = *bucket_of(runner, name);
+    while (account != NULL && strcmp(account->name, name) != 0) {
+        account = account->next_same_hash;
+    }
+    return account;
+}
+
+size_t account_users(struct runner *runner, const char *name) {
+    const struct account *account = find(runner, name);
+    return account != NULL ? account->users : 0;
+}
+
 struct account *account_use(struct runner *runner, const char *name) {
     size_t length = strlen(name);
     if (length == 0) {
         return NULL;
     }
-    struct account **bucket = bucket_of(runner, name), *account = *bucket;
-    while (account != NULL && strcmp(account->name, name) != 0) {
-        account = account->next_same_hash;
-    }
+    struct account *account = find(runner, name);
     if (account == NULL) {
+        struct account **bucket = bucket_of(runner, name);
         account = memory_new(1, sizeof *account + length + 1);
         text_copy(account->name, length + 1, text_of(name));
         account->next_same_hash = *bucket;

@@ -123,9 +123,15 @@ bool content_on_mail_content(void *context, struct service_peer *peer, struct ch
     if (job == NULL || job->state != JOB_FETCHING || job->has_content) {
         return true; /* the job was given up meanwhile */
     }
-    if (message->values->mail_content.found == 0) {
+    switch ((enum content_found)message->values->mail_content.found) {
+    case CONTENT_LATER:
+        job_fetch_later(runner, job);
+        return true;
+    case CONTENT_MISSING:
         content_missing(runner, job);
         return true;
+    case CONTENT_FOUND:
+        break;
     }
     if (!take_content(job, message) || !drop_ended(runner, job)) {
         log_error("%s: what the spool holds is not a message with its envelope", job->mail_id);

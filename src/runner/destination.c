@@ -3,6 +3,7 @@
  * choice of what is started next need not look at the others. Called by the runner's loop. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "mail/address.h"
 #include "runner/runner_private.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -76,6 +77,7 @@ static struct destination *make(struct runner *runner, struct destination_key ke
     struct destination *destination = memory_new(1, sizeof *destination);
     destination->transport = memory_string(text_of(key.transport));
     destination->domain = memory_string(text_of(key.domain));
+    text_lower(destination->domain); /* as the rows have it */
     destination->remote = strcmp(key.transport, "smtp") == 0;
     destination_configure(runner, destination);
     recall_rate(runner, destination);
@@ -105,18 +107,19 @@ struct destination *destination_find(struct runner *runner, enum envelope_delive
     return make(runner, key, bucket);
 }
 
+/* Rows made by hand may have longer domains than there are: what passes a message's bounds could never be sent. */
 struct text destination_name(const struct runner *runner, const struct destination *destination, char name[320]) {
     if (destination->domain[0] != '\0' || strcmp(destination->transport, runner->config->local_transport) == 0) {
-        return text_of(destination->domain);
+        return text_first(text_of(destination->domain), ADDRESS_DOMAIN_MAXIMUM);
     }
     snprintf(name, 320, "|%s", destination->transport);
-    return text_of(name);
+    return text_first(text_of(name), ADDRESS_DOMAIN_MAXIMUM);
 }
 
 void destination_release(struct runner *runner, struct destination *destination) {
     struct destination **place = bucket_of(runner, destination->domain);
     if (destination->waiting > 0 || destination->jobs > 0 || destination->recording > 0 || destination->agents > 0 ||
-        destination->left_from != CLOCK_NEVER) {
+        destination->left_from != CLOCK_NEVER || destination->wants_refill) {
         return;
     }
     keep_rate(runner, destination);
@@ -247,6 +250,7 @@ void destination_pause(struct runner *runner, struct destination *destination, i
     destination->paused_until = until;
     destination->paused_by_account = by_account;
     destination_settle(runner, destination);
+    runner_soon(runner, until - clock_now_ms()); /* nothing else may come that would look at it again */
 }
 
 void destination_wake_paused(struct runner *runner) {

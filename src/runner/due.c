@@ -15,7 +15,7 @@
 #define WAKE_ERROR 5      /* the database could not be read */
 #define SWEEP_ROWS 500    /* a round */
 #define SWEEP_ANEW 600000 /* from the beginning now and then: somebody may have changed a row by hand */
-#define SWEEP_OVERLAP 2   /* seconds that are read once more: rows are written while others are read */
+#define SWEEP_OVERLAP 2   /* seconds that are read once more: later than that no row is written without PARCELS_NEW */
 #define REFILLS_AT_ONCE 4 /* destinations a round */
 #define REFILL_ROWS 3000  /* more than a destination can have in memory */
 #define MAIL_PARCELS_MAXIMUM 50000
@@ -33,6 +33,9 @@ static bool say_unreadable(struct runner *runner) {
 /* Whatever is known to be in memory needs no look at its mail. */
 static void add(struct runner *runner, struct schedule_parcel *due, bool fresh) {
     struct parcel *parcel = parcel_find(runner, due->parcel_id);
+    if (parcel != NULL) {
+        parcel_take_expiry(parcel, due->expires_at);
+    }
     if (parcel != NULL && parcel->job == NULL && due->bounce[0] != '\0') {
         parcel_end(runner, parcel, PARCEL_DROPPED); /* it comes in again, to be returned */
         parcel = NULL;
@@ -184,21 +187,27 @@ static void refill(struct runner *runner, struct destination *destination) {
     if (destination->left_from != CLOCK_NEVER) {
         destination->left_until = until;
     }
-    if (good && refill.rows < REFILL_ROWS) {
+    destination->wants_refill = false; /* until now, so that it could not be released */
+    if (!good) {
+        runner->refills_after = clock_deadline(WAKE_ERROR * 1000);
+    }
+    if (good ? refill.rows < REFILL_ROWS : !runner->start->cron) {
         destination_want_refill(runner, destination); /* else when its next job ends */
     }
 }
 
 void due_refill(struct runner *runner) {
-    for (int i = 0; i < REFILLS_AT_ONCE && runner->refills != NULL && !runner->overflow; i++) {
+    for (int i = 0;
+         i < REFILLS_AT_ONCE && runner->refills != NULL && !runner->overflow && clock_now_ms() >= runner->refills_after;
+         i++) {
         struct destination *destination = runner->refills;
         runner->refills = destination->next_refill;
-        destination->wants_refill = false;
         refill(runner, destination);
         destination_release(runner, destination);
     }
     if (runner->refills != NULL && !runner->overflow) {
-        runner_soon(runner, 1);
+        int64_t left = runner->refills_after - clock_now_ms();
+        runner_soon(runner, left > 0 ? left : 1);
     }
 }
 
@@ -306,6 +315,7 @@ bool due_on_parcels_new(void *context, struct service_peer *peer, struct channel
         runner->reload_wanted = true;
         runner->clock_offset = clock_offset();
         runner->settles_by = 0;
+        runner->rows_move = false;
         return true;
     }
     while (list_next_parcel(&list, &item, &bad)) {

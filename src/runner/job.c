@@ -14,6 +14,7 @@
 #define TRUST_MILLISECONDS 3000 /* parcels longer in memory are looked up again before they are delivered */
 #define RECIPIENTS_BYTES (64u * 1024)
 #define FULL_MILLISECONDS 20 /* a channel without room */
+#define FETCH_AGAIN 1000     /* milliseconds, while the ledger's rows are refused */
 #define LONG_QUEUE 100       /* of one destination */
 #define NEWEST_EVERY 4       /* then one job in so many is the newest's */
 
@@ -301,6 +302,7 @@ void job_deliver(struct runner *runner, struct job *job) {
         .ret = is_list ? TEXT_NONE : text_of(job->envelope.ret),
         .envid = is_list ? TEXT_NONE : text_of(job->envelope.envid),
         .tls_memory = standing_tls(runner, job->destination),
+        .local = job->envelope.recipients[job->parcels[0]->recipient].delivery == DELIVERY_LOCAL,
     };
     struct agent *agent = job->agent;
     enum channel_result sent = service_send(agent->peer, AGENT_JOB, job->serial, &order, job->fd);
@@ -314,6 +316,20 @@ void job_deliver(struct runner *runner, struct job *job) {
     }
 }
 
+void job_fetch_later(struct runner *runner, struct job *job) {
+    job->send_after = clock_deadline(FETCH_AGAIN);
+    job_set_place(runner, job, JOB_TO_FETCH);
+}
+
+/* Waits for its time; the round that has come then looks again. */
+static bool is_early(struct runner *runner, const struct job *job) {
+    int64_t left = job->send_after - clock_now_ms();
+    if (left > 0) {
+        runner_soon(runner, left);
+    }
+    return left > 0;
+}
+
 static bool send_fetch(struct runner *runner, struct job *job) {
     struct mail_fetch fetch = {.mail_id = text_of(job->mail_id)};
     if (service_send(runner->ledger, MAIL_FETCH, job->serial, &fetch, -1) != CHANNEL_OK) {
@@ -323,26 +339,17 @@ static bool send_fetch(struct runner *runner, struct job *job) {
     return true;
 }
 
-static bool send_result(struct runner *runner, struct job *job) {
-    int64_t now = clock_now_ms();
-    if (job->record_after > now) {
-        runner_soon(runner, job->record_after - now);
-        return true;
-    }
-    return record_send(runner, job);
-}
-
 /* Results first: the sooner they are recorded, the less could be delivered twice. */
 void job_pump(struct runner *runner) {
     bool room = true;
     struct job *next;
     for (struct job *job = runner->jobs[JOB_TO_RECORD].first; room && job != NULL; job = next) {
         next = job->next;
-        room = send_result(runner, job);
+        room = is_early(runner, job) || record_send(runner, job);
     }
     for (struct job *job = runner->jobs[JOB_TO_FETCH].first; room && job != NULL; job = next) {
         next = job->next;
-        room = send_fetch(runner, job);
+        room = is_early(runner, job) || send_fetch(runner, job);
     }
     if (!room) {
         runner_soon(runner, FULL_MILLISECONDS);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "mail/header.h"
 #include "runner/notice_private.h"
+#include "runner/notice_route.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -115,7 +116,7 @@ void notice_add_recipients(struct envelope *envelope, const char *addressee, str
     const struct text local = TEXT("local:"), remote = TEXT("remote:");
     struct text rest = targets, one;
     size_t used = 0;
-    while (used < TARGETS_BYTES && text_split(&rest, ' ', &one)) {
+    while (used < TARGETS_BYTES && notice_route_next(&rest, &one)) {
         used += one.length + strlen(addressee);
         if (text_starts_nocase(one, local)) {
             add_recipient(envelope, addressee, text_from(one, local.length), DELIVERY_LOCAL);
@@ -139,7 +140,8 @@ static bool put_envelope(const struct notice *notice, struct buffer *cargo, bool
     envelope.body = eight_bit ? BODY_8BITMIME : BODY_7BIT;
     envelope.utf8 = notice_is_international(notice);
     notice_add_recipients(&envelope, addressee_of(notice), notice->targets);
-    bool fits = envelope_format(&envelope, cargo);
+    /* to nobody: the ledger takes no such mail, nor what comes with it */
+    bool fits = envelope.recipient_count > 0 && envelope_format(&envelope, cargo);
     envelope_free(&envelope);
     return fits;
 }

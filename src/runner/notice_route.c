@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT
  * Following the aliases of those who get notices; see notice_route.h. Called by the runner with addresses from the
- * configuration, the table of aliases and envelopes. Simpler than lookup's way: no files, tags and catch-alls; what it
- * cannot follow stays the address it is, and the transport has the last word. A database error is the same. */
+ * configuration, the table of aliases and envelopes. Simpler than lookup's way, as it does not see who is a user: no
+ * files and catch-alls; what it cannot follow stays the address it is, and the transport has the last word. A database
+ * error is the same. */
 #include "runner/notice_route.h"
 #include "mail/address.h"
 #include "store/aliases.h"
 #include "store/users.h"
+#include <stdio.h>
 #include <string.h>
 
 #define DEPTH_MAXIMUM 5
 #define ROWS_MAXIMUM 16u /* targets of one alias */
 #define ROWS_BYTES (16u * 1024)
+#define BASE_SIZE 1024
 
 struct following {
     const struct config *config;
@@ -30,8 +33,31 @@ static bool is_ours(const struct following *following, struct text address) {
            users_local_domain(following->database, domain) == USERS_YES;
 }
 
+/* Up to a blank that is in no quoted local part (RFC 5321 4.1.2). closed: no quotes are left open. */
+static size_t word_length(struct text text, bool *closed) {
+    size_t at = 0;
+    *closed = true;
+    for (; at < text.length && (!*closed || text.data[at] != ' '); at++) {
+        if (text.data[at] == '"') {
+            *closed = !*closed;
+        } else if (text.data[at] == '\\' && !*closed && at + 1 < text.length) {
+            at++;
+        }
+    }
+    return at;
+}
+
+bool notice_route_next(struct text *targets, struct text *one) {
+    bool closed;
+    size_t length = word_length(*targets, &closed);
+    *one = text_first(*targets, length);
+    *targets = text_from(*targets, length + 1);
+    return length > 0;
+}
+
 static void add(struct following *following, const char *kind, struct text target) {
-    if (text_find(target, ' ') == target.length) {
+    bool closed;
+    if (word_length(target, &closed) == target.length && closed) {
         (void)buffer_format(following->targets, "%s%s:%.*s", following->targets->length > 0 ? " " : "", kind,
                             TEXT_ARGS(target));
     }
@@ -67,10 +93,28 @@ static bool is_postmaster(const struct following *following, struct text address
            !text_equal_nocase(address, text_of(following->config->postmaster));
 }
 
+/* "user+tag" is user, as lookup has it; an LMTP server gets the tag, too, and knows what it is for. */
+static bool follow_tagged(struct following *following, struct text address) {
+    const char *delimiter = following->config->recipient_delimiter, *transport = following->config->local_transport;
+    size_t at = address_at(address);
+    size_t end = delimiter != NULL && delimiter[0] != '\0' ? text_find(address, delimiter[0]) : at;
+    char base[BASE_SIZE];
+    if (end == 0 || end >= at || address.data[0] == '"' || address.length >= sizeof base) {
+        return false;
+    }
+    snprintf(base, sizeof base, "%.*s%.*s", TEXT_ARGS(text_first(address, end)), TEXT_ARGS(text_from(address, at)));
+    if (transport == NULL || strcmp(transport, "lmtp") != 0) {
+        follow(following, text_of(base));
+    } else if (!follow_rows(following, text_of(base))) {
+        add(following, "local", address);
+    }
+    return true;
+}
+
 static void follow(struct following *following, struct text address) {
     if (!is_ours(following, address)) {
         add(following, "remote", address);
-    } else if (follow_rows(following, address)) {
+    } else if (follow_rows(following, address) || follow_tagged(following, address)) {
         return;
     } else if (is_postmaster(following, address)) {
         follow(following, text_of(following->config->postmaster));

@@ -12,4 +12,6 @@
 /* Appends where mail to the address is delivered, as envelope->sender_targets has it: through aliases to addresses and
  * transports, the first ones where they are many. Never empty: an address of ours that leads nowhere stays itself. */
 void notice_route(const struct config *config, struct database *database, const char *address, struct buffer *targets);
+/* Takes the next one off such a list. False at its end. */
+bool notice_route_next(struct text *targets, struct text *one);
 #endif

@@ -143,7 +143,9 @@ static bool join_mails(struct runner *runner, size_t number, struct text ids) {
             return false;
         }
         text_copy(mail_id, sizeof mail_id, word);
+        runner->runs[number].reads = true; /* what finds no room counts as deferred */
         runner->runs[number].failed |= !due_load(runner, mail_id);
+        runner->runs[number].reads = false;
         parcel_each(runner, join_run, &choice);
     }
     return true;
@@ -204,6 +206,12 @@ bool operator_on_request(void *context, struct service_peer *peer, struct channe
         answer(peer, message->serial, ANSWER_DEFERRED, "the queue runner is busy with others' requests, or stopping");
         return true;
     }
-    start_run(runner, number, peer, message->serial, text_trim(request->argument));
+    struct text ids = text_trim(request->argument);
+    if (ids.length > 0 && !runner_rows_are_right(runner)) {
+        answer(peer, message->serial, ANSWER_DEFERRED,
+               "the machine's clock was set, and what waits is being moved with it: try again in a moment");
+        return true;
+    }
+    start_run(runner, number, peer, message->serial, ids);
     return true;
 }

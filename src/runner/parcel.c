@@ -14,6 +14,7 @@
 #define ROOM_A_DESTINATION 1000
 #define ROOM_WHILE_IT_FAILS 100 /* or more than a quarter of memory is used */
 #define ROOM_WHILE_FULL 10      /* more than half */
+#define MANY_OF_A_LOGIN 100
 
 static struct parcel **bucket_of(struct runner *runner, int64_t id) {
     if (runner->buckets == NULL) {
@@ -45,12 +46,21 @@ int64_t parcel_received(const struct parcel *parcel) {
     return parcel->received_at > 0 ? parcel->received_at + moved_with_clock(parcel) : 0;
 }
 
+/* What the row has beyond everybody's lifetime, the time in hold, is beyond that of a route block, too. */
 int64_t parcel_expiry(const struct runner *runner, const struct parcel *parcel) {
     const struct config_pace pace = parcel_pace(runner, parcel);
-    int64_t expires_at = pace.queue_lifetime != runner->config->queue_lifetime && parcel->received_at > 0
-                             ? parcel->received_at + pace.queue_lifetime
-                             : parcel->expires_at;
+    int64_t expires_at = parcel->expires_at;
+    if (pace.queue_lifetime != runner->config->queue_lifetime && parcel->received_at > 0) {
+        int64_t counts_from = expires_at - runner->config->queue_lifetime;
+        expires_at = (counts_from > parcel->received_at ? counts_from : parcel->received_at) + pace.queue_lifetime;
+    }
     return expires_at > 0 ? expires_at + moved_with_clock(parcel) : expires_at;
+}
+
+void parcel_take_expiry(struct parcel *parcel, int64_t expires_at) {
+    if (expires_at > 0) {
+        parcel->expires_at = expires_at - moved_with_clock(parcel);
+    }
 }
 
 /* ---- room ---- */
@@ -116,6 +126,15 @@ static bool make_room(struct runner *runner) {
     return true;
 }
 
+/* A login that has to wait, with many behind it, leaves a quarter of a destination's room to others: else they would
+ * wait there for all that it has sent. More than the half at which a destination is read on, lest it be read on for one
+ * parcel at a time. */
+static bool leaves_it_to_others(struct runner *runner, const struct destination *destination, const char *login) {
+    bool limited = runner->config->account_limit > 0 || runner->config->account_rate > 0;
+    return limited && destination->waiting >= parcel_room(runner, destination, 0) * 3 / 4 &&
+           account_users(runner, login) >= MANY_OF_A_LOGIN;
+}
+
 /* What is read from the database stops where memory is full; what is pushed does not. */
 static bool has_room(struct runner *runner, struct destination *destination, const struct schedule_parcel *due,
                      bool fresh) {
@@ -124,6 +143,7 @@ static bool has_room(struct runner *runner, struct destination *destination, con
         return false;
     }
     if (destination->waiting >= parcel_room(runner, destination, 0) ||
+        leaves_it_to_others(runner, destination, due->account) ||
         (runner->parcel_count >= PARCELS_MAXIMUM && !make_room(runner))) {
         leave(runner, destination, due->retry_at);
         return false;

@@ -194,7 +194,7 @@ static void record_again(struct runner *runner, struct job *job, uint32_t outcom
                                               : "failed");
     }
     job_set_place(runner, job, JOB_TO_RECORD);
-    job->record_after = clock_deadline(pause);
+    job->send_after = clock_deadline(pause);
     runner_soon(runner, pause);
 }
 

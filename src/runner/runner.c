@@ -10,13 +10,15 @@
 #include "base/memory.h"
 #include "config/confinement.h"
 #include "runner/runner_private.h"
+#include "store/clock_shift.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define ROWS_MOVE 30000 /* milliseconds: of a very long queue */
+#define ROWS_MOVE 30000     /* milliseconds until the ledger must have begun, */
+#define ROWS_LOOKED_AT 1000 /* and then between two looks */
 
 static enum exit_status run_status(const struct runner *runner) {
     if (runner->failed) {
@@ -49,7 +51,7 @@ void runner_soon(struct runner *runner, int64_t milliseconds) {
 
 static bool is_idle(const struct runner *runner) {
     return runner->parcel_count == 0 && runner->job_count == 0 && !runner->sweep.wanted && runner->refills == NULL &&
-           !runner->reload_wanted;
+           !runner->reload_wanted && !runner->names_wanted;
 }
 
 /* Whoever connected and so had this run started is still to say what for; looks again when that is overdue. */
@@ -73,17 +75,23 @@ static void read_anew(struct runner *runner) {
     due_load(runner, NULL);
 }
 
-/* When the clock was set the ledger moves the rows with it, and says so. What is read before is due too early, and over
- * at its first refusal. */
-static bool rows_are_right(struct runner *runner) {
+/* Their times are not right yet. */
+static bool rows_move(struct runner *runner) {
+    return clock_shift_learn(runner->database) && clock_shift_goes_on(runner->database);
+}
+
+bool runner_rows_are_right(struct runner *runner) {
     int64_t offset = clock_offset();
-    if (!clock_was_set(offset - runner->clock_offset)) {
+    if (!runner->rows_move && !clock_was_set(offset - runner->clock_offset)) {
         return true;
     }
     if (runner->settles_by == 0) {
         runner->settles_by = clock_deadline(ROWS_MOVE);
     }
     int64_t left = runner->settles_by - clock_now_ms();
+    if (left <= 0 && (runner->rows_move = rows_move(runner))) {
+        runner->settles_by = clock_deadline(left = ROWS_LOOKED_AT);
+    }
     if (left > 0) {
         runner_soon(runner, left);
         return false;
@@ -93,9 +101,28 @@ static bool rows_are_right(struct runner *runner) {
     return true;
 }
 
+/* The mails named on the command line, whatever their time. */
+static void read_named(struct runner *runner) {
+    runner->names_wanted = false;
+    for (const char *const *ids = runner->start->arguments; *ids != NULL; ids++) {
+        if (!mail_id_is_valid(text_of(*ids))) {
+            log_error("\"%.40s\" is no mail id", *ids);
+            runner->failed = true;
+            continue;
+        }
+        size_t before = runner->parcel_count;
+        if (due_load(runner, *ids) && runner->parcel_count == before) {
+            log_warn("%s: nothing of this mail is waiting", *ids);
+        }
+    }
+}
+
 static void end_of_round(void *context) {
     struct runner *runner = context;
-    if (!runner->stopping && rows_are_right(runner)) {
+    if (!runner->stopping && runner_rows_are_right(runner)) {
+        if (runner->names_wanted) {
+            read_named(runner);
+        }
         if (runner->reload_wanted) {
             read_anew(runner);
         }
@@ -147,6 +174,12 @@ static void hub_gone(void *context) {
     runner_soon(runner, 0);
 }
 
+/* What SQLite has read lies between thousands of parcels that have gone, a page in each of their holes. */
+static void rested(void *context) {
+    struct runner *runner = context;
+    database_rest(runner->database);
+}
+
 static bool on_reload(void *context, struct service_peer *peer, struct channel_message *message) {
     struct runner *runner = context;
     struct buffer errors;
@@ -194,6 +227,7 @@ static const struct service_definition definition = {
     .after_round = end_of_round,
     .peer_gone = peer_gone,
     .hub_gone = hub_gone,
+    .rested = rested,
 };
 
 static struct database *open_database(const struct config *config) {
@@ -205,26 +239,6 @@ static struct database *open_database(const struct config *config) {
     }
     buffer_free(&error);
     return database;
-}
-
-/* The first reading: everything that is due, or the mails named on the command line whatever their time. */
-static void first_load(struct runner *runner) {
-    const char *const *ids = runner->start->arguments;
-    if (ids == NULL || ids[0] == NULL) {
-        runner->reload_wanted = true;
-        return;
-    }
-    for (; *ids != NULL; ids++) {
-        if (!mail_id_is_valid(text_of(*ids))) {
-            log_error("\"%.40s\" is no mail id", *ids);
-            runner->failed = true;
-            continue;
-        }
-        size_t before = runner->parcel_count;
-        if (due_load(runner, *ids) && runner->parcel_count == before) {
-            log_warn("%s: nothing of this mail is waiting", *ids);
-        }
-    }
 }
 
 _Noreturn void runner_main(const struct process_start *start) {
@@ -243,7 +257,9 @@ _Noreturn void runner_main(const struct process_start *start) {
     runner->ledger = service_add_peer(runner->service, start->ledger, PEER_LEDGER, 0);
     operator_listen(runner);
     runner->clock_offset = clock_offset();
-    first_load(runner);
+    runner->rows_move = rows_move(runner);
+    runner->names_wanted = start->arguments != NULL && start->arguments[0] != NULL;
+    runner->reload_wanted = !runner->names_wanted;
     runner_soon(runner, 0);
     service_run(runner->service);
 }

@@ -151,7 +151,7 @@ struct job {
     uint32_t standing, tls_memory; /* of the destination, as MAIL_RESULT has them */
     int64_t rests_until;           /* 0: the destination does not rest because of this */
     unsigned record_tries;
-    int64_t record_after; /* clock_now_ms */
+    int64_t send_after; /* clock_now_ms: not asked of the ledger, or reported to it, before */
     enum job_place { JOB_IN_HAND, JOB_TO_FETCH, JOB_TO_RECORD, JOB_PLACES } place;
     struct job *next, *previous; /* in the list of its place, the oldest first */
     struct job *next_ahead;      /* in its destination */
@@ -192,8 +192,9 @@ struct runner {
     struct destination_list places[DESTINATION_PLACES];
     struct rate rates[RATE_MEMORY]; /* by hash modulo its size */
     struct destination *refills;
-    bool new_first;   /* PLACE_NEW before PLACE_PROVEN, every second round */
-    bool take_newest; /* of the destinations that could start, the one that came last goes next */
+    int64_t refills_after; /* clock_now_ms: the database could not be read, and is asked again then */
+    bool new_first;        /* PLACE_NEW before PLACE_PROVEN, every second round */
+    bool take_newest;      /* of the destinations that could start, the one that came last goes next */
     struct agent_list agents[AGENT_STATES];
     struct agent *first_quick; /* of the busy: the first one that is not known to be slow */
     size_t agent_count, remote_agent_count, waiting_agent_count;
@@ -208,12 +209,14 @@ struct runner {
     } sweep;
     bool overflow;         /* the sweep stands still, since memory is full */
     bool reload_wanted;    /* somebody changed rows: sweep from the beginning, know nothing of destinations */
+    bool names_wanted;     /* the mails of the command line are still to be read */
     bool stopping;         /* the listener is gone: finish what agents have in hand */
     bool deferred, failed; /* cron mode: what the exit status says */
     int64_t request_until; /* cron mode, started because somebody connected: wait for the request so long; 0: no more */
     struct loop_watch *operators; /* the control socket; NULL without one */
     struct loop_timer *wake, *soon, *tidy;
     int64_t clock_offset; /* as rows were last known to be right by */
+    bool rows_move;       /* … and are being moved by the ledger */
     int64_t settles_by;   /* the clock was set: the ledger moves the rows until then at most, clock_now_ms; 0 */
     int64_t wake_at;      /* of wake, seconds since 1970 */
     int64_t soon_at;      /* of soon, clock_now_ms */
@@ -243,6 +246,8 @@ size_t parcel_room(const struct runner *runner, const struct destination *destin
 int64_t parcel_received(const struct parcel *parcel);
 /* When it expires: as its row says, or sooner or later where a route block has its own lifetime. */
 int64_t parcel_expiry(const struct runner *runner, const struct parcel *parcel);
+/* Its row has been read again: it may have been held meanwhile. */
+void parcel_take_expiry(struct parcel *parcel, int64_t expires_at);
 struct config_pace parcel_pace(const struct runner *runner, const struct parcel *parcel);
 
 /* destination.c */
@@ -292,6 +297,8 @@ void standing_put_off(struct runner *runner);
 /* account.c */
 struct account *account_use(struct runner *runner, const char *name); /* NULL for "" */
 void account_release(struct runner *runner, struct account *account);
+/* Parcels and jobs in memory that name it. */
+size_t account_users(struct runner *runner, const char *name);
 /* True when a job of its mail may start now; else *until says when to look again. */
 bool account_may_start(const struct runner *runner, const struct account *account, int64_t *until);
 void account_job_begins(struct runner *runner, struct account *account);
@@ -330,6 +337,8 @@ bool job_take_ahead(struct runner *runner, struct destination *destination, stru
 void job_put_off(struct runner *runner, struct destination *destination);
 /* Sends what is due: fetches, jobs, results. */
 void job_pump(struct runner *runner);
+/* The ledger can give its content only when rows are written again. */
+void job_fetch_later(struct runner *runner, struct job *job);
 /* Hands content to the agent when both are there. */
 void job_deliver(struct runner *runner, struct job *job);
 /* Everybody in it gets this result, as if an agent had said so. */
@@ -411,6 +420,10 @@ void operator_all_read(struct runner *runner);
 void operator_left_some(struct runner *runner);
 bool operator_on_request(void *context, struct service_peer *peer, struct channel_message *message);
 
-/* runner.c: looks again in a moment (a channel was full, a destination paused). */
+/* ---- runner.c ---- */
+/* When the clock was set the ledger moves the rows with it, and says so. What is read before is due too early, and over
+ * at its first refusal: false until then, and another round comes. */
+bool runner_rows_are_right(struct runner *runner);
+/* Looks again in a moment (a channel was full, a destination paused). */
 void runner_soon(struct runner *runner, int64_t milliseconds);
 #endif

@@ -58,18 +58,9 @@ static bool is_of_a_list(struct text header) {
             text_equal_nocase(text_of(value), TEXT("list")));
 }
 
-/* The word before parameters and comments. */
-static struct text first_word(const char *value) {
-    struct text word = text_trim(text_of(value));
-    return text_first(word, strcspn(value, "; \t("));
-}
-
 static bool is_automatic(struct text header) {
     char value[VALUE_SIZE];
-    if (value_of(header, "Auto-Submitted", value) && !text_equal_nocase(first_word(value), TEXT("no"))) {
-        return true;
-    }
-    return value_of(header, "X-Auto-Response-Suppress", value) ||
+    return header_is_automatic(header) || value_of(header, "X-Auto-Response-Suppress", value) ||
            (value_of(header, "X-Spam-Flag", value) && text_starts_nocase(text_of(value), TEXT("yes")));
 }
 

@@ -193,7 +193,8 @@ bool client_hears_nothing(struct client *client, enum client_phase phase) {
     char shown[128];
     unsigned code;
     bool more;
-    if (!client->open || !client_is_stale(client)) {
+    /* What TLS has read ahead shows only when it is read. */
+    if (!client->open || (!client->tls && !client_is_stale(client))) {
         return client->open;
     }
     enum stream_result result = stream_read_line_lenient(&client->stream, LINE_MAXIMUM, clock_now_ms(), &line);
@@ -275,6 +276,7 @@ static enum client_opening start_tls(struct client *client) {
     }
     if (client->code != 220) {
         client_note(client, "STARTTLS refused, going on without");
+        client->tls_failed = true;
         return client->open ? CLIENT_OPEN : CLIENT_TEMPORARY;
     }
     /* RFC 3207 6 and CVE-2011-0411: what came in plain behind the 220 must not count as said under TLS. */
@@ -291,12 +293,27 @@ static enum client_opening start_tls(struct client *client) {
     return CLIENT_OPEN;
 }
 
+/* RFC 5321 3.1: 554 comes in place of 220, whatever the reason, and often for a while: the client's network is listed,
+ * the server is being set up. Only 521 says that no mail is ever taken there (RFC 7504). */
+static enum client_opening refused_at_greeting(struct client *client) {
+    char said[CLIENT_REPLY_SIZE];
+    if (client->code == 521) {
+        return CLIENT_PERMANENT;
+    }
+    if (client->code / 100 == 5) {
+        text_copy(said, sizeof said, text_of(client->reply));
+        snprintf(client->reply, sizeof client->reply, "451 4.3.2 greeted with: %.480s", said);
+        client->code = 0;
+    }
+    return CLIENT_TEMPORARY;
+}
+
 static enum client_opening perform_opening(struct client *client) {
     if (!client_read_reply(client, PHASE_GREETING, NULL)) {
         return CLIENT_TEMPORARY;
     }
     if (client->code / 100 != 2 || !client->open) {
-        return client->code >= 500 ? CLIENT_PERMANENT : CLIENT_TEMPORARY;
+        return refused_at_greeting(client);
     }
     client->greeted = true;
     if (!client_hello(client)) {
@@ -317,6 +334,7 @@ static enum client_opening perform_opening(struct client *client) {
 enum client_opening client_open(struct client *client, int fd, const struct client_settings *settings) {
     memset(client, 0, sizeof *client);
     client->settings = *settings;
+    client->tls_failed = settings->tls_failed;
     stream_init(&client->stream, fd, INPUT_MAXIMUM, OUTPUT_MAXIMUM);
     client->open = true;
     enum client_opening opening = perform_opening(client);

@@ -2,8 +2,9 @@
  * The SMTP client (RFC 5321), which is the LMTP client (RFC 2033) too, plus one flag. It speaks over one connection
  * that somebody else made: greeting, EHLO or HELO, STARTTLS, then any number of messages. Called by delivery agents.
  * Every failure becomes a reply: what the server said, or our own 4xx words for timeouts, lost connections and replies
- * that are none; nothing but a server's 5xx is ever permanent, besides what RFC 1870 and 6152 say of a missing
- * extension. Opportunistic TLS is the caller's: it gives the handshake as a function, so that this folder needs no TLS.
+ * that are none; nothing but a server's 5xx behind its greeting (or a 521 in it) is ever permanent, besides what RFC
+ * 1870 and 6152 say of a missing extension. Opportunistic TLS is the caller's: it gives the handshake as a function, so
+ * that this folder needs no TLS.
  */
 #ifndef SMTP_CLIENT_H
 #define SMTP_CLIENT_H
@@ -45,6 +46,7 @@ struct client_settings {
     long timeout_cap;            /* seconds: no wait is longer; 0: the RFC 5321 4.5.3.2 minima */
     client_start_tls *start_tls; /* NULL: STARTTLS is not used */
     bool tls_required;           /* without TLS nothing is sent */
+    bool tls_failed;             /* over the connection before this one: that is why start_tls is NULL */
     const char *user, *password; /* a login, only ever within TLS; user NULL: none; password NULL: it is not known */
     client_trace *trace;         /* NULL: silent */
     void *context;               /* of both */
@@ -54,6 +56,7 @@ struct client {
     struct stream stream;
     bool open; /* false: the connection is closed or must not be used any more */
     bool tls;
+    bool tls_failed;                         /* it is wanted, offered, and not to be had now */
     bool greeted;                            /* with 220 */
     bool helo_wanted;                        /* as CLIENT_EHLO_REFUSED says */
     unsigned keywords;                       /* enum client_keyword */
@@ -112,7 +115,8 @@ struct client_message {
 };
 enum client_sending {
     CLIENT_SENT, /* every recipient has a verdict */
-    CLIENT_STALE /* a reused connection turned out dead before MAIL was answered: nothing has happened, connect anew */
+    CLIENT_STALE /* a reused connection ended before MAIL was answered, or by a 421 to it: nothing has happened, connect
+                    anew */
 };
 /* Sends one message. Afterwards client->open tells whether the connection can carry another. */
 enum client_sending client_send(struct client *client, struct client_message *message);

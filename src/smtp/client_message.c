@@ -17,6 +17,11 @@ struct exchange {
     bool go;      /* DATA was answered with 354 */
 };
 
+/* RFC 3207 4: 530 is about the connection, and it would have TLS if that had worked. */
+static enum client_verdict verdict_of(const struct client *client) {
+    return client->code == 530 && client->tls_failed ? CLIENT_DEFERRED : client_verdict_of(client->code);
+}
+
 static bool perform_rset(struct exchange *exchange) {
     return client_command(exchange->client, PHASE_RSET, "RSET");
 }
@@ -35,11 +40,15 @@ static void response_mail(struct exchange *exchange) {
         exchange->give_up = true;
         return;
     }
+    if (exchange->with_rset && client->code == 421) { /* it has had enough of this connection, not of the message */
+        exchange->give_up = true;
+        return;
+    }
     exchange->mail_answered = true;
     exchange->mail_accepted = client->code / 100 == 2;
     if (!exchange->mail_accepted) {
         exchange->give_up = true;
-        client_set_remaining(exchange->message, client_verdict_of(client->code), client);
+        client_set_remaining(exchange->message, verdict_of(client), client);
     }
 }
 
@@ -67,7 +76,7 @@ static void response_rcpt(struct exchange *exchange, struct client_recipient *re
     if (!exchange->mail_accepted) {
         return;
     }
-    enum client_verdict verdict = client_verdict_of(client->code);
+    enum client_verdict verdict = verdict_of(client);
     if (client->code == 552) { /* RFC 5321 4.5.3.1.10: an old way to say "too many recipients" */
         verdict = CLIENT_DEFERRED;
     }
@@ -86,6 +95,9 @@ static void response_data(struct exchange *exchange) {
     exchange->go = client->code == 354;
     if (!exchange->go) {
         client_set_remaining(exchange->message, client->code / 100 == 5 ? CLIENT_FAILED : CLIENT_DEFERRED, client);
+    }
+    if (!exchange->go && client->code < 400) {
+        client_drop(client); /* whether it takes what comes next for a command or for data is anybody's guess */
     }
 }
 
@@ -176,6 +188,19 @@ static void end_empty(struct client *client) {
     }
 }
 
+/* What ended the data early decides for all of SMTP's recipients, but over LMTP a reply is the first one's alone. */
+static void end_early(struct client *client, struct client_message *message) {
+    enum client_verdict verdict = client->code == 0 ? CLIENT_DEFERRED : client_verdict_of(client->code);
+    for (size_t i = 0; client->settings.lmtp && client->code != 0 && i < message->count; i++) {
+        if (message->recipients[i].verdict == CLIENT_ACCEPTED) {
+            client_set_answered(&message->recipients[i], verdict, client);
+            client_refuse_remaining(message, CLIENT_DEFERRED,
+                                    "451 4.4.2 connection lost before this recipient's reply");
+        }
+    }
+    client_set_remaining(message, verdict, client);
+}
+
 static void exchange_content(struct exchange *exchange) {
     struct client *client = exchange->client;
     struct client_message *message = exchange->message;
@@ -187,7 +212,7 @@ static void exchange_content(struct exchange *exchange) {
         return;
     }
     if (!(message->binary ? client_send_chunk(client, message) : client_send_lines(client, message))) {
-        client_set_remaining(message, client->code == 0 ? CLIENT_DEFERRED : client_verdict_of(client->code), client);
+        end_early(client, message);
         return;
     }
     client_note(client, "(data, %llu bytes)", (unsigned long long)message->size);

@@ -6,8 +6,10 @@
 #include "sql_embedded.h"
 #include "store/known.h"
 #include "store/statements.h"
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define BUSY_MILLISECONDS 5000 /* how long a foreign write, e.g. of the sqlite3 program, is waited for */
 
@@ -158,6 +160,14 @@ int database_wal_pages(const struct database *database) {
     return database->wal_pages;
 }
 
+void database_rest(struct database *database) {
+    (void)sqlite3_db_release_memory(database->handle);
+}
+
+bool database_fold_wal(struct database *database, int *pages, int *folded) {
+    return sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, pages, folded) == SQLITE_OK;
+}
+
 bool database_restart_wal(struct database *database) {
     sqlite3_busy_timeout(database->handle, 0);
     bool good = sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) == SQLITE_OK;
@@ -167,9 +177,9 @@ bool database_restart_wal(struct database *database) {
 }
 
 /* Whatever is wrong with parcelpost.db, mail is in journal and files. */
-static void advise(struct database *database, enum database_kind kind, struct buffer *error) {
+void database_advise(const struct database *database, struct buffer *error) {
     int code = sqlite3_extended_errcode(database->handle) & 0xff;
-    if (kind == DATABASE_MAIN && (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)) {
+    if (database->kind == DATABASE_MAIN && (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)) {
         buffer_format(error, "; parcelpost queue rebuild makes it anew");
     }
 }
@@ -199,7 +209,7 @@ struct database *database_open(const char *path, enum database_kind kind, enum d
         }
         return database;
     }
-    advise(database, kind, error);
+    database_advise(database, error);
     database_close(database);
     return NULL;
 }
@@ -243,6 +253,16 @@ void database_rollback(struct database *database) {
     if (sqlite3_get_autocommit(database->handle) == 0) {
         run_text(database, "ROLLBACK");
     }
+}
+
+bool database_flush(const struct database *database) {
+    /* not the database itself: closing that would drop SQLite's locks */
+    int fd = open(sqlite3_filename_wal(sqlite3_db_filename(database->handle, "main")), O_RDWR | O_CLOEXEC);
+    bool good = fd >= 0 && fdatasync(fd) == 0;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return good;
 }
 
 const char *database_error(const struct database *database) {

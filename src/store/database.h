@@ -28,11 +28,22 @@ bool database_begin(struct database *database);
 bool database_commit(struct database *database);
 void database_rollback(struct database *database);
 const char *database_error(const struct database *database);
+/* Adds to a sentence with database_error what helps, where a rebuild does. */
+void database_advise(const struct database *database, struct buffer *error);
 /* PRAGMA data_version: changes when another connection wrote. */
 int64_t database_data_version(struct database *database);
+/* What was committed survives a power failure from now on: flushes the write-ahead log. False: it may not. */
+bool database_flush(const struct database *database);
+/* Gives back the pages that it keeps of the file: they come again with the next question. */
+void database_rest(struct database *database);
 /* Pages in the write-ahead log after the last commit through this connection (main database, writing). */
 int database_wal_pages(const struct database *database);
+/* Folds back as much of the log as can be without waiting for anybody. *pages: in the log; *folded: of these, now or
+ * earlier. Both stay as they are when it cannot be told. */
+bool database_fold_wal(struct database *database, int *pages, int *folded);
 /* Folds back what is left of the log, outside a transaction, so that the next commit begins it anew. Waits for nobody:
  * false while somebody reads or folds. */
 bool database_restart_wal(struct database *database);
+/* True when the last error was the value's fault (a constraint), so that trying again would not help. */
+bool database_refused_value(const struct database *database);
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Rows of mails, parcels and attempts. Called by spool*.c in the ledger, inside its transactions; errors are returned.
- */
+ * Rows of parcels and attempts. Called by the spool in the ledger, inside its transactions; errors are returned. */
 #include "store/parcels.h"
+#include "base/memory.h"
+#include "store/statements.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -32,68 +33,14 @@ bool parcels_status_is_final(enum recipient_status status) {
     return false;
 }
 
-/* ---- mails ---- */
-
-void place_format(enum place_kind kind, struct journal_place place, char text[PLACE_SIZE]) {
-    if (kind == PLACE_JOURNAL) {
-        (void)snprintf(text, PLACE_SIZE, "journal %llu %llu", (unsigned long long)place.segment,
-                       (unsigned long long)place.offset);
-    } else {
-        (void)snprintf(text, PLACE_SIZE, "%s", kind == PLACE_FILE ? "file" : "gone");
+static enum recipient_status status_of(const char *state) {
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        if (strcmp(state, states[i].state) == 0) {
+            return states[i].status;
+        }
     }
+    return RECIPIENT_QUEUED; /* "deferred" */
 }
-
-bool place_parse(const char *text, enum place_kind *kind, struct journal_place *place) {
-    struct text rest = text_of(text), word, number;
-    *place = (struct journal_place){0, 0};
-    if (strcmp(text, "file") == 0 || strcmp(text, "gone") == 0) {
-        *kind = text[0] == 'f' ? PLACE_FILE : PLACE_GONE;
-        return true;
-    }
-    *kind = PLACE_JOURNAL;
-    return text_split(&rest, ' ', &word) && text_equal(word, TEXT("journal")) && text_split(&rest, ' ', &number) &&
-           text_number(number, INT64_MAX, &place->segment) && text_number(rest, INT64_MAX, &place->offset);
-}
-
-enum parcels_found mails_place(struct database *database, const char *mail_id, enum place_kind *kind,
-                               struct journal_place *place) {
-    struct sqlite3_stmt *statement = statement_query(database, STATEMENT_MAIL_PLACE, BINDS(bind_string(mail_id)));
-    enum statement_result result = statement_step(statement);
-    enum parcels_found found = result == STATEMENT_DONE ? PARCELS_NO : PARCELS_ERROR;
-    if (result == STATEMENT_ROW && place_parse(column_string(statement, 0), kind, place)) {
-        found = PARCELS_YES;
-    }
-    statement_end(statement);
-    return found;
-}
-
-bool mails_set_place(struct database *database, const char *mail_id, enum place_kind kind, struct journal_place place) {
-    char text[PLACE_SIZE];
-    place_format(kind, place, text);
-    return statement_run(database, STATEMENT_MAIL_SET_PLACE, BINDS(bind_string(mail_id), bind_string(text)));
-}
-
-static struct bind bind_contact(int64_t contact_id) {
-    return contact_id > 0 ? bind_integer(contact_id) : bind_string(NULL);
-}
-
-bool mails_add(struct database *database, const struct envelope *envelope, int64_t contact_id, enum place_kind kind,
-               struct journal_place place, uint64_t size) {
-    char text[PLACE_SIZE];
-    place_format(kind, place, text);
-    return statement_run(
-        database, STATEMENT_MAIL_ADD,
-        BINDS(bind_string(envelope->mail_id), bind_contact(contact_id), bind_string(text),
-              bind_time(envelope->received_at), bind_integer((int64_t)size), bind_string(envelope->role),
-              bind_integer(envelope->local_port), bind_string(envelope->remote_ip), bind_string(envelope->remote_name),
-              bind_string(envelope->ehlo), bind_string(envelope->from_url), bind_string(envelope->protocol),
-              bind_string(envelope->tls), bind_string(envelope->account), bind_string(envelope->verdicts),
-              bind_string(envelope->message_id), bind_integer(envelope->auto_generated),
-              bind_time(envelope->hold_until), bind_string(envelope->reverse), bind_string(envelope->listed_in),
-              bind_string(envelope->dnsbl_score)));
-}
-
-/* ---- parcels ---- */
 
 #define DOMAIN_SIZE 512
 
@@ -105,23 +52,24 @@ static struct text domain_of(const char *address, char domain[DOMAIN_SIZE]) {
     return text_of(domain);
 }
 
-/* Only the ledger adds rows, so what it knows holds; but for what an operator puts in by hand. */
-static bool learn_last(struct database *database) {
+bool parcels_learn_last(struct database *database) {
     struct sqlite3_stmt *statement = statement_query(database, STATEMENT_PARCELS_LAST, BINDS_NONE);
     bool good = statement_step(statement) == STATEMENT_ROW;
     int64_t last = good ? column_integer(statement, 0) : 0;
     statement_end(statement);
     database->last_parcel = last > database->last_parcel ? last : database->last_parcel;
-    database->parcels_known = database->parcels_known || good;
     return good;
 }
 
-bool parcels_new_id(struct database *database, int64_t *parcel_id) {
-    if (!database->parcels_known && !learn_last(database)) {
-        return false;
-    }
-    *parcel_id = ++database->last_parcel;
-    return true;
+int64_t parcels_new_id(struct database *database) {
+    return ++database->last_parcel;
+}
+
+/* A row that somebody has put in by hand since the id was told: nobody else knows that one by it. */
+static bool move_away(struct database *database, int64_t parcel_id) {
+    return parcels_learn_last(database) &&
+           statement_run(database, STATEMENT_PARCEL_MOVE,
+                         BINDS(bind_integer(parcel_id), bind_integer(parcels_new_id(database))));
 }
 
 #define ADD_BINDS 17
@@ -129,9 +77,7 @@ bool parcels_new_id(struct database *database, int64_t *parcel_id) {
 static bool add_row(struct database *database, struct bind binds[ADD_BINDS], int64_t *parcel_id) {
     binds[ADD_BINDS - 1] = bind_integer(*parcel_id);
     bool good = statement_run(database, STATEMENT_PARCEL_ADD, binds, ADD_BINDS);
-    if (!good && *parcel_id != 0 && database_refused_value(database) && learn_last(database)) {
-        /* somebody put in a row with this id: one that nobody else has been told */
-        binds[ADD_BINDS - 1] = bind_integer(database->last_parcel + 1);
+    if (!good && *parcel_id != 0 && database_refused_value(database) && move_away(database, *parcel_id)) {
         good = statement_run(database, STATEMENT_PARCEL_ADD, binds, ADD_BINDS);
     }
     if (good) { /* else it is tried again with the id that was told */
@@ -185,7 +131,11 @@ bool parcels_add_refused(struct database *database, const struct parcels_refused
                                     bind_string(""),
                                     bind_string(""),
                                     bind_time(now)};
-    return parcels_new_id(database, &id) && add_row(database, binds, &id);
+    if (!parcels_learn_last(database)) {
+        return false;
+    }
+    id = parcels_new_id(database);
+    return add_row(database, binds, &id);
 }
 
 enum parcels_found parcels_find(struct database *database, const char *mail_id, uint32_t recipient,
@@ -224,12 +174,12 @@ bool parcels_defer(struct database *database, const char *mail_id, uint32_t reci
                                bind_integer(deferral->delay_told)));
 }
 
-bool parcels_change(struct database *database, const char *mail_id, uint32_t recipient, enum spool_change_kind change,
+bool parcels_change(struct database *database, const char *mail_id, uint32_t recipient, enum parcel_change change,
                     int64_t at, struct text words) {
-    static const enum statement_name names[] = {[SPOOL_HOLD] = STATEMENT_PARCEL_HOLD,
-                                                [SPOOL_RELEASE] = STATEMENT_PARCEL_RELEASE,
-                                                [SPOOL_RETRY] = STATEMENT_PARCEL_RETRY};
-    if (change == SPOOL_BOUNCE) {
+    static const enum statement_name names[] = {[PARCEL_HOLD] = STATEMENT_PARCEL_HOLD,
+                                                [PARCEL_RELEASE] = STATEMENT_PARCEL_RELEASE,
+                                                [PARCEL_RETRY] = STATEMENT_PARCEL_RETRY};
+    if (change == PARCEL_BOUNCE) {
         return statement_run(database, STATEMENT_PARCEL_BOUNCE,
                              BINDS(bind_string(mail_id), bind_integer(recipient), bind_time(at), bind_text(words)));
     }
@@ -241,6 +191,24 @@ bool attempts_add(struct database *database, int64_t parcel_id, const struct par
                          BINDS(bind_integer(parcel_id), bind_time(attempt->started_at), bind_string(attempt->route),
                                bind_string(attempt->host), bind_string(attempt->address), bind_string(attempt->tls),
                                bind_string(attempt->reply), bind_integer(attempt->milliseconds)));
+}
+
+bool parcels_statuses(struct database *database, const char *mail_id, struct mail_status **statuses, size_t *count) {
+    struct sqlite3_stmt *rows = statement_query(database, STATEMENT_PARCELS_OF_MAIL, BINDS(bind_string(mail_id)));
+    enum statement_result result;
+    size_t room = 0;
+    *statuses = NULL;
+    *count = 0;
+    while ((result = statement_step(rows)) == STATEMENT_ROW) {
+        if (*count == room) {
+            room = room ? room * 2 : 16;
+            *statuses = memory_resize(*statuses, room, sizeof **statuses);
+        }
+        (*statuses)[(*count)++] =
+            (struct mail_status){(uint32_t)column_integer(rows, 1), status_of(column_string(rows, 2))};
+    }
+    statement_end(rows);
+    return result == STATEMENT_DONE;
 }
 
 /* ---- journal_position ---- */

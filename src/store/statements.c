@@ -43,6 +43,9 @@
 #define SHIFTED(from, column)                                                                                          \
     "CASE WHEN " #column " BETWEEN " from " AND ?3 THEN " MOVED(column) " ELSE " #column " END"
 #define PASSED(column) "CASE WHEN " #column " BETWEEN ?4 AND ?2 THEN " MOVED(column) " ELSE " #column " END"
+/* One piece of a move: ?5 mails after this one, ?6 up to that one (NULL: all), ?7 the last parcel. */
+#define PIECE "mail_id > ?5 AND mail_id <= coalesce(?6, x'ff')"
+#define PARCELS_PIECE "UPDATE parcels INDEXED BY parcels_mail SET "
 #define NOT_TO_BE_RELEASED                                                                                             \
     " AND NOT EXISTS (SELECT 1 FROM mails m WHERE m.mail_id = parcels.mail_id AND m.hold_until > ?2)"
 
@@ -101,6 +104,7 @@ static const char *const statements[STATEMENTS] = {
                              " created_at, updated_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
                              " ?13, ?14, ?15, ?16, ?16, nullif(?17, 0))",
     [STATEMENT_PARCELS_LAST] = "SELECT coalesce(max(id), 0) FROM parcels",
+    [STATEMENT_PARCEL_MOVE] = "UPDATE parcels SET id = ?2 WHERE id = ?1",
     [STATEMENT_PARCEL_FIND] = "SELECT id, state, expires_at FROM parcels WHERE mail_id = ?1 AND recipient = ?2",
     [STATEMENT_PARCELS_OF_MAIL] = "SELECT id, recipient, state FROM parcels WHERE mail_id = ?1 AND recipient >= 0"
                                   " ORDER BY recipient",
@@ -112,7 +116,8 @@ static const char *const statements[STATEMENTS] = {
                                " delivery_at = ?3, delivery_msg = ?4, attempts = attempts + ?6,"
                                " retry_at = CASE bounce WHEN '' THEN ?5 ELSE ?3 END,"
                                " delayed_at = CASE WHEN ?7 THEN ?3 ELSE delayed_at END,"
-                               " updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2 AND " WAITING,
+                               " updated_at = CASE state WHEN 'held' THEN updated_at ELSE ?3 END"
+                               " WHERE mail_id = ?1 AND recipient = ?2 AND " WAITING,
     [STATEMENT_PARCELS_SWEEP] =
         "SELECT retry_at, id, EXISTS (SELECT 1 FROM mails m WHERE m.mail_id = p.mail_id"
         " AND m.place <> 'gone') FROM parcels p INDEXED BY parcels_due"
@@ -126,7 +131,11 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_PARCEL_HOLD] =
         "UPDATE parcels SET state = 'held', bounce = '', updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2"
         " AND state IN ('queued','deferred')",
-    [STATEMENT_PARCEL_RELEASE] = "UPDATE parcels SET state = " WAITS_AGAIN ", retry_at = ?3, updated_at = ?3"
+    /* The time in hold, since updated_at, does not count: an operator who lets mail go wants it to be tried. */
+    [STATEMENT_PARCEL_RELEASE] = "UPDATE parcels SET state = " WAITS_AGAIN ", retry_at = ?3, updated_at = ?3,"
+                                 " expires_at = coalesce(datetime(expires_at, max(0, unixepoch(?3) - unixepoch("
+                                 "max(updated_at, coalesce((SELECT hold_until FROM mails m WHERE m.mail_id ="
+                                 " parcels.mail_id), '')))) || ' seconds'), expires_at)"
                                  " WHERE mail_id = ?1 AND recipient = ?2 AND state = 'held'",
     [STATEMENT_PARCEL_BOUNCE] =
         "UPDATE parcels SET state = " WAITS_AGAIN ", retry_at = ?3, bounce = ?4, updated_at = ?3"
@@ -177,13 +186,19 @@ static const char *const statements[STATEMENTS] = {
     /* ?1 seconds, ?2 the time by the clock as it was, ?3 the last and ?4 the first that it can have written. What was
      * due moves, too: by a clock that was set back it would be due no more. What was over stays over. What was put in
      * by hand and is no date that SQLite reads stays. */
-    [STATEMENT_SHIFT_PARCELS] = "UPDATE parcels SET retry_at = " SHIFTED("?4", retry_at) ", expires_at = " SHIFTED(
-        "?2", expires_at) " WHERE state IN ('queued','deferred')" NOT_TO_BE_RELEASED,
-    [STATEMENT_SHIFT_HELD] =
-        "UPDATE parcels SET expires_at = " SHIFTED("?2", expires_at) " WHERE state = 'held'" NOT_TO_BE_RELEASED,
+    [STATEMENT_SHIFT_PARCELS] = PARCELS_PIECE "retry_at = " SHIFTED("?4", retry_at) ", expires_at = " SHIFTED(
+        "?2", expires_at) " WHERE " PIECE " AND id <= ?7 AND state IN ('queued','deferred')" NOT_TO_BE_RELEASED,
+    [STATEMENT_SHIFT_HELD] = PARCELS_PIECE "expires_at = " SHIFTED("?2", expires_at) ", updated_at = " PASSED(
+        updated_at) " WHERE " PIECE " AND id <= ?7 AND state = 'held'" NOT_TO_BE_RELEASED,
     [STATEMENT_SHIFT_MAILS] = "UPDATE mails SET received_at = " PASSED(received_at) ", hold_until = " PASSED(
-        hold_until) " WHERE mail_id IN (SELECT mail_id FROM parcels WHERE state IN ('queued','deferred')"
-                    " UNION SELECT mail_id FROM parcels WHERE state = 'held')",
+        hold_until) " WHERE " PIECE " AND +place <> 'gone' AND EXISTS (SELECT 1 FROM parcels p"
+                    " WHERE p.mail_id = mails.mail_id AND p.id <= ?7 AND p." WAITING ")",
+    [STATEMENT_CLOCK_MOVE] = "SELECT seconds, before, clock, last_parcel, after_mail FROM clock_move",
+    [STATEMENT_CLOCK_MOVE_BEGIN] = "INSERT INTO clock_move (one, seconds, before, clock, last_parcel, after_mail)"
+                                   " SELECT 1, ?1, ?2, ?3, coalesce(max(id), 0), '' FROM parcels",
+    [STATEMENT_CLOCK_MOVE_NEXT] = "SELECT mail_id FROM mails WHERE mail_id > ?1 ORDER BY mail_id LIMIT 1 OFFSET ?2",
+    [STATEMENT_CLOCK_MOVE_STEP] = "UPDATE clock_move SET after_mail = ?1",
+    [STATEMENT_CLOCK_MOVE_END] = "DELETE FROM clock_move",
     [STATEMENT_SHIFT_CONTACTS] = "UPDATE contacts SET expires_at = " MOVED(expires_at) ", locked_at = " MOVED(
         locked_at) " WHERE expires_at BETWEEN ?4 AND ?3",
     [STATEMENT_SHIFT_DESTINATIONS] =
@@ -403,6 +418,10 @@ struct bind bind_string(const char *value) {
 
 struct bind bind_integer(int64_t value) {
     return (struct bind){.kind = BIND_INTEGER, .integer = value};
+}
+
+struct bind bind_contact(int64_t contact_id) {
+    return contact_id > 0 ? bind_integer(contact_id) : bind_string(NULL);
 }
 
 struct bind bind_time(int64_t seconds) {

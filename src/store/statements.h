@@ -6,6 +6,7 @@
 #define STORE_STATEMENTS_H
 #include "base/clock.h"
 #include "base/text.h"
+#include "mail/mail_id.h"
 #include "store/database.h"
 
 enum statement_name {
@@ -38,6 +39,7 @@ enum statement_name {
     STATEMENT_MAILS_SWEEP,
     STATEMENT_PARCEL_ADD,
     STATEMENT_PARCELS_LAST,
+    STATEMENT_PARCEL_MOVE,
     STATEMENT_PARCEL_FIND,
     STATEMENT_PARCELS_OF_MAIL,
     STATEMENT_PARCELS_WAITING,
@@ -81,6 +83,11 @@ enum statement_name {
     STATEMENT_SHIFT_PARCELS,
     STATEMENT_SHIFT_HELD,
     STATEMENT_SHIFT_MAILS,
+    STATEMENT_CLOCK_MOVE,
+    STATEMENT_CLOCK_MOVE_BEGIN,
+    STATEMENT_CLOCK_MOVE_NEXT,
+    STATEMENT_CLOCK_MOVE_STEP,
+    STATEMENT_CLOCK_MOVE_END,
     STATEMENT_SHIFT_CONTACTS,
     STATEMENT_SHIFT_DESTINATIONS,
     STATEMENT_SHIFT_GREYLIST,
@@ -180,6 +187,11 @@ enum statement_name {
 struct sqlite3;
 struct sqlite3_stmt;
 struct known_answers;
+struct clock_move {
+    bool goes_on; /* else there is none */
+    int64_t seconds, before, clock, last_parcel;
+    char after_mail[MAIL_ID_SIZE];
+};
 struct database {
     struct sqlite3 *handle;
     enum database_kind kind;
@@ -189,8 +201,8 @@ struct database {
     bool impatient;                /* it was waited for in vain, and nothing was written since */
     bool reading;                  /* between database_read_begin and database_read_end, and the version is known */
     struct known_answers *answers; /* NULL: none are kept */
-    bool parcels_known;            /* last_parcel: the last id that a row has or is going to have */
-    int64_t last_parcel;
+    struct clock_move move;        /* as the table has it */
+    int64_t last_parcel;           /* the last id that a row has or is going to have */
 };
 enum statement_result { STATEMENT_ROW, STATEMENT_DONE, STATEMENT_ERROR };
 enum bind_kind { BIND_NULL, BIND_TEXT, BIND_INTEGER };
@@ -208,13 +220,12 @@ struct bind bind_string(const char *value); /* NULL is SQL's NULL */
 struct bind bind_integer(int64_t value);
 /* Seconds since 1970 as UTC text; 0 and CLOCK_NEVER are SQL's NULL. */
 struct bind bind_time(int64_t seconds);
+struct bind bind_contact(int64_t contact_id); /* NULL for none, 0 */
 /* Runs a statement whose rows, if any, nobody wants. False on an error. */
 bool statement_run(struct database *database, enum statement_name name, const struct bind *binds, size_t count);
 /* Rows that the last statement_run changed, and the last row's id. */
 int64_t statement_changes(const struct database *database);
 int64_t statement_row_id(const struct database *database);
-/* True when the last error was the value's fault (a constraint), so that trying again would not help. */
-bool database_refused_value(const struct database *database);
 /* Starts a query; take rows with statement_step and end it with statement_end. NULL on an error: the functions below
  * accept that. A query of the same name must not be under way. */
 struct sqlite3_stmt *statement_query(struct database *database, enum statement_name name, const struct bind *binds,

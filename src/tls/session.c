@@ -219,8 +219,7 @@ enum stream_result session_start(struct stream *stream, SSL *ssl, int64_t deadli
 
     *session = (struct tls_session){.ssl = ssl, .fd = stream->fd};
     if (stream->input.length > 0) {
-        session->early = stream->input;
-        buffer_init(&stream->input, session->early.maximum);
+        session->early = buffer_take(&stream->input);
     }
     enum stream_result result = STREAM_BROKEN;
     (void)text_copy(reason, size, TEXT("out of memory"));

@@ -39,9 +39,9 @@ void tls_server_watch_validity(struct tls_server *server, int64_t now) {
         char when[CLOCK_TEXT_SIZE];
 
         period->state = validity_at(period, now);
-        clock_text((time_t)(period->state == VALIDITY_NOT_YET ? period->begins : period->ends), when);
         if (period->state == former)
             continue;
+        clock_text((time_t)(period->state == VALIDITY_NOT_YET ? period->begins : period->ends), when);
         if (period->state == VALIDITY_NOW)
             log_info("certificate %s is valid now, until %s", period->file, when);
         else

@@ -9,6 +9,7 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@
 #define SEGMENT (16 << 20)
 
 static char bytes[MESSAGE];
-static int file, listener;
+static int file, listener, channel[2];
 static struct sockaddr_in server = {.sin_family = AF_INET};
 static EVP_PKEY *key;
 
@@ -89,6 +90,21 @@ static void sign_one(void) {
     EVP_MD_CTX_free(context);
 }
 
+static void ask_one(void) {
+    if (send(channel[0], bytes, 64, MSG_NOSIGNAL) != 64 || recv(channel[0], bytes, 64, 0) != 64) {
+        die("ask");
+    }
+}
+
+static void stay_on(unsigned processor) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0) {
+        die("sched_setaffinity");
+    }
+}
+
 static double seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -122,6 +138,33 @@ static pid_t start_server(void) {
     return child;
 }
 
+/* What a process costs that is asked by another: one that answers, on a processor of its own or on the asker's. */
+static void show_questions(const char *what, unsigned processor) {
+    if (sysconf(_SC_NPROCESSORS_ONLN) <= (long)processor) {
+        return;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0) {
+        die("socketpair");
+    }
+    pid_t child = fork();
+    if (child < 0) {
+        die("fork");
+    }
+    stay_on(child == 0 ? processor : 0);
+    while (child == 0) {
+        char question[64];
+        if (recv(channel[1], question, sizeof question, 0) != sizeof question) {
+            _exit(0);
+        }
+        (void)send(channel[1], question, sizeof question, MSG_NOSIGNAL);
+    }
+    close(channel[1]);
+    show(what, ask_one);
+    close(channel[0]);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
 static void make_segment(void) {
     file = open("segment", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     memset(bytes, 'x', sizeof bytes);
@@ -152,5 +195,7 @@ int main(int argc, char **argv) {
     show("signatures, RSA-2048", sign_one);
     key = EVP_EC_gen("P-256");
     show("signatures, ECDSA P-256", sign_one);
+    show_questions("questions to another process on the same processor", 0);
+    show_questions("questions to a process on another processor", 1);
     return 0;
 }

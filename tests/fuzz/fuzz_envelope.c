@@ -3,7 +3,7 @@
  * mail files: any bytes, and whole ones that are written where files may not grow past some length, then damaged. */
 #include "fuzz_directory.h"
 #include "mail/envelope.h"
-#include "store/mail_file.h"
+#include "spool/mail_file.h"
 #include <signal.h>
 #include <sys/resource.h>
 

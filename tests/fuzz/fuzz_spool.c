@@ -4,8 +4,8 @@
  * finds what the first one made. */
 #include "base/file.h"
 #include "fuzz_directory.h"
-#include "store/mail_file.h"
-#include "store/spool.h"
+#include "spool/mail_file.h"
+#include "spool/spool.h"
 
 #define SALT UINT64_C(0x0123456789abcdef)
 #define SEGMENT 8 /* numbered behind those of the template */
@@ -159,8 +159,10 @@ static void put_file(uint8_t flags, struct text *input) {
     (void)envelope_parse(text_from(buffer_text(&cargo), message.length), &envelope);
     (void)mail_file_write(&files, mail_id, buffer_text(&cargo), &lengths, &envelope);
     envelope_free(&envelope);
-    if (flags & 32) /* it stands in the file alone */
-        (void)mail_file_set_status(&files, mail_id, (struct mail_status[]){{0, RECIPIENT_HELD}}, 1);
+    if (flags & 32) { /* it stands in the file alone */
+        const struct mail_status status = {0, message.length % 2 == 0 ? RECIPIENT_HELD : RECIPIENT_DELIVERED};
+        (void)mail_file_set_status(&files, mail_id, &status, 1);
+    }
     (void)snprintf(path, sizeof path, "%s/%s", files.mail, mail_id);
     if (flags & 8) { /* a byte of it, which no flush has written, or all of it */
         int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -242,6 +244,10 @@ static void fuzz_one(struct text input) {
     spool_set_options(spool, &options);
     FUZZ_CHECK(spool_sync_domains(spool));
     spool_close(spool);
+    if (flags & 8) { /* out of a backup, though its mail has left perhaps */
+        struct text file = TEXT("\003a\r\n\001");
+        put_file(0, &file);
+    }
     spool_close(open_spool());
     if (flags & 1) {
         buffer_init(&report, 16384);

@@ -1,4 +1,5 @@
 """Processes that a test starts and ends: by pid and start time, never by name."""
+import contextlib
 import os
 import signal
 import subprocess
@@ -35,6 +36,13 @@ class Background:
             raise AssertionError(f"process {self.pid} did not end within {timeout} s of signal {number}") from None
         kill_session(self.pid)
         return status
+
+
+def send(pids, number):
+    """The signal to each of them that is still there."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def stop_pid(pid, born, timeout=20):

@@ -40,6 +40,14 @@ def certificate(folder, name="mail.example.test", kind="p256"):
     return copies
 
 
+def of_subject(folder, subject):
+    """(certificate, key), self-signed for a subject as openssl(1) takes it, made in the folder."""
+    chain, key = (os.path.join(folder, end) for end in ("subject.pem", "subject.key"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", subject,
+                    "-keyout", key, "-out", chain], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return chain, key
+
+
 AUTHORITY = """[ca]
 default_ca = own
 [own]

@@ -24,6 +24,9 @@ import ssl
 import struct
 import threading
 import time
+import weakref
+
+from lib import ports
 
 KEYWORDS = ["PIPELINING", "8BITMIME", "SIZE 100000000", "ENHANCEDSTATUSCODES"]
 NEEDS_KEYWORD = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "AUTH": "AUTH", "REQUIRETLS": "REQUIRETLS", "SOLICIT": "NO-SOLICITING",
@@ -61,6 +64,9 @@ class FakeServer:
         self.open = set()
 
     def start(self):
+        if not self.path and not self.port:  # one that the kernel gives to nobody else while this server is stopped
+            self.port, = ports.take()
+            weakref.finalize(self, ports.give_back, [self.port])
         family = socket.AF_UNIX if self.path else socket.AF_INET6 if ":" in self.host else socket.AF_INET
         self.listener = socket.socket(family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -68,7 +74,6 @@ class FakeServer:
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.behaviour["window"])
         self.listener.bind(self.path or (self.host, self.port))
         self.listener.listen(256)
-        self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
         return self
 
@@ -209,22 +214,25 @@ class Session:
             while len(self.unread) < 100:
                 self.fill()
             self.send(self.server.reply_for("BODY"))
-        looked = 0  # a large message comes in many pieces
-        while not self.unread.startswith(b".\r\n") and self.unread.find(b"\r\n.\r\n", looked) < 0:
-            looked = max(len(self.unread) - 4, 0)
+        pieces, tail = [], b"\r\n" + self.unread  # a large message comes in many pieces, to one of many servers in this interpreter
+        while b"\r\n.\r\n" not in tail:
+            pieces.append(tail[:-4])
+            self.unread = b""
             self.fill()
-        if self.unread.startswith(b".\r\n"):
-            wire, self.unread = b"", self.unread[3:]
-        else:
-            wire, self.unread = self.unread.split(b"\r\n.\r\n", 1)
-            wire += b"\r\n"
-        if re.search(rb"(?<!\r)\n|\r(?!\n)", wire):
+            tail = tail[-4:] + self.unread
+        wire, _, self.unread = tail.partition(b"\r\n.\r\n")
+        wire = (b"".join(pieces) + wire + b"\r\n")[2:]
+        if not wire.count(b"\n") == wire.count(b"\r") == wire.count(b"\r\n"):
             self.fault("a bare CR or LF in the data")
-        if re.search(rb"(?m)^\.[^.]", wire):
-            self.fault("a line that begins with one dot")
-        if re.search(rb"[\x80-\xff]", wire) and not self.offers("8BITMIME"):
+        if b"\n." not in b"\n" + wire:
+            dotted = wire
+        else:
+            dotted = re.sub(rb"(^|\n)\.", rb"\1", wire)
+            if re.search(rb"(?m)^\.[^.]", wire):
+                self.fault("a line that begins with one dot")
+        if not wire.isascii() and not self.offers("8BITMIME"):
             self.fault("8-bit data, though 8BITMIME was not offered")
-        return re.sub(rb"(^|\n)\.", rb"\1", wire)
+        return dotted
 
     def run(self):
         self.send(self.server.reply_for("GREETING") or f"220 {self.server.name} ESMTP")

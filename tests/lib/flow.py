@@ -8,6 +8,7 @@
 Each message goes into a mailbox and to another server. A client that is put off or cut off tries again with another message."""
 import itertools
 import os
+import re
 import threading
 
 from lib.messages import message
@@ -17,6 +18,10 @@ from lib.waiting import wait_for
 _serial = itertools.count(1)
 PUT_OFF = (421, 450, 451, 452, 454)
 LARGE = "x" * 70 + "\r\n"
+
+
+def markers(messages):
+    return {found.group(1).decode() for found in (re.search(rb"^X-Marker: (\S+)\r?$", data, re.M) for data in messages) if found}
 
 
 class Flow:
@@ -102,10 +107,8 @@ class Flow:
         """What had its 250 is in the mailbox and at the other server."""
         assert not self.faults, "\n".join(self.faults)
         def missing():
-            here = b"".join(data for data in self.server.mails(self.mailbox) if self.name.encode() in data)
-            there = b"".join(taken.data for taken in list(self.sink.messages) if self.name.encode() in taken.data)
-            return [f"{marker} {what}" for marker in self.accepted for what, all_of_them in (("here", here), ("there", there))
-                    if f"X-Marker: {marker}\r\n".encode() not in all_of_them.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")]
+            here, there = markers(self.server.mails(self.mailbox)), markers(taken.data for taken in list(self.sink.messages))
+            return [f"{marker} {what}" for marker in self.accepted for what, found in (("here", here), ("there", there)) if marker not in found]
         try:
             wait_for(lambda: not missing(), "every accepted message", timeout=90)
         except AssertionError:

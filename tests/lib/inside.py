@@ -12,7 +12,7 @@ import signal
 import struct
 import tempfile
 
-from lib.waiting import wait_for
+from lib.waiting import stat, wait_for
 
 KILLED = "killed"   # by SIGSYS
 ENDED = "ended"     # the process is gone otherwise: an execve that succeeded
@@ -66,8 +66,4 @@ class Intruder:
         return KILLED if "SIGSYS" in line.group(0) or "Bad system call" in line.group(0) else ENDED
 
     def alive(self):
-        try:
-            with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as stream:
-                return stream.read().rpartition(")")[2].split()[0] not in "ZX"
-        except (FileNotFoundError, ProcessLookupError):
-            return False
+        return stat(self.pid)[0] not in "ZX"

@@ -21,10 +21,10 @@ import sqlite3
 import subprocess
 import tempfile
 
-from lib import background, certificates, ports
+from lib import background, certificates, ports, sanitizers
 from lib.background import Background
 from lib.dovecot import Dovecot
-from lib.place import ROOT, SANITIZED, program, shim
+from lib.place import ROOT, program, shim
 from lib.talker import SmtpTalker
 from lib.waiting import start_time, wait_for
 from lib.zone import default_zone
@@ -36,7 +36,7 @@ PASSWORD = "my-password"
 NOBODY = 65534
 PORT_ROLES = ("mx", "internal", "submission")
 READY_SOURCE = "127.255.255.254"  # who looks whether the ports answer: a contact of its own
-TROUBLE = re.compile(r"^.*(?: panic |AddressSanitizer|LeakSanitizer|runtime error:|Sanitizer:|SIGSYS|SIGSEGV|SIGABRT).*$", re.M)
+TROUBLE = re.compile(sanitizers.REPORT.pattern + r"|^.*(?: panic |SIGSYS|SIGSEGV|SIGABRT).*$", re.M)
 
 
 def literal(value):
@@ -50,6 +50,13 @@ def literal(value):
     if value.startswith("{") or re.fullmatch(r"-?\d+", value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def text_of(path):
+    """A log's text; none when there is no such file."""
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read()
+    return ""
 
 
 def can_be_root():
@@ -203,8 +210,7 @@ class Instance:
         return [*shlex.split(wrapper), *words]
 
     def process_environment(self):
-        sanitizers = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"} if SANITIZED else {}
-        return {**sanitizers, **self.environment}
+        return {**sanitizers.SERVER, **self.environment}
 
     def spawn(self):
         """The server, without waiting for its ports."""
@@ -241,7 +247,7 @@ class Instance:
         return self.daemon.stop(number) if self.daemon else None
 
     def stop(self, check=True):
-        """Stops everything. check: the server ended well, and nothing in its log tells of a bug."""
+        """Stops everything. check: the server ended well, and nothing in its log tells of a bug; a sanitizer's report never goes unseen."""
         status = None
         try:
             if self.daemon and (self.daemon.running() or check):
@@ -255,20 +261,21 @@ class Instance:
             ports.give_back(self.ports)
         if check:
             assert status in (None, 0), f"the server ended with status {status}\n{self.log_tail()}"
-            self.check_log()
+        self.check_log(TROUBLE if check else sanitizers.REPORT)
 
     def remove(self):
         if self.own_directory and not os.environ.get("PARCELPOST_TEST_KEEP"):
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def check_log(self):
-        found = TROUBLE.findall(self.log_text())
+    def check_log(self, trouble=TROUBLE, after=0):
+        elsewhere = self.settings.get("log_path_and_file")
+        found = trouble.findall(self.log_text()[after:] + (text_of(elsewhere) if elsewhere else ""))
         assert not found, "a bug in the server:\n" + "\n".join(found[:10]) + "\n" + self.log_tail()
         for name in os.listdir(self.directory) if os.path.isdir(self.directory) else ():
             if name.startswith("valgrind."):
                 with open(self.path(name), encoding="utf-8", errors="replace") as stream:
                     text = stream.read()
-                assert not re.search(r"ERROR SUMMARY: [1-9]", text), text[-5000:]
+                assert "MEMCHECK" not in text, text[text.index("MEMCHECK"):][:5000]
 
     def restart(self):
         self.halt()
@@ -278,7 +285,7 @@ class Instance:
         """SIGHUP, and waits until the log says how it went."""
         before = len(self.log_text())
         self.daemon.send(signal.SIGHUP)
-        wait_for(lambda: re.search("reload|configuration", self.log_text()[before:], re.I), "the reload", explain=self.log_tail)
+        self.wait_log("the configuration was read again|the configuration in force stays", before)  # ledger and runner say so of themselves, at their time
 
     # Its processes.
 
@@ -316,6 +323,7 @@ class Instance:
                               stderr=subprocess.STDOUT, check=False, cwd=self.directory, env={**os.environ, **self.process_environment()},
                               timeout=120, **user)
         output = done.stdout.decode("utf-8", "replace")
+        assert not sanitizers.REPORT.search(output) and done.returncode != sanitizers.BUG, f"a bug in {name} {' '.join(words)}:\n{output}"
         assert not check or done.returncode == 0, f"{name} {' '.join(words)} ended with {done.returncode}:\n{output}"
         return output if check else (done.returncode, output)
 
@@ -391,10 +399,7 @@ class Instance:
         return matching[0] if count == 1 else matching
 
     def log_text(self):
-        if not os.path.exists(self.log):
-            return ""
-        with open(self.log, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
+        return text_of(self.log)
 
     def wait_log(self, pattern, after=0):
         return wait_for(lambda: re.search(pattern, self.log_text()[after:], re.M), f"{pattern!r} in the log", explain=self.log_tail)

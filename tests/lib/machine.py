@@ -25,10 +25,10 @@ CONTROL = os.path.join(BUILD, "crash", "control")
 ENDS_ALL = ("kill", "tear", "forget", "mix")  # the machine dies; with other ways one process does, or one call fails
 POWER_FAILURE = ("forget", "mix")
 PUT_OFF = (421, 451, 452)
-SETTINGS = {"journal_max_message": 81920, "journal_segment_size": 1 << 20, "queue_minimum_free": 0, "retry_schedule": ["3600"],
+SETTINGS = {"journal_max_message": 196608, "journal_segment_size": 1 << 20, "queue_minimum_free": 0, "retry_schedule": ["3600"],
             "max_failed_msgs_per_period": 1000000, "contact_connection_limit": 1000, "receiver_spare": 1, "delay_warning": 0}
 # A receiver hands on what is small in its request, what is larger in sealed memory, the largest in queue/tmp.
-LOAD = ((1_000, [LOCAL[0], REMOTE[0]]), (72_000, [LOCAL[1]]), (90_000, [LOCAL[0], REMOTE[1]]), (1_000, [REFUSED[0], LOCAL[1]]), (1_500, [BUSY[0]]))
+LOAD = ((1_000, [LOCAL[0], REMOTE[0]]), (100_000, [LOCAL[1]]), (190_000, [LOCAL[0], REMOTE[1]]), (1_000, [REFUSED[0], LOCAL[1]]), (1_500, [BUSY[0]]))
 STARTS = 5  # of a program for which one allocation fails
 
 
@@ -130,6 +130,7 @@ class Series:
     def one_run(self):
         self.letters = [Letter(self.serial + index, size, recipients) for index, (size, recipients) in enumerate(LOAD)]
         self.serial += len(LOAD)
+        before = len(self.server.log_text())
         if not self.is_queue_run:
             self.arm()
             self.reload()
@@ -145,7 +146,8 @@ class Series:
         self.run.call, self.run.callers = (told[1], told[2:]) if told[1] != "-" else (None, ())
         self.recover()
         self.judge()
-        if not self.is_queue_run and self.way in POWER_FAILURE:
+        died = "it is started again in" in self.server.log_text()[before:]  # who dies often is started later and later
+        if not self.is_queue_run and (self.way in POWER_FAILURE or died):
             self.server.halt()
         if self.server.has_ended():
             self.server.empty_mailboxes()

@@ -17,6 +17,25 @@ def decoded(reply):
     return base64.b64decode(reply.lines[0]).decode()
 
 
+def said(user, password):
+    return encoded(f"\0{user}\0{password}")
+
+
+def plain(client, user, password):
+    return client.command("AUTH PLAIN " + said(user, password))
+
+
+def plain_in_turn(client, user, password):
+    client.expect(334, "AUTH PLAIN")
+    return client.command(said(user, password))
+
+
+def login(client, user, password):
+    client.expect(334, "AUTH LOGIN")
+    client.expect(334, encoded(user))
+    return client.command(encoded(password))
+
+
 def keyed(key, data):
     return hmac.new(key, data, hashlib.sha256).digest()
 

@@ -18,6 +18,7 @@ from lib.background import session_members
 from lib.messages import message
 from lib.place import SANITIZED
 from lib.talker import fresh_source
+from lib.waiting import stat
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SERVICES = ("parcelpostd", "ledger", "resolver", "signer", "lookup", "runner", "connector")
@@ -34,12 +35,7 @@ def chosen_rows(request):
 
 def processor_seconds(pid):
     """What the process has used so far; 0 when it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            fields = stream.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return sum(map(int, stat(pid)[11:13])) / TICKS
 
 
 class Watch(threading.Thread):

@@ -25,14 +25,19 @@ def wait_for(condition, what="the condition", timeout=None, explain=None):
         pause = min(pause * 1.5, 0.05)
 
 
-def start_time(pid):
-    """When a process began, in clock ticks; None when there is no such process, or it is a zombie."""
+def stat(pid):
+    """The fields of a process's stat (proc(5)) behind its command, the state's letter first; X alone when it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stream:
-            fields = stream.read().rpartition(b")")[2].split()
+            return stream.read().rpartition(b")")[2].decode().split()
     except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+        return ["X"]
+
+
+def start_time(pid):
+    """When a process began, in clock ticks; None when there is no such process, or it is a zombie."""
+    fields = stat(pid)
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def wait_exit(pid, timeout=None):

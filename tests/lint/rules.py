@@ -8,10 +8,11 @@ import re
 
 # Which folder of src/ may include which: everything of a lower layer, and itself. src/README.md has the same table.
 LAYERS = {
-    "programs": 7,
-    "listener": 6, "nursery": 6, "receiver": 6, "connector": 6, "ledger": 6, "lookup": 6, "resolver": 6, "signer": 6, "runner": 6, "agent": 6,
-    "control": 6,
-    "ipc": 5, "orders": 5,
+    "programs": 8,
+    "listener": 7, "nursery": 7, "receiver": 7, "connector": 7, "ledger": 7, "lookup": 7, "resolver": 7, "signer": 7, "runner": 7, "agent": 7,
+    "control": 7,
+    "ipc": 6, "orders": 6,
+    "spool": 5,
     "store": 4, "config": 4, "dkim": 4,
     "tls": 3, "dns": 3, "smtp": 3, "milter": 3, "spf": 3,
     "mail": 2,
@@ -20,9 +21,10 @@ LAYERS = {
 ONLY = {"ipc": {"base", "mail"}}  # less than their layer would allow
 # A third-party library's headers are included in one folder (OpenSSL's: tls/, and dkim/ for making keys).
 LIBRARIES = {
-    r"openssl/.*": "tls dkim", r"sqlite3\.h": "store", r"xxhash\.h": "store", r"ares.*\.h": "dns", r"(opendkim/)?dkim\.h": "dkim",
+    r"openssl/.*": "tls dkim", r"sqlite3\.h": "store", r"xxhash\.h": "spool", r"ares.*\.h": "dns", r"(opendkim/)?dkim\.h": "dkim",
     r"crypt\.h": "lookup", r"confuse\.h": "config", r"seccomp\.h": "base", r"cap-ng\.h": "base", r"idn2\.h": "mail", r"libpsl\.h": "spf", r"stringprep\.h": "mail",
 }
+PRIVATE = r"[^/]*/[a-z_]*_private\.h|store/(statements|known)\.h"  # only the folder itself includes these
 BANNED = ("strcpy strcat sprintf vsprintf strncpy strncat strtok atoi atol atoll atof gets system popen alloca tmpnam mktemp "
           "sqlite3_exec").split()
 FUNCTION_MAXIMUM = 60
@@ -112,6 +114,8 @@ def layers(path, text):
             continue
         if other not in LAYERS:
             yield path, number, "include", f"{path} {header}", f'"{header}" is not of this source tree'
+        elif re.fullmatch(PRIVATE, header):
+            yield path, number, "include", f"{path} {header}", f'"{header}" is private to src/{other}/'
         elif LAYERS[other] >= LAYERS[folder] or other not in ONLY.get(folder, {other}):
             yield path, number, "include", f"{path} {header}", f"{folder}/ (layer {LAYERS[folder]}) must not include {other}/"
 

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from lib.instance import can_be_root
+from lib.instance import can_be_root, text_of
 from lib.messages import message
 from lib.talker import SmtpTalker, fresh_source
 from lib.waiting import wait_for
@@ -42,7 +42,7 @@ def locked_out(server):
     with SmtpTalker(server.mx_port, source=source) as client:
         assert client.greeting.text.startswith(f"421 4.7.1 mail.example.test Access TEMPORARILY denied to {source}: you may try again after ")
         client.expect_close()
-    wait_counts(server, source, (4, 1))
+    wait_for(lambda: counts(server, source) in ((4, 1), (0, 1)), "the lockout in its row")  # a short one may be over by now
     return source
 
 
@@ -186,8 +186,31 @@ def test_leaving_in_the_middle_is_a_violation(server, source, how):
     assert evidence(server, source) == [(verb, rule, 1)]
 
 
+REFUSED = {
+    "MAIL, for the moment": ("a@servfail.example", ["coco@example.test"], (0, 0)),
+    "MAIL, for good": ("a@nxdomain.example", ["coco@example.test", "mike@example.test"], (1, 0)),
+    "every RCPT, for the moment": ("a@example.net", ["coco@example.test", "mike@example.test"], (0, 0)),
+    "every RCPT, for good": ("a@example.net", ["nobody@example.test", "nothing@example.test"], (1, 0)),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("end", ("DATA", "BDAT 3 LAST\r\n1"))
+def test_what_was_sent_before_the_refusal_could_be_read_counts_no_further(make_instance, source, what, end):
+    """RFC 2920: servers such as Postfix send MAIL, RCPT and DATA in one piece, and leave with QUIT when they read that nothing is taken."""
+    server = make_instance(settings={"greylisting": what == "every RCPT, for the moment"})
+    sender, recipients, wanted = REFUSED[what]
+    with server.talk(source=source) as client:
+        client.ehlo()
+        client.send("".join(f"{line}\r\n" for line in (f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{one}>" for one in recipients), end)).encode())
+        for _ in range(len(recipients) + 2):
+            client.reply()
+        client.quit()
+    assert (counts(server, source) or (0, 0)) == wanted, evidence(server, source)
+
+
 def test_a_timeout_is_a_violation_of_strangers_and_not_of_those_with_accepted_mail(make_instance, source, marker):
-    server = make_instance(settings={"receiver_timeout": 1})
+    server = make_instance(settings={"receiver_timeout": 3})
     for known in (False, True):
         client = begun(server, source)
         if known:
@@ -300,6 +323,19 @@ def test_the_guard_hears_the_listener_alone(make_instance):
     wait_for(lambda: len(sockets()) == 1, "what is not its own to be closed")
 
 
+def test_a_lock_command_without_a_path_is_found_as_other_programs_are(make_instance):
+    """As the page has it: nft."""
+    server = make_instance(settings={"lock_command": "ban --now %i"})
+    server.halt()
+    os.mkdir(server.path("programs"))
+    with open(server.path("programs", "ban"), "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o755)) as stream:
+        stream.write(f'#!/bin/sh\necho "$*" > {server.path("state", "banned")}\n')
+    server.environment["PATH"] = server.path("programs") + ":" + os.environ["PATH"]
+    server.launch()
+    server.command("contacts", "lock", "192.0.2.7")
+    wait_for(lambda: text_of(server.path("state", "banned")) == "--now 192.0.2.7\n", "the command", explain=server.log_tail)
+
+
 def test_commands_run_when_a_contact_is_locked_out_and_when_that_ends(make_instance):
     server = make_instance(start=False, settings={"prohibited_seconds": 1})
     script = server.path("ban")
@@ -366,9 +402,14 @@ def test_commands_run_in_order_and_for_every_contact_however_many_there_are(make
                 "insert into contacts (remote_ip, locks, violations, expires_at, locked_at, created_at, updated_at) "
                 "select '10.7.' || (i / 200) || '.' || (i % 200), 1, 4, datetime('now', '+1 hour'), datetime('now'), datetime('now'), "
                 "datetime('now') from n", many)
-    wait_for(lambda: len(os.listdir(bans)) == many, "every lock_command", explain=server.log_tail)
+
+    def wait_commands(count):
+        """Thousands of processes take a slow machine long; each comes soon after the other."""
+        while (there := len(os.listdir(bans))) != count:
+            wait_for(lambda there=there: len(os.listdir(bans)) != there, "another command", explain=lambda: f"{len(os.listdir(bans))} of {count}\n{server.log_tail()}")
+    wait_commands(many)
     server.command("contacts", "forgive", "all")
-    wait_for(lambda: not os.listdir(bans), "every unlock_command", explain=lambda: f"{len(os.listdir(bans))} left\n{server.log_tail()}")
+    wait_commands(0)
     server.command("contacts", "lock", "10.9.9.9", "3600")
     server.command("contacts", "forgive", "10.9.9.9")  # at once: the commands must not overtake each other
     assert server.halt() == 0

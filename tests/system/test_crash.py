@@ -30,7 +30,7 @@ def test_rows_stay_true_and_nothing_is_lost_when_runner_and_agents_are_killed_10
     assert_sound(7, 500, pause=0.25, plan=Plan(victims=["runner", "agent"], kills=100, mixed=True))
 
 
-@faults("System calls", *[(fault, "each call of the ledger that changes a file, and delivery into a Maildir folder", "refused with 4xx, or tried again; what had its 250 is there, once")
+@faults("System calls", *[(fault, "each call of the ledger that changes a file, and delivery into a Maildir folder", "refused with 4xx, or tried again; what had its 250 is there, once; held is what an operator was told")
                           for fault in ("EIO", "ENOSPC", "EMFILE", "EINTR", "a short write")])
 @pytest.mark.alone
 @pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "crash/matrix")), reason="not made for sanitizers, whose own calls it would count")

@@ -1,7 +1,9 @@
 """The machine's clock set back and forward, by hours and days, while mail waits and contacts are locked out: what waits keeps the time
 that it still had to wait. Nothing expires early, nothing is tried in a storm, nobody is locked out for ever."""
+import contextlib
 import os
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -10,6 +12,7 @@ from lib.fake_server import FakeServer
 from lib.faults import Fault, fault, matrix
 from lib.instance import Instance
 from lib.messages import message
+from lib.processes import switches
 from lib.set_clock import SetClock
 from lib.talker import fresh_source
 from lib.waiting import wait_for
@@ -50,17 +53,20 @@ class Place:
         return (rows[0]["pause"] - offset, rows[0]["life"] - offset) if rows else None
 
 
-@pytest.fixture
-def place():
-    made = Place()
+@contextlib.contextmanager
+def running(**options):
+    made = Place(**options)
     try:
-        made.server.start()
-        yield made
-        made.server.stop()
+        with made.server:
+            yield made
     finally:
-        made.server.stop(check=False)
-        made.server.remove()
         made.sink.stop()
+
+
+@pytest.fixture(name="place")
+def place_fixture():
+    with running() as made:
+        yield made
 
 
 KEPT = "the next attempt and the end of patience stay as far away as they were; one line in the log"
@@ -129,10 +135,8 @@ def test_small_steps_of_the_clock_add_up_to_no_jump_at_the_next_start(place, mar
 
 @fault("Clock", "set forward by ten days", "mail waits, and its route has a queue_lifetime of its own", "it is tried again and put off, not returned")
 def test_a_routes_own_lifetime_is_no_shorter_when_the_clock_is_set(marker):
-    place = Place(lifetime=DAY)
-    server = place.server
-    try:
-        server.start()
+    with running(lifetime=DAY) as place:
+        server = place.server
         place.submit(marker)
         place.jump(10 * DAY)
         server.restart()  # so that all is read from rows
@@ -140,11 +144,6 @@ def test_a_routes_own_lifetime_is_no_shorter_when_the_clock_is_set(marker):
         server.wait_rows("select 1 from attempts where rowid = 2")
         server.wait_rows("select 1 from parcels where attempts = 2 or state = 'expired'")
         assert server.sql("select state from parcels")[0][0] == "deferred", server.parcels_text()
-        server.stop()
-    finally:
-        server.stop(check=False)
-        server.remove()
-        place.sink.stop()
 
 
 @fault("Clock", "the machine sleeps for eight hours", "mail waits in the queue",
@@ -158,6 +157,21 @@ def test_mail_that_fell_due_while_the_machine_slept_is_tried_when_it_wakes(place
     wait_for(lambda: place.sink.messages, "the mail", explain=place.server.log_tail)
     assert "the clock was set" not in place.server.log_text()
     assert place.server.sql("select expires_at from parcels")[0][0] == expires
+
+
+@pytest.mark.parametrize("lifetime", [None, DAY], ids=["everybody's lifetime", "a route's own lifetime"])
+def test_time_in_hold_does_not_count_what_is_released_is_tried_and_goes_on_waiting(marker, lifetime):
+    with running(lifetime=lifetime) as place:
+        server = place.server
+        place.submit(marker)
+        mail_id = server.sql("select mail_id from mails")[0][0]
+        server.command("queue", "hold", mail_id)
+        place.set(0, slept=10 * DAY)
+        server.wait_log("the machine slept for")
+        server.command("queue", "release", mail_id)
+        server.wait_rows("select 1 from attempts where rowid = 2")
+        server.wait_rows("select 1 from parcels where attempts = 2 or state = 'expired'")
+        assert server.sql("select state from parcels")[0][0] == "deferred", server.parcels_text()
 
 
 @fault("Clock", "set forward by ten days", "an agent has the mail in hand", "it is put off, not returned; then it has its pause and its time")
@@ -174,29 +188,77 @@ def test_mail_in_hand_does_not_expire_when_the_clock_is_set(place, marker):
     assert HOUR - 120 <= pause <= 1.1 * HOUR + 5 and 2 * DAY - 120 <= life <= 2 * DAY + 5, (pause, life)
 
 
+@contextlib.contextmanager
+def unnoticed(server):
+    """What happens inside, and mail that falls due behind it, the ledger hears of too late: when the runner has looked for it."""
+    ledger, runner = (server.processes(name)[0][0] for name in ("ledger", "runner"))
+    due = int(server.sql("select strftime('%s', retry_at) from parcels")[0][0])
+    os.kill(ledger, signal.SIGSTOP)
+    try:
+        yield
+        wait_for(lambda: time.time() >= due, "the mail to fall due")
+        before = switches(runner)
+        wait_for(lambda: time.time() > due + 1 and switches(runner) > before, "the runner to wake")  # its timer is whole seconds
+    finally:
+        os.kill(ledger, signal.SIGCONT)
+
+
 @fault("Clock", "set forward by ten days", "mail falls due before the ledger has noticed it", "it is tried when its row has been moved, and put off, not returned")
 def test_mail_is_not_read_before_it_was_moved_with_the_clock(marker):
-    place = Place(pause=5)
-    server = place.server
-    try:
-        server.start()
+    with running(pause=5) as place:
+        server = place.server
         place.submit(marker)
-        ledger = server.processes("ledger")[0][0]
-        os.kill(ledger, signal.SIGSTOP)
-        try:
-            before = len(server.log_text())
+        before = len(server.log_text())
+        with unnoticed(server):
             place.set(10 * DAY)
-            time.sleep(7)  # the pause
-        finally:
-            os.kill(ledger, signal.SIGCONT)
         server.wait_log("the clock was set by", after=before)
         server.wait_rows("select 1 from attempts where rowid = 2")
         assert server.sql("select state from parcels")[0][0] == "deferred", server.parcels_text()
-        server.stop()
-    finally:
-        server.stop(check=False)
-        server.remove()
-        place.sink.stop()
+
+
+LONG_QUEUE = """with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000)
+    insert into mails (mail_id, place, received_at, size, role, local_port, remote_ip, remote_name, ehlo, from_url, protocol, tls, account, verdicts, message_id)
+    select printf('1aBcDe-%06d-Zz', i), 'file', datetime('now'), 1, 'mx', 25, '', '', '', '', '', '', '', '', '' from n;
+    insert into parcels (mail_id, recipient, from_url, to_url, target, domain, delivery, state, retry_at, expires_at, created_at, updated_at)
+    select mail_id, 0, '', '', 'a@other.test', 'other.test', 'remote', 'deferred', datetime('now', '+1 hour'), datetime('now', '+2 days'), '', ''
+    from mails where mail_id < '1aBcDe-1'"""
+
+
+def lengthen_queue(server):
+    """By so many rows, in front of the others, that moving them takes seconds."""
+    with contextlib.closing(sqlite3.connect(server.database)) as connection:
+        connection.executescript(LONG_QUEUE)
+
+
+@fault("Clock", "set forward by ten days", "mail falls due in a long queue, and its rows were edited by hand in the same second",
+       "it is tried when its row has been moved, and put off, not returned")
+def test_an_edit_by_hand_does_not_have_mail_read_before_it_was_moved_with_the_clock(marker):
+    with running(pause=5) as place:
+        server = place.server
+        place.submit(marker)
+        before = len(server.log_text())
+        with unnoticed(server):
+            place.set(10 * DAY)
+            lengthen_queue(server)
+        server.wait_log("what waits, and lockouts, were moved with it", after=before)
+        server.wait_rows("select 1 from attempts where rowid = 2")
+        assert server.sql("select state from parcels where domain = 'remote.test'")[0][0] == "deferred"
+
+
+@fault("Clock", "set forward by ten days", "parcelpost-queue names mail whose row is still to be moved", "it is not read before, and not returned: 75, and why")
+def test_mail_that_is_named_is_not_read_before_it_was_moved_with_the_clock(place, marker):
+    server = place.server
+    place.submit(marker)
+    mail_id = server.sql("select mail_id from mails")[0][0]
+    lengthen_queue(server)
+    before = len(server.log_text())
+    place.set(10 * DAY)
+    server.wait_log("what waits is moved with the clock", after=before)
+    status, output = server.command(mail_id, name="parcelpost-queue", check=False)
+    server.wait_log("what waits, and lockouts, were moved with it", after=before)
+    assert server.sql("select state from parcels where mail_id = ?", mail_id)[0][0] == "deferred"
+    assert status == 75 and "try again in a moment" in output, output
+    assert len(server.sql("select 1 from attempts")) == 1
 
 
 LOCKED = [

@@ -80,7 +80,8 @@ def waiting(marker):
     try:
         server.start()
         assert submit(server, marker) == 250
-        server.wait_rows("select 1 from parcels where state = 'deferred'")
+        for state in ("deferred", "delivered"):
+            server.wait_rows("select 1 from parcels where state = ?", state)
         yield server, sink
     finally:
         server.stop(check=False)

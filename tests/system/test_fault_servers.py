@@ -82,6 +82,8 @@ def row_of(fault, place):
         says = f"454 4.7.0 the login as user was refused: {says}"
     elif place == "at EHLO" and fault == "says 5xx":
         state, outcome, says = "delivered", "HELO is tried; delivered", ""
+    elif place == "at the greeting" and fault == "says 5xx":
+        says = f"451 4.3.2 greeted with: {says}"
     elif fault == "says 5xx":
         state, outcome = "failed", "returned to its sender"
     if verb == "EOD" and reply[0] == "2" and state == "deferred":
@@ -103,6 +105,7 @@ ROWS = [row_of(fault, place) for place in STEPS for fault in FAULTS] + [
     Row("reads no more", "in the body of a large message", LATER, {"BODY": "DEAF"}, says="451 4.4.2 timeout while waiting for (room for the mail data|the reply after the mail data)", size=5 << 20),
     Row("says 552 and closes", "in the body of a large message", "returned to its sender, or put off when the reply was lost with the connection",
         {"BODY": "552 5.3.4 too large|CLOSE"}, ("failed", "deferred"), says="552 5.3.4 too large|451 4.4.2 connection (closed|lost)", size=LARGE),
+    Row("says 521", "at the greeting", "returned to its sender", {"GREETING": "521 5.3.2 no mail here"}, "failed", says="521 5.3.2 no mail here"),
     Row("greets twice", "at the greeting", LATER, {"GREETING": "220 hi\n220 hi again"}, says="451 4.5.0 the server spoke out of turn|250 "),
     Row("answers twice", "at MAIL", LATER, {"MAIL": "250 ok\n250 ok again"}, says="451 4.5.0 the server spoke out of turn|250 "),
     Row("answers twice", "at RCPT", LATER, {"RCPT": "250 ok\n250 ok again"}, says="451 4.5.0 the server spoke out of turn|250 "),

@@ -1,5 +1,6 @@
 """Disks that are full, fail or must not be written, and databases that are busy: the peer reads the right reply, the
 operator one clear line, and nothing that got its 250 is lost."""
+import contextlib
 import errno
 import mmap
 import os
@@ -140,6 +141,25 @@ def test_a_flush_that_fails_is_a_451_and_the_message_never_happened(make_instanc
     sink.stop()
 
 
+@fault("System calls", "EIO", "a flush of what an operator has ordered", "the operator reads that it may not last")
+@pytest.mark.parametrize("order", ["queue retry MAIL", "contacts lock 192.0.2.1", "alias add info@example.test coco@example.test"])
+def test_an_operator_is_not_told_that_something_is_done_which_may_not_last(make_instance, marker, order):
+    server = make_instance(start=False, preload="flush", settings={"runner": "cron"})
+    server.environment.update(FLUSH_COUNTER=server.path("counter"), FLUSH_FAILING=server.database + "-wal")
+    flushes = Flushes(server.path("counter"))
+    server.start()
+    assert send(server, marker).code == 250
+    words = order.replace("MAIL", server.sql("select mail_id from mails")[0][0]).split()
+
+    def refused():
+        flushes.fail_next(1)  # a checkpoint may take it
+        status, output = server.command(*words, check=False)
+        return status == 1 and "that could not be written, or may not last: see the log" in output
+    wait_for(refused, "the order to be refused", explain=server.log_tail)
+    server.wait_log(f"an operator's {' '.join(words[:2])} {words[2]}.* could not be flushed")
+    assert "that could not" not in server.command(*words)
+
+
 @fault("Database and spool", "locked for a moment by another program", "parcelpost.db", "it is waited for; 250")
 def test_a_database_that_an_operator_holds_for_a_moment_is_waited_for(make_instance, marker):
     server = make_instance()
@@ -167,5 +187,28 @@ def test_a_service_that_hangs_is_ended_and_replaced(make_instance, marker, name)
     server.wait_log(f"{name}\\[\\d+\\] has not reacted for \\d+ s: killed")
     wait_for(lambda: hung.isdisjoint(pid for pid, _, _ in server.processes(name)) and server.processes(name), f"another {name}",
              explain=server.log_tail)
+    wait_for(lambda: send(server, marker).code == 250, "an accepted message", explain=server.log_tail)
+    server.wait_mail("coco@example.test", marker)
+
+
+@fault("Processes", "hangs in its start", "a signer", "killed and replaced; the log says so")
+def test_a_service_that_hangs_in_its_start_is_ended_and_replaced(make_instance, marker):
+    """Stopped before it was ready, when nobody asks it anything yet."""
+    server = make_instance(settings={"service_timeout": 1, "signer_workers": 1, "log_level": "debug"})
+
+    def signers():
+        return {pid for pid, _, _ in server.processes("signer")}
+
+    def caught():
+        known = signers()
+        server.daemon.send(signal.SIGHUP)
+        pid = wait_for(lambda: next(filter(None, (signers() - known for _ in range(100))), None), "a new signer").pop()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            return server.wait_log(rf"signer\[{pid}\] (is ready|has not become ready for \d+ s: killed)").group(1) != "is ready"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    wait_for(caught, "a signer that is stopped in its start", timeout=90, explain=server.log_tail)
     wait_for(lambda: send(server, marker).code == 250, "an accepted message", explain=server.log_tail)
     server.wait_mail("coco@example.test", marker)

@@ -10,8 +10,9 @@ from lib import ports
 from lib.dovecot import answers
 from lib.messages import message
 from lib.place import program
+from lib.processes import switches, wait_accepted
 from lib.talker import SmtpTalker, fresh_source
-from lib.waiting import start_time, wait_for
+from lib.waiting import wait_for
 
 
 def test_several_addresses_and_ports_and_all_addresses_of_a_host_name(make_instance, source, marker):
@@ -91,16 +92,11 @@ def test_who_waits_reads_421_when_the_server_stops(make_instance):
     server = make_instance(settings={"session_limit": 1, "connection_limit": 4})
     held = greeted(server)
     waiting = server.talk(source=fresh_source(), greeting=False)
+    wait_accepted(server, waiting.socket)
     os.kill(server.pid, signal.SIGTERM)
     assert waiting.reply() == "421 4.3.2 mail.example.test not serving now, try again later"
     waiting.expect_close()
     assert held.reply().code == 421
-
-
-def switches(pid):
-    """How often a process has been given a processor."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as stream:
-        return sum(int(line.split()[1]) for line in stream if "ctxt_switches" in line)
 
 
 def test_nobody_polls_while_nothing_happens(make_instance, source):
@@ -109,10 +105,10 @@ def test_nobody_polls_while_nothing_happens(make_instance, source):
     with server.talk(source=source) as client:
         client.ehlo()
         pids = wait_for(lambda: stable(server), "no process coming or going")
-        before = {pid: switches(pid) for pid, _, _ in pids}
+        before = {pid: count for pid, _, _ in pids if (count := switches(pid)) is not None}
         wait_for(lambda: switches(server.pid) >= before[server.pid] + 4, "four seconds of the listener")
         rounds = switches(server.pid) - before[server.pid]
-        woken = {pid: switches(pid) - count for pid, count in before.items() if start_time(pid)}
+        woken = {pid: later - count for pid, count in before.items() if (later := switches(pid)) is not None}
         assert not {pid: count for pid, count in woken.items() if count > 6 * rounds}, woken
         client.expect(250, "NOOP")
 

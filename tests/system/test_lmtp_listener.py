@@ -79,7 +79,7 @@ def test_postfix_delivers_to_us_by_lmtp(server, marker, way):
                 assert client.reply().code == 250
             for user in ("coco", "mike"):
                 assert b"with LMTP id" in server.wait_mail(f"{user}@example.test", marker)
-            assert "550 5.1.1" in postfix.log_text()
+            wait_for(lambda: "550 5.1.1" in postfix.log_text(), "its log", explain=postfix.log_text)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     assert not server.sql("select * from violations where port = ?", server.lmtp_listener), "a server of ours is not shut out for others' faults"

@@ -11,14 +11,15 @@ import pytest
 from lib import ports
 from lib.dovecot import Dovecot
 from lib.faults import fault
-from lib.instance import Instance
+from lib.instance import Instance, can_be_root
+from lib.key_memory import left_behind, pieces_of
 from lib.messages import message
-from lib.sasl import Scram, decoded, encoded
+from lib.sasl import Scram, decoded, encoded, login, plain, plain_in_turn
 from lib.talker import fresh_source
 
 REFUSED = "535 5.7.8 Authentication failed"
 LATER = "454 4.7.0 Temporary authentication failure"
-BEHIND = "Unlike-here-7"  # Dovecot's passwords are not those of users.db
+BEHIND = "Unlike-here-in-7-ways"  # Dovecot's passwords are not those of users.db
 TOKEN = "ya29.Secret-token_of~coco+/=="
 
 CHECK = """#!/usr/bin/python3
@@ -130,6 +131,17 @@ def test_dovecots_logins_are_in_no_log(behind):
     log = behind.log_text()
     for secret in (BEHIND, one.nonce, encoded(f"\0coco@example.test\0{BEHIND}"), encoded(one.server_first)):
         assert secret not in log
+
+
+@pytest.mark.skipif(not can_be_root(), reason="needs root to look into processes")
+@pytest.mark.parametrize("way", [plain, plain_in_turn, login])
+def test_a_password_that_dovecot_checks_is_in_none_of_our_processes_afterwards(behind, way):
+    pieces = pieces_of(BEHIND.encode())
+    for password, expected in ((BEHIND, 235), (BEHIND + "!", 535)):
+        with opened(behind) as client:
+            assert way(client, "coco@example.test", password) == expected
+            client.expect(250, "NOOP")
+            assert left_behind(behind, pieces) == {}, (way.__name__, expected)
 
 
 def test_failures_at_dovecot_lock_the_account_and_slow_down_like_our_own(dovecot, make_instance):

@@ -54,7 +54,7 @@ def test_no_parcel_is_visible_before_the_message_is_safe(make_instance, source, 
         assert nothing_from(server, source)
         with open(server.path("flushes"), "r+b") as words:
             words.seek(16)
-            words.write((1).to_bytes(8, "little"))  # the next flush fails
+            words.write((1).to_bytes(8, "little"))  # the journal's next flush fails
         client.send(stuffed(message(marker + "-1")))
         assert client.reply().text.startswith("451 4.3.0")
         assert nothing_from(server, source)

@@ -88,7 +88,7 @@ class Place:
         self.world.set_domain("example.net", [10, exchanger])
         self.server.write_zone({"mail.example.org": [{"A": "127.0.0.1"}]})
         os.makedirs(self.server.path("etc"), exist_ok=True)
-        os.symlink(self.server.configuration, self.server.path("etc", "parcelpost.conf"))
+        os.link(self.server.configuration, self.server.path("etc", "parcelpost.conf"))  # a symbolic link is not gone by
         with open(self.server.path("message"), "w", encoding="utf-8") as stream:
             stream.write("Subject: from a file\n\nHello.\n")
         self.server.add_user("mike@example.org")
@@ -226,7 +226,7 @@ def run_server(place, example):
         other.halt()
         os.rename(other.configuration, other.path("my.conf"))
         server = subprocess.Popen(["/bin/bash", "-c", "exec " + command], cwd=other.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                  env={**os.environ, "PATH": os.path.dirname(program("parcelpostd")) + ":" + os.environ["PATH"]})
+                                  env={**os.environ, **other.process_environment(), "PATH": os.path.dirname(program("parcelpostd")) + ":" + os.environ["PATH"]})
         def answers():
             assert server.poll() is None, f"{example}: it ended with {server.returncode}"
             try:

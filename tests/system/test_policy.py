@@ -3,6 +3,7 @@ import contextlib
 import hashlib
 import re
 import ssl
+import threading
 
 import pytest
 
@@ -149,6 +150,22 @@ def test_it_can_be_asked_about_every_verb(scene):
     assert last["encryption_protocol"].startswith("TLSv1.") and last["encryption_cipher"] and int(last["encryption_keysize"]) >= 128
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_who_has_said_quit_does_not_wait_for_what_is_asked_about_the_end(scene, tls):
+    gone = threading.Event()
+    scene.set(DISCONNECT=lambda connection: gone.wait(60))
+    try:
+        with scene.client() as client:
+            if tls:
+                client.starttls()
+            assert client.command("QUIT") == 221
+            wait_for(lambda: requests(scene, "DISCONNECT"), "the last question")
+            client.expect_close()
+        assert "does not answer in time" not in scene.server.log_text()
+    finally:
+        gone.set()
+
+
 def test_a_listener_names_its_policies_and_a_login_is_told(make_instance, free_port):
     listen = f'listen "127.0.0.1:{free_port}" {{ role = submission\n policies = {{test}} }}'
     with PolicyServer() as policy:
@@ -179,8 +196,9 @@ def test_names_of_the_client_are_told(make_instance):
         assert names["127.80.3.7"] == ("unknown", "claimed.example.net") and names["127.80.3.8"] == ("right.example.net", "right.example.net")
 
 
-def test_certificates_of_clients_are_told(make_instance, tmp_path):
-    chain, key = certificates.certificate(str(tmp_path), "client.example.net")
+@pytest.mark.parametrize("subject", ["/CN=client.example.net", "/CN=client.example.net/O=x,CN=admin"])
+def test_certificates_of_clients_are_told(make_instance, tmp_path, subject):
+    chain, key = certificates.of_subject(str(tmp_path), subject)
     with PolicyServer() as policy:
         server = make_instance(extra=block(policy.endpoint, stages=["mail_from"]), settings={"client_certificates": "ask", "client_ca": chain})
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

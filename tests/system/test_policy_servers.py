@@ -152,8 +152,8 @@ BROKEN = {
 def test_both_choices_for_one_that_is_broken(make_instance, name):
     answer, words = BROKEN[name]
     with PolicyServer(answer) as lenient, PolicyServer(answer) as strict:
-        server = make_instance(extra=block(lenient.endpoint, name="lenient", stages="mail_from", when_down="accept", timeout=1)
-                               + block(strict.endpoint, name="strict", when_down="tempfail", timeout=1))
+        server = make_instance(extra=block(lenient.endpoint, name="lenient", stages="mail_from", when_down="accept", timeout=3)
+                               + block(strict.endpoint, name="strict", when_down="tempfail", timeout=3))
         with server.talk(source=fresh_source()) as client:
             client.ehlo()
             client.expect(250, "MAIL FROM:<someone@example.net>")

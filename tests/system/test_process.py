@@ -1,4 +1,5 @@
 """The server as a process: options, pid file, signals, log files, mail ids, tables."""
+import fcntl
 import os
 import re
 import signal
@@ -63,7 +64,8 @@ def test_daemonize_leaves_a_server_with_a_pid_file_and_a_log(make_instance, mark
     user = {"user": 65534, "group": 65534, "extra_groups": []} if instance.drop else {}
     try:
         done = subprocess.run([program("parcelpostd"), "-c", instance.configuration, "--daemonize", "--debug"], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20, check=False, cwd=instance.directory, **user)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20, check=False, cwd=instance.directory,
+                              env={**os.environ, **instance.process_environment()}, **user)
         assert done.returncode == 0 and done.stdout == b"", done.stdout  # and nobody of it holds our pipe any more
         pid = int(read(instance.path("run", "pid")))
         with instance.talk(source=fresh_source()) as client:  # at once: the command has waited until all runs
@@ -192,6 +194,77 @@ def test_sighup_with_a_wrong_certificate_keeps_the_old_one(make_instance):
         client.ehlo()
         client.starttls()
         assert certificate_of(client) == before
+
+
+def kept(server, words):
+    """A reload that is refused with these words, after which the server serves as before."""
+    before = len(server.log_text())
+    server.reload()
+    assert re.search(f"error .*the configuration in force stays: {words}", server.log_text()[before:]), server.log_tail()
+    with server.talk(source=fresh_source()) as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<someone@example.net>")
+        client.expect(250, "RCPT TO:<coco@example.test>")
+        client.expect(250, "RSET")
+        client.quit()
+
+
+def test_sighup_with_a_certificate_that_is_gone_keeps_the_old_one(make_instance):
+    server = make_instance()
+    with server.talk("submission", fresh_source()) as client:
+        client.ehlo()
+        client.starttls()
+        before = certificate_of(client)
+    os.unlink(server.path("certificate.pem"))
+    kept(server, 'certificate "[^"]*/certificate.pem" does not exist')
+    with server.talk("submission", fresh_source()) as client:
+        client.ehlo()
+        client.starttls()
+        assert certificate_of(client) == before
+
+
+def test_sighup_checks_what_services_need_before_they_are_replaced(make_instance, source):
+    """Each of these left a server that greeted nobody, put every recipient off, or deferred all local mail."""
+    server = make_instance()
+    settings = dict(server.settings)
+    with open(server.path("file"), "w", encoding="ascii"):
+        pass
+    wrong = [({"users_database": server.path("state", "other.db")}, "users_database: .* needs a new start"),
+             ({"srs_secret_file": server.path("state", "other.secret")}, "srs_secret_file .* cannot be read: No such file")]
+    if server.root:
+        wrong += [({"chroot_directory": server.path("file")}, "chroot_directory: .*/file is no directory"),
+                  ({"auth_user": "nobody"}, ".*users.db: cannot be opened"),
+                  ({"maildir": server.path("mail2", "%d", "%u")}, "maildir: the directory .*/mail2 cannot be written by the user who needs it; try: chown"),
+                  ({"maildir_user": "nosuchuser"}, 'maildir_user: the system user "nosuchuser" does not exist')]
+    for changes, words in wrong:
+        server.settings = {**settings, **changes}
+        server.write_configuration()
+        kept(server, words)
+    server.settings = {**settings, "chroot_directory": server.path("another")}
+    server.write_configuration()
+    server.reload()
+    with server.talk(source=source) as client:
+        client.ehlo()
+        client.quit()
+
+
+def test_sighup_and_sigusr1_while_a_server_starts_do_not_end_it(make_instance):
+    """logrotate and whoever renews certificates do not know that it has just been started."""
+    server = make_instance()
+    server.halt()
+    with open(server.path("run", "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = len(server.log_text())
+        server.spawn()
+        server.wait_log("waiting for the lock")
+        server.settings["server_title"] = "Renamed"
+        server.write_configuration()
+        for number in (signal.SIGUSR1, signal.SIGHUP):
+            server.daemon.send(number)
+    server.wait_log("the configuration was read again", before)
+    with server.talk(source=fresh_source()) as client:
+        client.ehlo()
+        assert "Renamed" in client.command("MAIL FROM:<coco@example.test>").text
 
 
 # Log files.

@@ -1,12 +1,12 @@
 """Protocol and dialogue where a script of tests/session is not enough: the log, the database, the bytes that arrive."""
 import os
-import signal
 import struct
 
 import pytest
 
 from lib.fake_server import FakeServer
 from lib.messages import body_of, message
+from lib.processes import frozen
 from lib.talker import SmtpTalker, fresh_source
 from lib.waiting import wait_for
 
@@ -41,12 +41,9 @@ def test_a_failed_handshake_is_logged_and_closed(server, source):
 
 def test_talking_before_the_greeting_is_a_violation(make_instance, source):
     server = make_instance(settings={"receiver_spare": 1})
-    os.kill(server.pid, signal.SIGSTOP)  # so that the client's words are there before anybody can greet
-    try:
+    with frozen(server.pid):  # so that the client's words are there before anybody can greet
         client = SmtpTalker(server.mx_port, source=source, greeting=False)
         client.send(b"EHLO client.example.net\r\n")
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
     assert client.reply().text.startswith("554 5.5.1 ")
     client.expect_close()
     row = wait_violation(server, source)

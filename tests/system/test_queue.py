@@ -3,7 +3,6 @@ import concurrent.futures
 import datetime
 import os
 import re
-import signal
 
 import pytest
 
@@ -11,8 +10,9 @@ from lib.background import Background
 from lib.certificates import certificate
 from lib.messages import message
 from lib.place import program
+from lib.processes import frozen
 from lib.talker import SmtpTalker, fresh_source
-from lib.waiting import wait_for
+from lib.waiting import stat, wait_for
 from lib.world import World, id_of
 
 LATER = "451 4.3.0 later|CLOSE"
@@ -54,6 +54,17 @@ def test_the_next_exchanger_is_tried_after(world, marker, replies):
     assert len(bad.sessions) >= 1 and not bad.messages and len(good.messages) == 1 and not good.faults
 
 
+def test_exchangers_that_all_greet_with_554_are_tried_again(world, marker):
+    """RFC 5321 3.1 has it in place of 220, for whatever reason, also for a while; only 521 means never (RFC 7504)."""
+    one, other = (world.exchanger(on={"GREETING": ["554 5.7.1 your network is listed|CLOSE", "220 hi"]}) for _ in range(2))
+    mail_id = world.submit(f"friend@{world.domain([10, one], [20, other])}", message(marker))
+    row, = world.parcels(mail_id, "deferred", "failed").values()
+    assert row["delivery_msg"] == "451 4.3.2 greeted with: 554 5.7.1 your network is listed" and row["state"] == "deferred", row["delivery_msg"]
+    world.retry(mail_id)
+    world.parcels(mail_id, "delivered")
+    assert len(one.messages) + len(other.messages) == 1
+
+
 LACKS = {"room": (["PIPELINING", "8BITMIME", "SIZE 100"], "552 5.3.4"), "8bitmime": (["PIPELINING", "SIZE 1000000"], "554 5.6.3")}
 
 
@@ -71,6 +82,15 @@ def test_an_exchanger_that_lacks_what_the_message_needs_is_no_reason_to_give_up(
         row, = world.parcels(world.submit(f"friend@{world.domain(*pair)}", letter), "deferred", "failed").values()
         assert row["state"] == "deferred", row["delivery_msg"]
     assert not poor.messages and not poorer.messages and not poor.faults
+
+
+@pytest.mark.parametrize("behaviour", [{"on": {"GREETING": "521 5.3.2 takes no mail|CLOSE"}}, {"ehlo": ["PIPELINING", "SIZE 100"]}], ids=["takes_no_mail", "lacks_room"])
+def test_what_one_exchanger_refuses_is_not_final_while_dns_fails_for_another(world, marker, behaviour):
+    world.server.write_zone({"unknown.far.test": ["SERVFAIL"]})
+    for preference in 10, 30:
+        domain = world.domain([20, world.exchanger(**behaviour)], extra=[{"MX": [preference, "unknown.far.test"]}])
+        row, = world.parcels(world.submit(f"friend@{domain}", message(marker)), "deferred", "failed").values()
+        assert row["state"] == "deferred" and row["delivery_msg"] == "451 4.4.3 DNS failure for the address of unknown.far.test", row["delivery_msg"]
 
 
 def test_the_next_exchanger_is_tried_after_a_refused_connection(world, marker):
@@ -94,6 +114,14 @@ def test_the_next_exchanger_is_tried_after_a_tls_error(world, marker, tmp_path):
                           on={"GREETING": ["220 bad.test ESMTP", "421 4.3.2 not without TLS|CLOSE"]})
     world.parcels(world.submit(f"friend@{world.domain([10, bad], [20, good])}", message(marker)), "delivered")
     assert len(bad.sessions) == 2 and not bad.messages and len(good.messages) == 1
+
+
+def test_a_server_that_takes_two_messages_over_a_connection_gets_the_third_over_another(world, marker):
+    sink = world.exchanger(on={"MAIL": ["250 2.1.0 ok", "250 2.1.0 ok", "421 4.7.0 too many messages|CLOSE", "250 2.1.0 ok"]})
+    domain = world.domain([10, sink])
+    for number in range(4):
+        world.parcels(world.submit(f"friend@{domain}", message(f"{marker}-{number}")), "delivered")
+    assert len(sink.messages) == 4 and len(sink.sessions) == 2 and not sink.faults
 
 
 def test_a_5xx_to_a_recipient_is_final_and_asks_no_other_exchanger(world, marker):
@@ -245,17 +273,7 @@ def new_size(server):
 
 
 def zombies(server):
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat", "rb") as stream:
-                    fields = stream.read().rpartition(b")")[2].split()
-            except OSError:
-                continue
-            if fields[0] == b"Z" and int(fields[3]) == server.pid:
-                found.append(int(entry))
-    return found
+    return [pid for pid in os.listdir("/proc") if pid.isdigit() and (fields := stat(pid))[0] == "Z" and int(fields[3]) == server.pid]
 
 
 def test_ended_processes_leave_no_zombies(make_instance, marker):
@@ -279,11 +297,8 @@ def test_ended_processes_leave_no_zombies(make_instance, marker):
 def test_connections_wait_while_the_listener_is_busy(make_instance):
     """The backlog is not 0: forty connect while nobody accepts, and all are greeted afterwards."""
     server = make_instance()
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
+    with frozen(server.pid):
         clients = [SmtpTalker(server.mx_port, source=fresh_source(), greeting=False) for _ in range(40)]
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
     for client in clients:
         assert client.reply().text.startswith("220 mail.example.test ESMTP Parcelpost ")
         client.close()

@@ -92,7 +92,8 @@ def test_two_runs_at_once_deliver_once(place, daemon, marker):
     mail_ids = [place.submit(f"{marker}-{number}", "friend@remote.test", "mike@example.test") for number in range(5)]
     daemon()
     runs = [subprocess.Popen([program("parcelpost-queue"), "-c", place.server.configuration], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             cwd=place.server.directory, **({"user": 65534, "group": 65534, "extra_groups": []} if place.server.drop else {}))
+                             cwd=place.server.directory, env={**os.environ, **place.server.process_environment()},
+                             **({"user": 65534, "group": 65534, "extra_groups": []} if place.server.drop else {}))
             for _ in range(2)]
     ended = [(one.communicate(timeout=60)[0], one.returncode) for one in runs]
     assert {status for _, status in ended} <= {NOTHING_LEFT, DEFERRED} and NOTHING_LEFT in {status for _, status in ended}, ended

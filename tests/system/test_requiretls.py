@@ -81,6 +81,16 @@ def test_it_is_returned_with_5_7_30_to_who_is_not_fit_for_it(world, source, mark
     assert b"\nStatus: 5.7.30" in notice and b"a secret" not in notice, "RET=FULL counts as HDRS"
 
 
+def test_it_waits_while_the_tls_of_the_only_exchanger_fails(world, source, marker):
+    sink = exchanger(world, "fails.test", certificate=world.good, on={"STARTTLS": ["454 4.7.0 not now", "220 2.0.0 go"]}, ehlo=REQUIRETLS)
+    mail_id = submit(world, source, "friend@fails.test", message(marker))
+    row = only_row(world, mail_id, "deferred", "failed")
+    assert row["state"] == "deferred" and row["delivery_msg"].startswith("451 4.7.5 TLS fails there now, and without it: 550 5.7.30 "), row["delivery_msg"]
+    world.server.command("queue", "retry", mail_id)
+    only_row(world, mail_id, "delivered")
+    assert sink.messages[0].tls
+
+
 def test_another_exchanger_may_be_fit(world, source, marker):
     plain = world.exchanger()
     good = world.exchanger(certificate=world.good, ehlo=REQUIRETLS)
@@ -138,9 +148,11 @@ def test_tls_required_no_goes_without_the_tls_that_was_there_before(world, sourc
     assert len(plain.messages) == 1 and not plain.messages[0].tls
     waits = submit(world, source, "friend@optional.test", message(marker), "")
     assert "4.7.5" in only_row(world, waits, "deferred")["delivery_msg"]
+    only_row(world, submit(world, source, "friend@optional.test", message(marker, fields="TLS-Required: No\r\n"), ""), "delivered")
+    assert len(plain.messages) == 2, "it is not put off behind the one that waits"
     both = submit(world, source, "friend@optional.test", message(marker, fields="TLS-Required: No\r\n"))
     only_row(world, both, "deferred", "failed")
-    assert len(plain.messages) == 1, "REQUIRETLS says more than the header"
+    assert len(plain.messages) == 2, "REQUIRETLS says more than the header"
 
 
 def test_an_operator_may_ignore_tls_required_no(source, marker):

@@ -112,6 +112,14 @@ def test_another_sender_takes_the_ones_place(ruled, source, marker):
         assert ruled.wait_rows("select from_url from mails where mail_id = ?", mail_id)[0]["from_url"] == wanted
 
 
+def test_a_message_that_begins_with_a_blank_does_not_go_on_with_our_fields(ruled, source, marker):
+    """Else a stranger would write the end of what a rule, or a milter, says above his message."""
+    assert send(ruled, source, "tag@example.net", f" and more\r\n\tX-Marker: {marker}\r\n\r\nBody.\r\n".encode()) == 250
+    header, _, body = ruled.wait_mail("coco@example.test", marker).replace(b"\r\n", b"\n").partition(b"\n\n")
+    assert b"X-Recipients: 1" in header.split(b"\n") and b"and more" not in header
+    assert body == f" and more\n\tX-Marker: {marker}\n\nBody.\n".encode()
+
+
 def test_header_fields_are_added_once_each_at_every_stage_of_a_message(ruled, source, marker):
     assert send(ruled, source, "tag@example.net", message(marker, "x" * 900 + "\r\n" + "y" * 900 + "\r\n" + "z" * 900 + "\r\n", subject="über"),
                 ["coco@example.test", "mike@example.test"]) == 250

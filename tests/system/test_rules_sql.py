@@ -285,18 +285,19 @@ def test_a_verb_without_rules_costs_no_question(make_instance, source):
     pids = [pid for pid, _, _ in server.processes("lookup")]
 
     def woken():
-        return sum(int(re.search(r"voluntary_ctxt_switches:\s+(\d+)", open(f"/proc/{pid}/status", encoding="ascii").read()).group(1))
-                   for pid in pids)
+        """How often they left the processor: asleep, or, on a busy machine, before they could fall asleep behind an answer."""
+        return sum(int(count) for pid in pids for count in re.findall(r"voluntary_ctxt_switches:\s+(\d+)", open(f"/proc/{pid}/status", encoding="ascii").read()))
     with server.talk(source=source) as client:
         client.ehlo()
         client.expect(250, "NOOP")
-        before = woken()
-        for _ in range(50):
-            client.expect(250, "NOOP")
-        assert woken() - before < 10
-        for _ in range(50):
-            client.expect(214, "HELP")
-        assert woken() - before >= 25
+
+        def cost(code, verb):
+            before = woken()
+            for _ in range(50):
+                client.expect(code, verb)
+            return woken() - before
+        assert min(cost(250, "NOOP") for _ in range(3)) < 10  # who looks after them each second wakes them, too
+        assert cost(214, "HELP") >= 25
 
 
 # parcelpost rules

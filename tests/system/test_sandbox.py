@@ -12,6 +12,7 @@ from lib.instance import Instance, can_be_root
 from lib.key_memory import found
 from lib.messages import message, odd_message
 from lib.place import ROOT, SANITIZED
+from lib.processes import descriptors, nursery_of, receiver_of, status
 from lib.talker import fresh_source
 from lib.waiting import wait_for
 
@@ -47,7 +48,7 @@ class Trace:
         self.server, self.folder = server, server.path("strace")
         os.makedirs(self.folder)
         self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
-        pids = [word for pid in [server.pid, *(pid for pid, _, _ in server.processes("nursery"))] for word in ("-p", str(pid))]
+        pids = [word for pid in (server.pid, nursery_of(server)) for word in ("-p", str(pid))]
         self.process = subprocess.Popen(["strace", "-ff", "-o", os.path.join(self.folder, "trace"), *pids],
                                         stdin=subprocess.DEVNULL, stderr=self.log, start_new_session=True)
 
@@ -130,11 +131,6 @@ def test_a_receiver_makes_only_the_calls_of_its_list_and_opens_nothing(server, m
     assert not seen & FORBIDDEN and allowed_calls() & FORBIDDEN == {"socketpair"}  # the nursery's, with the same filter; it leads nowhere
 
 
-def status(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
-        return dict(line.rstrip("\n").split(":\t", 1) for line in stream if ":\t" in line)
-
-
 def ids(fields, name):
     return {int(word) for word in fields[name].split()}
 
@@ -144,28 +140,12 @@ def capabilities(fields, name):
     return {number for number in range(64) if bits >> number & 1}
 
 
-def descriptors(pid):
-    """Where they lead: {number: target}."""
-    return {int(name): os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
-
-
 @pytest.fixture
 def session(server):
     """A connection that is past EHLO; gives its receiver's pid."""
-    waiting = receivers(server)
     with server.talk(source=fresh_source()) as client:
         client.ehlo()
-        yield next(pid for pid in receivers(server) if pid in waiting and connected(pid))
-
-
-def connected(pid):
-    """True for the receiver with a TCP connection: the others have Unix sockets only."""
-    try:
-        with open(f"/proc/{pid}/net/tcp", encoding="ascii") as stream:
-            inodes = {line.split()[9] for line in stream if line.split()[3] == "01"}
-    except (FileNotFoundError, ProcessLookupError):
-        return False  # it served another client, and has ended
-    return any(target[len("socket:["):-1] in inodes for target in descriptors(pid).values())
+        yield receiver_of(server, client.socket)
 
 
 def test_a_receiver_has_no_root_no_groups_no_capabilities_and_no_way_back(server, session):
@@ -187,7 +167,7 @@ def secret_of(nursery):
 
 
 def test_a_receiver_has_not_the_number_by_which_its_nursery_forks(server, session):
-    nursery, = (pid for pid, _, _ in server.processes("nursery"))
+    nursery = nursery_of(server)
     number = secret_of(nursery)
     # Filters have it in halves. One alone may lie there by chance.
     secrets = {"number": number, "first half": number[:4], "second half": number[4:]}
@@ -204,11 +184,11 @@ def test_a_receiver_holds_its_client_its_channels_and_the_log_alone(server, sess
 
 @pytest.mark.parametrize("name", USERS)
 def test_every_process_runs_as_its_user(server, session, name):
-    found = [pid for pid, _, _ in server.processes(name)]
+    found = [server.pid] if name == "parcelpostd" else [pid for pid, _, _ in server.processes(name)]  # whom it has just forked bears its name, too
     user = pwd.getpwnam(USERS[name])
-    assert found
-    for pid in found:
-        fields = status(pid)
+    known = [fields for fields in map(status, found) if fields]
+    assert known
+    for fields in known:
         assert ids(fields, "Uid") == {user.pw_uid}, fields
         if name == "parcelpostd":
             assert capabilities(fields, "CapEff") == LISTENER_CAPABILITIES
@@ -232,5 +212,5 @@ def test_an_agent_for_maildir_is_the_configured_user(server, marker):
         assert client.mail("someone@example.net", "coco@example.test", message(marker)) == 250
     agents = wait_for(lambda: [pid for pid, _, _ in server.processes("agent")], "an agent")
     nobody = pwd.getpwnam("nobody")
-    fields = wait_for(lambda: [found for found in map(status, agents) if ids(found, "Uid") == {nobody.pw_uid}], "its drop")[0]
+    fields = wait_for(lambda: [fields for fields in map(status, agents) if fields and ids(fields, "Uid") == {nobody.pw_uid}], "its drop")[0]
     assert not capabilities(fields, "CapEff") and fields["NoNewPrivs"] == "1"

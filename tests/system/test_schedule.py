@@ -11,7 +11,7 @@ LATER = "451 4.3.0 later|CLOSE"
 DOMAINS = """
 route "patient.test" { retry_schedule = {2h, 5h} }
 route "hasty.test" { retry_schedule = {1s}
- queue_lifetime = 3s }
+ queue_lifetime = 8s }
 """
 
 

@@ -12,6 +12,7 @@ from lib.fake_server import FakeServer
 from lib.instance import PASSWORD, Instance, can_be_root
 from lib.messages import message
 from lib.place import ROOT, SANITIZED
+from lib.processes import descriptors, is_there, status
 from lib.talker import SmtpTalker, fresh_source
 from lib.waiting import wait_for
 
@@ -202,15 +203,6 @@ def greeted(server, source):
 
 # Processes.
 
-def status_of(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as stream:
-        return dict(re.findall(r"^(\w+):[ \t]*(.*)$", stream.read(), re.M))
-
-
-def open_files(pid):
-    return [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
-
-
 @pytest.fixture(scope="module")
 def rooted():
     if not can_be_root():
@@ -222,7 +214,7 @@ def rooted():
     finally:
         os.setgroups(groups)
     try:
-        assert status_of(instance.pid)["Groups"].split() == ["4", "24"]
+        assert status(instance.pid)["Groups"].split() == ["4", "24"]
         wait_for(lambda: set(SERVICES) <= {name for _, name, _ in instance.processes()}, "all processes")
         yield instance
     finally:
@@ -235,29 +227,31 @@ def test_no_process_but_the_listener_keeps_anything_of_root(rooted):
     for pid, name, _ in rooted.processes():
         if name == "parcelpostd" or pid == rooted.pid:
             continue
-        try:
-            status = wait_for(lambda pid=pid: dropped(pid), f"{name} to drop")
-        except FileNotFoundError:
+        fields = once_dropped(pid, name)
+        if fields is None:
             continue  # a receiver or an agent that has ended by now
         seen.add(name)
-        assert status["Groups"].strip() == "" and "0" not in status["Uid"].split() + status["Gid"].split(), (name, status)
-        assert {status[key] for key in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}, name
-        assert status["NoNewPrivs"] == "1", name
+        assert fields["Groups"].strip() == "" and "0" not in fields["Uid"].split() + fields["Gid"].split(), (name, fields)
+        assert {fields[key] for key in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}, name
+        assert fields["NoNewPrivs"] == "1", name
         if name == "receiver" and not SANITIZED:  # a sanitizer's build has no sandbox
-            assert wait_for(lambda pid=pid: not os.path.exists(f"/proc/{pid}") or status_of(pid)["Seccomp_filters"] == "3", "the filter of a receiver")
+            wait_for(lambda pid=pid: (status(pid) or {"Seccomp_filters": "3"})["Seccomp_filters"] == "3", "the filter of a receiver")
     assert seen >= set(SERVICES), seen
 
 
-def dropped(pid):
-    status = status_of(pid)
-    return status if status["Uid"].split()[0] != "0" and status["NoNewPrivs"] == "1" and status["CapEff"] == "0" * 16 else None
+def once_dropped(pid, name):
+    """The process's status when it is no longer root; None when it has ended."""
+    def look():
+        fields = status(pid)
+        return [fields] if fields is None or (fields["Uid"].split()[0] != "0" and fields["NoNewPrivs"] == "1" and fields["CapEff"] == "0" * 16) else None
+    return wait_for(look, f"{name} to drop")[0]
 
 
 def test_the_listener_keeps_five_capabilities(rooted):
     """SETUID, SETGID, SYS_CHROOT, KILL, NET_BIND_SERVICE."""
-    status = status_of(rooted.pid)
+    fields = status(rooted.pid)
     wanted = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 18
-    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == wanted and int(status["CapAmb"], 16) == 0
+    assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == wanted and int(fields["CapAmb"], 16) == 0
 
 
 def test_only_ledger_lookup_and_runner_hold_a_database(rooted):
@@ -265,7 +259,7 @@ def test_only_ledger_lookup_and_runner_hold_a_database(rooted):
         client.ehlo()
         holders = {}
         for pid, name, _ in rooted.processes():
-            names = open_files(pid)
+            names = descriptors(pid).values()
             if any(".db" in path for path in names):
                 holders.setdefault(name, set()).update(os.path.basename(path) for path in names if ".db" in path)
             if name == "receiver":
@@ -278,9 +272,12 @@ def test_only_ledger_lookup_and_runner_hold_a_database(rooted):
 def test_receivers_and_signer_are_locked_into_an_empty_directory(rooted):
     for name in ("receiver", "signer", "resolver"):
         for pid, _, _ in rooted.processes(name):
-            wait_for(lambda pid=pid: dropped(pid), f"{name} to drop")
-            root = f"/proc/{pid}/root"
-            assert os.listdir(root + "/") == [] and not os.path.samefile(root, "/"), name
+            once_dropped(pid, name)
+            try:
+                root = f"/proc/{pid}/root"
+                assert os.listdir(root + "/") == [] and not os.path.samefile(root, "/"), name
+            except (FileNotFoundError, ProcessLookupError):
+                assert name == "receiver" and not is_there(pid), name
 
 
 def test_no_private_key_is_in_the_repository():

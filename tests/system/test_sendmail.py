@@ -30,6 +30,26 @@ def test_sendmail_says_what_it_does_not_do(server, options, said):
     assert status == USAGE and said in output, output
 
 
+@pytest.mark.parametrize("words", [["coco@example.test,mike@example.test"], ["Coco <coco@example.test>, mike"], ["<coco@example.test>", "mike (Mike)"],
+                                   ["-f", "Mike <mike@example.test>", "coco,mike"]], ids=" ".join)
+def test_sendmail_takes_lists_and_names_as_recipients(server, marker, words):
+    """As Debian's cron gives them: all of MAILTO in one word."""
+    server.command("-i", *words, input=f"Subject: {marker}\n\nx\n", name="sendmail")
+    for user in ("coco", "mike"):
+        server.wait_mail(f"{user}@example.test", marker)
+
+
+DATAERR, NOUSER = 65, 67
+
+
+@pytest.mark.parametrize("words, text, status", [
+    (["a b@example.test"], "x", DATAERR), (["coco@example.test", "<mike@example.test"], "x", DATAERR), (["-f", "a b", "coco"], "x", DATAERR),
+    (["-f", "a..b@example.test", "coco"], "x", DATAERR), (["a..b@example.test"], "x", DATAERR), (["coco"], "nul \0", DATAERR), ([""], "x", USAGE),
+    (["nobody-of-that-name"], "x", NOUSER)])
+def test_sendmail_ends_with_what_scripts_expect(server, words, text, status):
+    assert server.command("-i", *words, input=f"Subject: x\n\n{text}\n", check=False, name="sendmail")[0] == status
+
+
 @pytest.fixture(scope="module")
 def waiting():
     """An instance with one message that waits, and the program under its other names."""

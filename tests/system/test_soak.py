@@ -8,6 +8,7 @@ from lib.place import SANITIZED
 from lib.soak.crowd import Flood, Idle, at_rest, letters, new_processes, raise_descriptor_limit, sessions
 from lib.soak.soak import Soak
 from lib.soak.watch import Look
+from lib.talker import SmtpTalker
 from lib.waiting import wait_for
 
 pytestmark = [pytest.mark.alone, pytest.mark.skipif("PARCELPOST_WRAPPER" in os.environ, reason="far too slow under a wrapper")]
@@ -72,8 +73,13 @@ def test_later_crowds_cost_no_more_than_the_first(crowded):
 
 
 def lock_out(server, addresses):
+    """The listener knows of it behind that: a contact that it does not know is greeted."""
+    def is_shut(address):
+        with SmtpTalker(server.mx_port, source=address, greeting=False) as client:
+            return not client.socket.recv(100)
     for address in addresses:
         server.command("contacts", "lock", address)
+        wait_for(lambda address=address: is_shut(address), "the lockout", explain=server.log_tail)
 
 
 def test_a_flood_of_those_who_are_locked_out_forks_nothing_and_others_are_served(crowded):

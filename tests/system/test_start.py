@@ -1,4 +1,5 @@
 """Starting: what is wrong gives one clear line and the right exit status, and nothing starts."""
+import contextlib
 import os
 import re
 import shutil
@@ -6,10 +7,13 @@ import socket
 import sqlite3
 import ssl
 import subprocess
+import tempfile
 import time
 
 import pytest
 
+from lib import ports
+from lib.instance import can_be_root
 from lib.place import ROOT, program
 
 CONFIG, CANT_CREATE, UNAVAILABLE, USAGE = 78, 73, 69, 64
@@ -31,15 +35,21 @@ def start_fails(instance):
     ('listen "999.9.9.9:99999" { role = mx }', ["999.9.9.9:99999"]),
     ('listen "127.0.0.1:2" { role = queen }', ["role", "mx", "submission"]),
     ('trusted_networks = {"10.0.0.0/99"}', ["trusted_networks", "10.0.0.0/99"]),
+    ("local_domains = {one.test}\nlocal_domains = {two.test, three.test}", ["local_domains: is set already"]),
+    ('listen "127.0.0.1:2" { networks = {192.0.2.1}\nnetworks = {192.0.2.2} }', ["networks: is set already"]),
+    ('route "Twice.test" {}\nroute "twice.test" {}', ['route "twice.test": is there already']),
+    ('route "bücher.test" {}\nroute "xn--bcher-kva.test" {}', ['route "xn--bcher-kva.test": is there already']),
+    ('route "a.test" { transport = lmtp }', ['route "a.test": the key lmtp says nowhere to go']),
+    ('control_directory = ""', ["control_directory: is empty"]),
 ], ids=["an_unknown_key", "no_number", "a_number_out_of_bounds", "an_unknown_word", "no_switch", "an_impossible_address", "an_unknown_role",
-        "no_network"])
+        "no_network", "a_list_twice", "a_list_of_a_block_twice", "a_route_twice", "a_route_twice_in_two_forms", "a_route_to_no_lmtp", "no_directory"])
 def test_a_wrong_configuration_names_file_line_key_and_what_is_accepted(make_instance, line, words):
     key = line.split(" ")[0]
     instance = make_instance(start=False, extra=line, settings={key: None})  # None: not in the rest of the file
     instance.prepare_files()
     status, output = start_fails(instance)
     assert status == CONFIG, output
-    number = open(instance.configuration, encoding="utf-8").read().split("\n").index(line) + 1
+    number = open(instance.configuration, encoding="utf-8").read().split("\n").index(line.split("\n")[-1]) + 1
     assert f"{instance.configuration}:{number}" in output
     for word in words:
         assert word in output
@@ -50,6 +60,25 @@ def test_a_missing_configuration_is_named(tmp_path):
     done = subprocess.run([program("parcelpostd"), "-c", str(tmp_path / "none.conf"), "-T"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=60, check=False)
     assert done.returncode == CONFIG and b"none.conf" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes two users")
+@pytest.mark.parametrize("strange", [".", "etc", "etc/parcelpost.conf", "a link", None])
+@pytest.mark.parametrize("name", ["parcelpostd", "parcelpost", "sendmail", "parcelpost-queue"])
+def test_a_configuration_in_somebody_else_s_directory_is_not_read(tmp_path, name, strange):
+    """Whoever made it would say what root's programs do there."""
+    os.makedirs(tmp_path / "etc")
+    (tmp_path / "etc" / "parcelpost.conf").write_text("no_such_key = 1\n")
+    if strange == "a link":
+        os.rename(tmp_path / "etc" / "parcelpost.conf", tmp_path / "elsewhere")
+        os.symlink(tmp_path / "elsewhere", tmp_path / "etc" / "parcelpost.conf")
+    elif strange is not None:
+        os.chown(tmp_path / strange, 65534, 65534)
+    words = {"parcelpostd": ["-T"], "parcelpost": ["check"], "sendmail": ["coco"], "parcelpost-queue": []}[name]
+    done = subprocess.run([program(name), *words], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    output = done.stdout.decode()
+    assert ("./etc/parcelpost.conf can be another user's: not used" in output) == (strange is not None), output
+    assert ("no_such_key" in output) == (strange is None), output
 
 
 def test_an_unknown_option_is_named_and_says_where_help_is():
@@ -98,6 +127,83 @@ def test_a_secret_that_is_open_to_everybody_stops_the_start_with_its_name_and_mo
         assert status == CONFIG and f"{path} is open to everybody on this host (mode {mode:04o}); try: chmod o= {path}" in output, output
     os.chmod(path, 0o640)
     instance.launch()  # its group may read it
+
+
+@pytest.mark.parametrize("what, name", [("configuration", "parcelpost.conf"), ("rules_directory", "rules"), ("queue", "queue"), ("chroot_directory", "empty"),
+                                        ("database", "state/parcelpost.db"), ("control_directory", "run")])
+def test_what_the_server_goes_by_and_everybody_may_write_stops_the_start(make_instance, what, name):
+    instance = make_instance()
+    instance.halt()
+    os.makedirs(instance.path("rules"), exist_ok=True)
+    path, mode = instance.path(*name.split("/")), os.stat(instance.path(*name.split("/"))).st_mode & 0o777
+    os.chmod(path, mode | 0o002)
+    status, output = start_fails(instance)
+    assert status == CONFIG and f"{what} {path} can be written by everybody on this host (mode {mode | 0o002:04o}); try: chmod o-w {path}" in output, output
+    os.chmod(path, mode)
+    instance.launch()
+
+
+@pytest.mark.skipif(not can_be_root(), reason="without root everything is one user's")
+@pytest.mark.parametrize("name, words", [("users.db", "cannot be opened"), ("srs.secret", "cannot be read: Permission denied")])
+def test_what_lookup_cannot_read_stops_the_start(make_instance, name, words):
+    """Put back by root, from a backup: every recipient would be put off, or what is forwarded bear no SRS sender."""
+    instance = make_instance()
+    instance.halt()
+    path = instance.path("state", name)
+    owner = os.stat(path)
+    os.chown(path, 0, 0)
+    os.chmod(path, 0o600)
+    status, output = start_fails(instance)
+    assert status == CONFIG and f"{path}" in output and words in output and "parcelpost-auth must be able to" in output, output
+    os.chown(path, owner.st_uid, owner.st_gid)
+    instance.launch()
+
+
+@pytest.mark.parametrize("name, mode, words", [("parcelpost.conf", 0o646, "configuration .*parcelpost.conf can be written by everybody"),
+                                               ("state/users.db", 0o604, "users_database .*users.db is open to everybody")])
+def test_check_names_what_the_start_would_refuse(make_instance, name, mode, words):
+    instance = make_instance()
+    assert instance.command("check", check=False)[0] == 0
+    path = instance.path(*name.split("/"))
+    former = os.stat(path).st_mode & 0o777
+    os.chmod(path, mode)
+    status, output = instance.command("check", check=False)
+    os.chmod(path, former)
+    assert status == 1 and re.search(f"^BAD .*{words}", output, re.M), output
+
+
+def test_check_names_a_database_of_users_that_cannot_be_read(make_instance):
+    instance = make_instance()
+    instance.halt()
+    with contextlib.closing(sqlite3.connect(instance.path("state", "users.db"))) as connection:
+        connection.execute("pragma user_version = 999")
+    status, output = instance.command("check", check=False)
+    assert status == 1 and re.search("^BAD .*users_database: .*was made by a newer Parcelpost", output, re.M), output
+
+
+def test_an_empty_srs_secret_is_made_anew(make_instance):
+    """A first start that was cut short, or found a full disk, left it."""
+    server = make_instance()
+    server.halt()
+    path = server.path("state", "srs.secret")
+    owner = os.stat(path)
+    os.truncate(path, 0)
+    server.launch()
+    made = os.stat(path)
+    assert made.st_size == 49 and (made.st_uid, made.st_gid, made.st_mode & 0o777) == (owner.st_uid, owner.st_gid, 0o600)
+
+
+@pytest.mark.skipif(not can_be_root(), reason="without root everything is one user's")
+@pytest.mark.parametrize("settings, extra, words", [
+    ({"maildir_user": "nosuchuser"}, "", 'maildir_user: the system user "nosuchuser" does not exist'),
+    ({"maildir_user": "root"}, "", 'maildir_user: "root" is root'),
+    ({}, 'transport "t" { kind = pipe\n target = "/bin/cat"\n user = "nosuchuser" }', 'transport "t": user: the system user "nosuchuser" does not exist'),
+])
+def test_a_user_who_cannot_deliver_stops_the_start(make_instance, settings, extra, words):
+    instance = make_instance(start=False, settings=settings, extra=extra)
+    instance.prepare_files()
+    status, output = start_fails(instance)
+    assert status == 67 and words in output, output
 
 
 def test_the_first_start_makes_the_users_database(make_instance):
@@ -199,3 +305,28 @@ def test_an_installed_unit_starts_what_was_installed_and_lets_nft_run(tmp_path):
     assert started and all(os.access(f"{tmp_path}{path}", os.X_OK) for path in started), started
     assert "CAP_NET_ADMIN" in re.search("^CapabilityBoundingSet=(.*)", unit, re.M)[1].split()
     assert "AF_NETLINK" in re.search("^RestrictAddressFamilies=(.*)", unit, re.M)[1].split()
+
+
+def test_make_run_makes_what_it_says_and_delivers_whatever_the_umask_is():
+    """In a copy of its own, on other ports."""
+    copy = tempfile.mkdtemp(prefix="parcelpost-")
+    taken = ports.take(3)
+    try:
+        os.chmod(copy, 0o755)
+        for name in ("etc", "tools"):
+            shutil.copytree(os.path.join(ROOT, name), os.path.join(copy, name))
+        path = os.path.join(copy, "etc", "parcelpost.conf")
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+        for key, port in zip(("standard_mail_port", "internal_submit_port", "submission_port"), taken):
+            text = re.sub(f"^{key} = .*", f"{key} = {port}", text, flags=re.M)
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        done = subprocess.run(["sh", "-c", "umask 077; exec tools/run-demo"], cwd=copy, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+                              env={**os.environ, "PARCELPOST_RUN_ONCE": "1", "BUILD": os.path.dirname(os.path.dirname(program("parcelpostd")))}, check=False)
+        output = done.stdout.decode("utf-8", "replace")
+        assert done.returncode == 0 and " error " not in output, output
+        assert "made a self-signed certificate" in output and "made a DKIM key" in output, output
+    finally:
+        ports.give_back(taken)
+        shutil.rmtree(copy)

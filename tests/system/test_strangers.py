@@ -285,7 +285,7 @@ def drip(client, pieces):
 
 
 def test_a_command_line_that_comes_in_drops_ends_with_421(make_outside):
-    server = make_outside(settings={"receiver_timeout": 1})
+    server = make_outside(settings={"receiver_timeout": 3})
     with server.outsider("10.4.0.1") as client:
         assert drip(client, [b"N"] + [b" "] * 400)
         assert client.reply().text.startswith("421 4.4.2 mail.example.test closing connection due to inactivity--")
@@ -294,7 +294,7 @@ def test_a_command_line_that_comes_in_drops_ends_with_421(make_outside):
 
 @pytest.mark.parametrize("command, end", [("DATA", 354), ("BDAT 100000", None)])
 def test_data_that_comes_too_slowly_ends_with_421_and_is_not_stored(make_outside, command, end):
-    server = make_outside(settings={"receiver_timeout": 1, "data_minimum_rate": 1000})
+    server = make_outside(settings={"receiver_timeout": 3, "data_minimum_rate": 1000})
     with server.outsider("10.4.0.2") as client:
         assert client.offer() == 250
         client.send(command.encode() + b"\r\n")
@@ -310,8 +310,8 @@ def test_data_that_comes_too_slowly_ends_with_421_and_is_not_stored(make_outside
 
 def test_data_at_the_minimum_rate_is_taken_however_long_it_takes(make_outside, marker):
     """Slower than the grace alone would allow, faster than the rate."""
-    server = make_outside(settings={"receiver_timeout": 1, "data_minimum_rate": 100})
-    text = message(marker) + b"line\r\n" * 400
+    server = make_outside(settings={"receiver_timeout": 3, "data_minimum_rate": 100})
+    text = message(marker) + b"line\r\n" * 1000
     with server.outsider("10.4.0.3") as client:
         assert client.offer() == 250
         client.expect(354, "DATA")

@@ -2,10 +2,8 @@
 of every process's memory finds, and what becomes of sessions when keys change or a signer dies."""
 import os
 import shutil
-import signal
 import socket
 import ssl
-import struct
 import subprocess
 
 import pytest
@@ -16,8 +14,9 @@ from lib.instance import Instance, can_be_root
 from lib.key_memory import found, secrets_of
 from lib.messages import message
 from lib.place import SANITIZED
+from lib.processes import descriptors, frozen, receiver_of
 from lib.talker import fresh_source
-from lib.waiting import wait_for
+from lib.waiting import stat, wait_for
 
 needs_root = pytest.mark.skipif(not can_be_root() or SANITIZED or "PARCELPOST_WRAPPER" in os.environ,
                                 reason="memory is searched as root, in processes that are confined")
@@ -68,8 +67,7 @@ def test_every_kind_of_key_signs_handshakes(server, how, name, version):
 
 def test_signers_are_as_many_as_configured_and_share_the_receivers(server):
     def cost(pid):
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stream:
-            return sum(int(field) for field in stream.read().rpartition(")")[2].split()[11:13])
+        return sum(map(int, stat(pid)[11:13]))
     signers = [pid for pid, _, _ in server.processes("signer")]
     assert len(signers) == 3
     before = {pid: cost(pid) for pid in signers}
@@ -136,11 +134,10 @@ def test_the_key_of_a_self_signed_certificate_is_in_the_signers_alone(make_insta
         client.ehlo()
         client.starttls(None)
         client.ehlo()
-        folder = f"/proc/{server.pid}/fd"
-        numbers = [number for number in os.listdir(folder) if os.readlink(os.path.join(folder, number)).startswith("/memfd:keys")]
+        numbers = [number for number, target in descriptors(server.pid).items() if target.startswith("/memfd:keys")]
         assert len(numbers) == 1
         copy = server.path("self_signed.key")
-        with open(os.path.join(folder, numbers[0]), "rb") as stream, open(copy, "wb") as out:
+        with open(f"/proc/{server.pid}/fd/{numbers[0]}", "rb") as stream, open(copy, "wb") as out:
             out.write(os.pread(stream.fileno(), 1 << 20, 0))
         there = where(server, secrets_of(copy, "DER"))
     assert there.pop("signer")
@@ -152,14 +149,7 @@ def test_nobody_but_listener_and_signers_is_given_the_file_of_the_keys(server):
     """Signers close it before they drop."""
     for pid, name in everybody(server):
         if name != "parcelpostd":
-            assert not [target for target in descriptors(pid) if "memfd:keys" in target], name
-
-
-def descriptors(pid):
-    try:
-        return [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
-    except FileNotFoundError:
-        return []
+            assert not [target for target in descriptors(pid).values() if "memfd:keys" in target], name
 
 
 # ---- changes ----
@@ -232,17 +222,17 @@ def test_a_signer_that_is_killed_costs_the_handshakes_in_hand_alone(make_instanc
             raw = client.socket
         else:
             raw = socket.create_connection(("127.0.0.1", port), source_address=(fresh_source(), 0), timeout=60)
-            wait_for(lambda: has_client(server, raw), "its receiver", explain=server.log_tail)
+            receiver_of(server, raw)
         with raw:
-            os.kill(server.processes("signer")[0][0], signal.SIGSTOP)  # so that the handshake has begun when it dies
             before = len(server.log_text())
             raw.settimeout(60)
-            begun = context.wrap_socket(raw, do_handshake_on_connect=False)
-            begun.setblocking(False)
-            with pytest.raises((ssl.SSLWantReadError, ssl.SSLWantWriteError)):
-                begun.do_handshake()
-            begun.setblocking(True)
-            server.kill("signer")
+            with frozen(*[pid for pid, _, _ in server.processes("signer")]):  # so that the handshake has begun when it dies
+                begun = context.wrap_socket(raw, do_handshake_on_connect=False)
+                begun.setblocking(False)
+                with pytest.raises((ssl.SSLWantReadError, ssl.SSLWantWriteError)):
+                    begun.do_handshake()
+                begun.setblocking(True)
+                server.kill("signer")
             with pytest.raises((ssl.SSLError, ConnectionError)):
                 begun.do_handshake()
             server.wait_log("TLS_SIGN was not answered: the service is gone", before)
@@ -250,15 +240,6 @@ def test_a_signer_that_is_killed_costs_the_handshakes_in_hand_alone(make_instanc
         assert old.ehlo().code == 250  # whose handshake is over
     wait_for(lambda: works(server), "a new signer", explain=server.log_tail)
     ports.give_back([port])
-
-
-def has_client(server, raw):
-    """True when a receiver has the other end of this connection."""
-    address, number = raw.getsockname()
-    peer = f"{struct.unpack('=I', socket.inet_aton(address))[0]:08X}:{number:04X}"
-    with open("/proc/net/tcp", encoding="ascii") as stream:
-        inode = next((row[9] for row in map(str.split, stream) if row[2] == peer), None)
-    return any(f"socket:[{inode}]" in descriptors(pid) for pid, _, _ in server.processes("receiver"))
 
 
 def works(server):

@@ -86,6 +86,15 @@ def test_a_failed_handshake_falls_back_to_plain_text_where_nothing_is_remembered
 
 # Remembered.
 
+@pytest.mark.parametrize("behaviour", [{"tls_garbage": True}, {"on": {"STARTTLS": "454 4.7.0 TLS not available now"}}], ids=["no_handshake", "starttls_refused"])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
+def test_a_server_that_takes_nothing_without_tls_is_asked_again_when_its_tls_has_failed(world, marker, behaviour, verb):
+    """RFC 3207 4: its 530 is about the connection, as long as we have tried."""
+    on = {**behaviour.get("on", {}), verb: "530 5.7.0 Must issue a STARTTLS command first"}
+    row, _ = send(world, world.domain([10, world.exchanger(certificate=world.unknown, **{**behaviour, "on": on})]), marker, "deferred")
+    assert row["delivery_msg"] == "530 5.7.0 Must issue a STARTTLS command first"
+
+
 def test_what_a_destination_shows_is_remembered(world, marker):
     offered = world.domain([10, world.exchanger(certificate=world.unknown)])
     send(world, offered, marker + "-1")

@@ -4,7 +4,6 @@ import re
 import shutil
 import ssl
 import subprocess
-import time
 
 import pytest
 
@@ -13,8 +12,10 @@ from lib.certificates import timed
 from lib.instance import Instance
 from lib.messages import message
 from lib.place import program
-from lib.rules import start_with
+from lib.processes import is_there, receiver_of
+from lib.rules import write_rules
 from lib.sasl import Scram, end_point_binding
+from lib.set_clock import SetClock
 from lib.talker import fresh_source
 from lib.waiting import wait_for
 
@@ -248,12 +249,11 @@ def test_a_session_is_resumed_in_another_receiver(server, version):
     """With receiver_sessions = 1 every connection has a process of its own."""
     assert server.default_settings().get("receiver_sessions", 1) == 1
     context = resumable(version)
-    before = {pid for pid, _, _ in server.processes("receiver")}
     with connect(server, context) as client:
         assert not client.socket.session_reused and client.socket.session.has_ticket
-        session = client.socket.session
+        session, first = client.socket.session, receiver_of(server, client.socket)
         client.quit()
-    wait_for(lambda: not before <= {pid for pid, _, _ in server.processes("receiver")}, "the end of that receiver")
+    wait_for(lambda: not is_there(first), "the end of that receiver")
     for _ in range(3):
         with connect(server, context, session) as client:
             assert client.socket.session_reused
@@ -442,19 +442,22 @@ def asked_who(server, context, session=None):
 
 
 def start_asking(make_instance, authorities):
-    return start_with(make_instance, {"mail_from": "SELECT '450 4.7.1 client=' || :tls_client || ' by=' || :tls_client_issuer"},
-                      settings={"client_certificates": "ask", "client_ca": authorities})
+    """A server whose clock can be set."""
+    server = make_instance(start=False, preload="clock", settings={"client_certificates": "ask", "client_ca": authorities})
+    server.clock = SetClock(server)
+    server.prepare()
+    write_rules(server, {"mail_from": "SELECT '450 4.7.1 client=' || :tls_client || ' by=' || :tls_client_issuer"})
+    return server.launch()
 
 
 def test_a_resumed_session_vouches_for_no_certificate_that_has_expired(make_instance, tmp_path):
     os.chmod(tmp_path, 0o755)
-    mine = timed(str(tmp_path), "passing", 0, 5)
-    ends = time.time() + 5
+    mine = timed(str(tmp_path), "passing", 0, 1800)
     server, context = start_asking(make_instance, mine[0]), resumable(ssl.TLSVersion.TLSv1_3)
     context.load_cert_chain(*mine)
     name, _, session = asked_who(server, context)
     assert name == "CN=passing"
-    wait_for(lambda: time.time() > ends + 1, "its end")
+    server.clock.set(1900)  # the session lives for an hour
     assert asked_who(server, context, session)[:2] == ("", True)
 
 

@@ -1,10 +1,12 @@
 """What an operator sees and changes with `parcelpost queue`, `hold-rule` and `changes`. One instance whose remote mail
 is deferred by a scripted server until it is told otherwise; each test uses a domain of its own."""
+import contextlib
 import itertools
 import json
 import os
 import pwd
 import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -145,6 +147,35 @@ def test_a_message_can_be_shown_while_the_server_is_down(make_instance, marker):
 
 
 # hold, release, retry, remove.
+
+
+def test_what_a_killed_server_had_answered_is_held_while_it_is_down(make_instance, marker):
+    """Its rows were not written yet: it is in the journal alone, and would leave at the next start."""
+    server = make_instance(route="127.0.0.1:9")
+
+    def rows():
+        with contextlib.closing(sqlite3.connect(server.database)) as connection:
+            return connection.execute("select count(*) from parcels").fetchone()[0]
+
+    def killed_in_time():
+        """After the 250, and before the milliseconds that rows wait for more of them are over."""
+        before = rows()
+        with server.talk("internal", fresh_source()) as client:
+            client.ehlo()
+            client.expect(250, "MAIL FROM:<coco@example.test>")
+            client.expect(250, "RCPT TO:<friend@remote.test>")
+            assert client.data(message(marker)) == 250
+            os.killpg(server.pid, signal.SIGKILL)
+        server.kill_all()
+        return rows() == before
+    tries = 1
+    while not killed_in_time():
+        assert tries < 20, "the rows are always there"
+        tries += 1
+        server.launch()
+    assert server.command("queue", "hold", "all") == f"{tries} parcel{'s' if tries > 1 else ''} held\n"
+    server.launch()
+    assert {row["state"] for row in server.sql("select state from parcels")} == {"held"}
 
 
 def test_operations_by_filter_touch_the_chosen_recipients_alone(place, domain, marker):
@@ -370,6 +401,20 @@ def test_why_of_an_address_and_a_domain_says_what_waits_and_what_stands_in_the_w
         assert status == NO_USER and "nothing is known" in output or "never connected" in output, output
 
 
+def test_why_names_the_destination_of_local_mail_as_the_queue_runner_does(place, domain, marker):
+    mail_id = place.deferred(f"friend@{domain}", marker)
+    place.server.edit("update parcels set delivery = 'local', target = '|filing' where mail_id = ?", mail_id)
+    for name in "|filing", "":
+        place.server.edit("insert or replace into destinations (destination, failures, retry_at, reason, updated_at)"
+                          " values (?, 1, datetime('now', '+1 hour'), 'no', datetime())", name)
+    try:
+        story = place.server.command("why", mail_id)
+        assert "Its destination |filing rests until " in story and "Local delivery" not in story
+    finally:
+        place.server.edit("delete from destinations where destination in ('|filing', '')")
+        place.server.command("queue", "remove", mail_id)
+
+
 def test_why_of_a_contact_tells_its_lockout_the_rules_that_spoke_and_its_mail(place, domain, marker, source):
     with place.server.talk(source=source) as client:
         client.ehlo()
@@ -419,15 +464,19 @@ def test_top_shows_processes_sessions_the_queue_and_what_is_in_hand(place, domai
     wait_for(lambda: any(f"hangs@{domain}" in line for dialogue in list(place.sink.sessions) for line in dialogue), "the recipient at the server")
     held = place.deferred(f"other@more-{domain}", marker)
     place.server.command("queue", "hold", held)
+    def frame_of_one():
+        """With our own session alone: those that were here before may still be ending."""
+        shown = place.server.command("top", "--once")
+        return shown if " processes, 1 sessions\n" in shown else None
     with place.server.talk(source=fresh_source()) as client:
         client.ehlo()
-        frame = place.server.command("top", "--once")
+        frame = wait_for(frame_of_one, "a frame with one session", explain=place.server.log_tail)
         client.quit()
     lines = [line.split() for line in frame.split("\n")]
     for name in ("ledger", "runner", "resolver", "signer", "lookup", "receiver", "agent"):
         row = [line for line in lines if line[:1] == [name]]
         assert row and int(row[0][2]) >= 1 and float(row[0][3]) > 0 and float(row[0][4]) >= 0, (name, frame)
-    assert " processes, 1 sessions\n" in frame and "A second, over the last minute: accepted " in frame and "held " in frame
+    assert "A second, over the last minute: accepted " in frame and "held " in frame
     assert [line for line in lines if line[:3] == ["smtp", domain, "delivering"]] and [line for line in lines if line[:1] == [f"more-{domain}"]], frame
     assert "\x1b" not in frame
     place.sink.stop()

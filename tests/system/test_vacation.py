@@ -56,6 +56,9 @@ def test_a_friend_is_answered_once_and_as_the_standard_says(world, friend, marke
     assert parsed["Auto-Submitted"] == "auto-replied (vacation)"
     assert parsed["In-Reply-To"] == parsed["References"] == f"<{marker}@client.example.net>"
     assert parsed.get_content().replace("\r\n", "\n") == "I am on the mountain.\nNobody reads this.\n"
+    mail_id = world.server.sql("select mail_id from mails where role = 'vacation' and account = ?", anna)[0][0]
+    story = world.server.command("why", mail_id)
+    assert f": an answer that this server wrote for {anna}, who is away.\n" in story and "  It is automatic: nobody gets notices about it.\n" in story
     for number in range(3):
         write(world, sender, anna, f"{marker}-{number}")
     assert len(answers_in_tables(world, anna)) == 1 and len(exchanger.messages) == 1

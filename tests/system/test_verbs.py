@@ -116,7 +116,7 @@ def test_each_verb_in_each_state_gets_the_reply_of_the_table(patient, name, stat
 
 def test_every_row_of_the_command_table_is_a_verb_of_some_port():
     """Also those that HELP hides: they stand in the table, or it says which tests have them."""
-    with open(os.path.join(ROOT, "src", "receiver", "command.c"), encoding="utf-8") as stream:
+    with open(os.path.join(ROOT, "src", "receiver", "commands", "command.c"), encoding="utf-8") as stream:
         verbs = set(re.findall(r'\.verb = "(\w+)"', stream.read()))
     rows = {command.split()[0] for role in ROLES.values() for command, _, _ in role.cells}
     assert len(verbs) > 10 and not verbs - rows - set(ELSEWHERE), f"{TABLE} has no row for {', '.join(sorted(verbs - rows - set(ELSEWHERE)))}"
@@ -125,7 +125,7 @@ def test_every_row_of_the_command_table_is_a_verb_of_some_port():
 
 @pytest.mark.parametrize("name", ROLES)
 def test_every_verb_of_the_command_table_has_its_rows(patient, name):
-    """HELP lists the rows of src/receiver/command.c that this port speaks."""
+    """HELP lists the rows of src/receiver/commands/command.c that this port speaks."""
     role = ROLES[name]
     with SmtpTalker(port_of(patient, name), source=fresh_source()) as client:
         spoken = set(client.expect(214, "HELP").lines[-1].split()[1:])

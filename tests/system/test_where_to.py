@@ -15,6 +15,7 @@ from lib.messages import message
 from lib.postfix import Postfix
 from lib.sink import Sink
 from lib.talker import fresh_source
+from lib.waiting import wait_exit, wait_for
 from lib.world import World, fresh_address
 
 SOURCE, SOURCE_OF_THE_BLOCK = "127.0.0.77", "127.0.0.78"
@@ -98,6 +99,13 @@ def test_the_other_family_is_tried_when_ipv6_greets_badly(world, marker):
         assert len(six.sessions) == 1 and len(four.messages) == 1
 
 
+def test_a_host_of_many_addresses_is_tried_in_both_families(world, marker):
+    four, name = world.exchanger(), "crowded.far.test"
+    world.server.write_zone({name: [{"MX": [10, "mx." + name]}], "mx." + name: [{"AAAA": "::1"}] * 20 + [{"A": four.host}]})
+    deliver(world, f"friend@{name}", marker)
+    assert len(four.messages) == 1
+
+
 def test_an_unreachable_host_is_told_with_every_address_and_why(world, marker):
     gone = fresh_address()
     mail_id = world.submit(f"friend@{both_families(world, '::1', gone)}", message(marker))
@@ -172,6 +180,19 @@ def test_a_destination_whose_dns_fails_counts_as_unreachable(world, marker):
     world.server.write_zone({"dns-fails.test": [{"MX": [10, "mx.dns-fails.test"]}], "mx.dns-fails.test": ["SERVFAIL"]})
     deliver(world, "friend@dns-fails.test", marker, "deferred")
     assert world.server.sql("select failures from destinations where destination = 'dns-fails.test'")[0][0] == 1
+
+
+def test_an_agent_makes_way_when_its_resolver_has_died(marker):
+    """One that keeps a connection open: the next destination that it went to seemed to be out of reach, and rested; so did all behind it."""
+    with World(settings={"agent_limit": 2}) as world:  # one of them for remote mail
+        try:
+            deliver(world, f"friend@{world.domain([10, world.exchanger()])}", marker)
+            (agent, *_), = world.server.processes("agent")
+            world.server.kill("resolver")
+            wait_exit(agent, 2)  # before it would have ended for having nothing to do
+            deliver(world, f"friend@{world.domain([10, world.exchanger()])}", marker)
+        finally:
+            world.server.stop(check=False)  # its log tells of the signal
 
 
 # Address literals.
@@ -263,8 +284,17 @@ def test_a_route_holds_for_its_domain_and_one_with_a_dot_for_those_below(routed,
 def test_a_relay_host_gets_mail_with_a_login_within_verified_tls(relayed, marker):
     attempt = send(relayed, "friend@elsewhere.test", marker)
     assert attempt["route"] == "smtp route *" and attempt["tls"].endswith(" verified"), dict(attempt)
-    assert "sasl_username=coco@example.test" in relayed.relay.log_text()
-    assert "TLS connection established from" in relayed.relay.log_text()
+    for words in ("sasl_username=coco@example.test", "TLS connection established from"):
+        wait_for(lambda words=words: words in relayed.relay.log_text(), "the relay's log", explain=relayed.relay.log_text)
+
+
+def test_a_transport_takes_the_mail_of_a_remote_domain_that_is_in_no_dns(marker):
+    """Its route says where the mail goes, as one with a host does: DNS has no say."""
+    with FakeServer() as gateway:
+        extra = f'transport "gateway" {{ kind = smtp\n target = "{gateway.endpoint}" }}\nroute "inside.example" {{ transport = gateway }}'
+        with Instance(extra=extra) as server:
+            send(server, "friend@inside.example", marker)
+        assert [one.recipients for one in gateway.messages] == [["friend@inside.example"]]
 
 
 def test_a_local_part_elsewhere_may_begin_like_the_name_of_a_program():

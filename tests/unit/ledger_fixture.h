@@ -8,7 +8,7 @@
 #include "ipc/ask.h"
 #include "ipc/list.h"
 #include "ledger/ledger.h"
-#include "store/checkpoint.h"
+#include "spool/checkpoint.h"
 #include "store_fixture.h"
 
 #include "service_child.h"
@@ -64,16 +64,8 @@ static void connect_runner(void) {
 }
 
 static void start_ledger(void) {
-    struct process_start process = {.config = &config,
-                                    .hub = -1,
-                                    .ledger = -1,
-                                    .lookup = -1,
-                                    .resolver = -1,
-                                    .signer = -1,
-                                    .connector = -1,
-                                    .job = -1,
-                                    .control = listening,
-                                    .lock = -1};
+    struct process_start process = {PROCESS_WITHOUT_DESCRIPTORS, .config = &config};
+    process.control = listening;
     service_child_start(&child, ledger_main, process);
     connect_runner();
 }

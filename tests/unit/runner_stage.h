@@ -63,17 +63,10 @@ static inline void run_child(struct stage *stage, int hub, int ledger, bool cron
                             .account_limit = stage->account_limit,
                             .outbound_tls_memory = 1000000,
                             .agent_recipients = 2};
-    struct process_start start = {.config = &config,
-                                  .hub = hub,
-                                  .ledger = ledger,
-                                  .lookup = -1,
-                                  .resolver = -1,
-                                  .signer = -1,
-                                  .connector = -1,
-                                  .job = -1,
-                                  .control = cron ? -1 : stage->control,
-                                  .lock = -1,
-                                  .cron = cron};
+    struct process_start start = {PROCESS_WITHOUT_DESCRIPTORS, .config = &config, .cron = cron};
+    start.hub = hub;
+    start.ledger = ledger;
+    start.control = cron ? -1 : stage->control;
     if (privilege_is_root()) { /* it does not go on as root */
         assert_true(privilege_find("nobody", "", &start.user));
     }

@@ -6,7 +6,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "store/spool_private.h"
+#include "spool/spool_private.h"
+#include "store/statements.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #define FIXTURE_SEGMENT (256u * 1024)
 
@@ -265,6 +267,16 @@ __attribute__((unused)) static enum spool_outcome fixture_result(struct fixture 
     }
     fixture_finish(fixture);
     return answer;
+}
+
+/* The one number that a query gives. */
+__attribute__((unused)) static int64_t fixture_number(sqlite3 *database, const char *words) {
+    sqlite3_stmt *row;
+    assert_int_equal(sqlite3_prepare_v2(database, words, -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    return number;
 }
 
 /* "queued,delivered" for the recipients of a message in order; "" when the rows know none. */

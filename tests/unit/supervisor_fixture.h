@@ -101,7 +101,13 @@ static _Noreturn void fake_lookup(const struct process_start *start) {
 static _Noreturn void fake_resolver(const struct process_start *start) {
     serve(start, PROCESS_RESOLVER);
 }
+/* Where there is a file `hang`, it never becomes ready. */
 static _Noreturn void fake_signer(const struct process_start *start) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/hang", directory);
+    while (access(path, F_OK) == 0) {
+        pause();
+    }
     serve(start, PROCESS_SIGNER);
 }
 static _Noreturn void fake_connector(const struct process_start *start) {
@@ -198,7 +204,7 @@ static void write_configuration(unsigned port, const char *extra) {
             "server_name = \"mail.example.test\"\nlocal_domains = {\"example.test\"}\ndatabase = \"%1$s/s/p.db\"\n"
             "users_database = \"%1$s/s/u.db\"\nqueue = \"%1$s/queue\"\ncontrol_directory = \"%1$s/run\"\n"
             "lock_file_path = \"%1$s/run/lock\"\npid_path = \"%1$s/run/pid\"\nlog_path_and_file = \"%1$s/log\"\n"
-            "connection_limit = 3\nreceiver_spare = 2\nlookup_workers = 1\nstop_timeout = 2\n"
+            "connection_limit = 3\nreceiver_spare = 2\nlookup_workers = 1\n"
             "listen \"127.0.0.1:%2$u\" { role = mx }\n%3$s\n",
             directory, port, extra);
     fclose(file);
@@ -234,10 +240,11 @@ static int connect_from(const struct server *server, const char *source) {
     struct sockaddr_in from = {.sin_family = AF_INET},
                        to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server->port)};
     struct timeval patience = {.tv_sec = 10};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     inet_pton(AF_INET, source, &from.sin_addr);
     inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes); /* else it could get the server's own port */
     if (bind(fd, (struct sockaddr *)&from, sizeof from) == 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0) {
         return fd;
     }
@@ -292,17 +299,26 @@ static void wait_for_notes(const char *start, unsigned count) {
     assert_true(count_notes(start, &pid) >= count);
 }
 
-static int set_up(void **state) {
+static int set_up_with(void **state, const char *extra) {
     static struct server server;
     snprintf(directory, sizeof directory, "/tmp/parcelpost-supervisor-XXXXXX");
     if (mkdtemp(directory) == NULL || chmod(directory, 0777) != 0) {
         return -1;
     }
     server.port = free_port();
-    write_configuration(server.port, "");
+    write_configuration(server.port, extra);
     server.pid = spawn();
     *state = &server;
     return 0;
+}
+
+static int set_up(void **state) {
+    return set_up_with(state, "stop_timeout = 2");
+}
+
+/* A stop_timeout of 30 s. */
+static int set_up_patient(void **state) {
+    return set_up_with(state, "");
 }
 
 static int tear_down(void **state) {

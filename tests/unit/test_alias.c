@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "open_database.h"
+
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 #define STRANGER "sender@far.test"
 
@@ -27,15 +29,6 @@ struct fixture {
     struct database *main, *users;
     struct lookup lookup;
 };
-
-static struct database *open_or_fail(const char *path, enum database_kind kind) {
-    struct buffer error;
-    buffer_init(&error, 1024);
-    struct database *database = database_open(path, kind, DATABASE_WRITE, &error);
-    assert_non_null(database);
-    buffer_free(&error);
-    return database;
-}
 
 static void write_list(const struct fixture *f, const char *text) {
     int fd = open(f->list_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -98,8 +91,8 @@ static int set_up(void **state) {
     (void)snprintf(f.main_path, sizeof f.main_path, "%s/parcelpost.db", f.directory);
     (void)snprintf(f.users_path, sizeof f.users_path, "%s/users.db", f.directory);
     (void)snprintf(f.list_path, sizeof f.list_path, "%s/list", f.directory);
-    f.main = open_or_fail(f.main_path, DATABASE_MAIN);
-    f.users = open_or_fail(f.users_path, DATABASE_USERS);
+    f.main = open_or_fail(f.main_path, DATABASE_MAIN, DATABASE_WRITE);
+    f.users = open_or_fail(f.users_path, DATABASE_USERS, DATABASE_WRITE);
     for (size_t i = 0; i < COUNT(domains); i++) {
         assert_true(statement_run(f.main, STATEMENT_DOMAIN_ADD, BINDS(bind_string(domains[i]))));
     }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * The growable buffer: its maximum, and views that stay valid. */
 #include "base/buffer.h"
+#include "base/heap.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "sanitized.h"
 
 static void nothing_is_appended_past_the_maximum(void **state) {
     struct buffer buffer;
@@ -103,6 +107,83 @@ static void reserved_bytes_count_once_advanced(void **state) {
     buffer_free(&buffer);
 }
 
+/* The block behind the content, too: views of it were given away. */
+static bool holds(const struct buffer *buffer, char byte) {
+    return memchr(buffer->data - buffer->offset, byte, buffer->capacity - 1) != NULL;
+}
+
+static void nothing_that_was_consumed_or_moved_stays_in_a_wiped_buffer(void **state) {
+    struct buffer buffer;
+    char fill[64];
+    (void)state;
+    memset(fill, 'x', sizeof fill);
+    buffer_init_wiped(&buffer, 1000);
+    memset(buffer_reserve(&buffer, 63), '.', 63); /* what nobody has written to is nobody's secret */
+    assert_true(buffer_append(&buffer, "aaaaaaaaaa", 10) && buffer_append(&buffer, "bbbbbbbbbb", 10));
+    buffer_consume(&buffer, 10);
+    assert_false(holds(&buffer, 'a'));
+    assert_non_null(buffer_reserve(&buffer, 53)); /* makes room by moving what there is, from 10 to 0 */
+    assert_true(text_equal(buffer_text(&buffer), TEXT("bbbbbbbbbb")));
+    assert_int_equal(buffer.offset, 0);
+    assert_null(memchr(buffer.data + 10, 'b', buffer.capacity - 11));
+    buffer_consume(&buffer, 4);
+    assert_true(buffer_append(&buffer, "cc", 2));
+    assert_non_null(buffer_reserve(&buffer, 55)); /* the two places have bytes in common */
+    assert_true(text_equal(buffer_text(&buffer), TEXT("bbbbbbcc")));
+    assert_null(memchr(buffer.data + 8, 'c', buffer.capacity - 9));
+    assert_true(buffer_append(&buffer, fill, sizeof fill)); /* another block */
+    assert_true(text_starts_nocase(buffer_text(&buffer), TEXT("bbbbbbccxxxx")));
+    assert_int_equal(buffer.length, 8 + sizeof fill);
+    memset(buffer.data + buffer.length, '.', buffer.capacity - 1 - buffer.length);
+    buffer_truncate(&buffer, 8);
+    assert_null(memchr(buffer.data + 8, 'x', buffer.capacity - 9));
+    buffer_clear(&buffer);
+    assert_false(holds(&buffer, 'b'));
+    buffer_free(&buffer);
+    assert_true(buffer.wiped); /* what it is used for next is no less secret */
+    assert_int_equal(buffer.maximum, 1000);
+}
+
+static void what_did_not_fit_a_wiped_buffer_is_not_behind_it(void **state) {
+    struct buffer buffer;
+    char fill[64];
+    (void)state;
+    memset(fill, 'x', sizeof fill);
+    buffer_init_wiped(&buffer, 60);
+    memset(buffer_reserve(&buffer, 60), '.', 60);
+    assert_true(buffer_append_string(&buffer, "kept"));
+    assert_false(buffer_format(&buffer, "%.*s", (int)sizeof fill, fill));
+    assert_false(holds(&buffer, 'x'));
+    assert_string_equal(buffer_string(&buffer), "kept");
+    buffer_free(&buffer);
+}
+
+/* A message's: blocks of this size come from the heap (heap_keep_blocks), and go back there. */
+static void a_large_wiped_buffer_leaves_nothing_in_the_heap(void **state) {
+    const size_t length = (size_t)96 * 1024;
+    struct buffer buffer;
+    size_t found = 0;
+    (void)state;
+    if (is_watched()) { /* freed memory may not be looked at */
+        skip();
+    }
+    heap_keep_blocks(4 * length);
+    buffer_init_wiped(&buffer, 4 * length);
+    memset(buffer_reserve(&buffer, length), 's', length);
+    buffer_advance(&buffer, length);
+    size_t capacity = buffer.capacity;
+    uintptr_t place = (uintptr_t)buffer.data;
+    buffer_free(&buffer);
+    volatile char *next = malloc(capacity);
+    assert_true((uintptr_t)next == place); /* else nothing is looked at */
+    __asm__ volatile("" : : "r"(next) : "memory");
+    for (size_t i = 0; i < length; i++) {
+        found += next[i] == 's';
+    }
+    free((void *)next);
+    assert_int_equal(found, 0);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_appended_past_the_maximum),
@@ -111,6 +192,9 @@ int main(void) {
         cmocka_unit_test(consumed_bytes_stay_readable_until_the_next_append),
         cmocka_unit_test(growth_keeps_the_content_and_ends_at_the_maximum),
         cmocka_unit_test(reserved_bytes_count_once_advanced),
+        cmocka_unit_test(nothing_that_was_consumed_or_moved_stays_in_a_wiped_buffer),
+        cmocka_unit_test(what_did_not_fit_a_wiped_buffer_is_not_behind_it),
+        cmocka_unit_test(a_large_wiped_buffer_leaves_nothing_in_the_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

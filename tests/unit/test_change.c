@@ -27,7 +27,7 @@ static struct config config = {.server_name = server_name,
                                .message_maximum = 4 << 20,
                                .journal_max_message = 256 << 10,
                                .receiver_timeout = 5};
-static struct process_start start = {.config = &config, .hub = -1, .resolver = -1, .signer = -1, .job = -1};
+static struct process_start start = {PROCESS_WITHOUT_DESCRIPTORS, .config = &config};
 static struct session *session;
 static pid_t services;
 
@@ -400,6 +400,14 @@ static void a_new_body_above_the_maximum_is_refused(void **state) {
     assert_int_equal(session->transaction.message.problem, MESSAGE_TOO_LARGE);
 }
 
+/* As when the ledger had no file for the new body of the milter before. */
+static void a_message_that_could_not_be_kept_gets_no_new_body(void **state) {
+    (void)state;
+    receive(TEXT("A: 1\r\n"), TEXT("old\r\n"));
+    message_drop(&session->transaction.message);
+    assert_int_equal(change_begin_body(session), CHANGE_TEMPFAIL);
+}
+
 static void what_is_no_header_field_is_refused(void **state) {
     static char large[70 * 1024];
 
@@ -438,6 +446,7 @@ int main(void) {
         TEST(a_message_of_no_byte_has_a_body_of_none),
         TEST(line_ends_of_a_new_body_are_made_whole),
         TEST(a_new_body_above_the_maximum_is_refused),
+        TEST(a_message_that_could_not_be_kept_gets_no_new_body),
         TEST(what_is_no_header_field_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

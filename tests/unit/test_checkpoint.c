@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The helper thread: it tells which journal_position is durable, also while a reader keeps the log, and makes segments.
  */
-#include "store/checkpoint.h"
+#include "spool/checkpoint.h"
 #include "store_fixture.h"
 #include <poll.h>
 

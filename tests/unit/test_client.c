@@ -39,6 +39,17 @@ static bool give_content(void *context, bool rewind, struct text *piece) {
     return true;
 }
 
+/* A line for these recipients (borrowed). */
+static struct client_message short_message(struct client_recipient *recipients, size_t count) {
+    return (struct client_message){.from = "",
+                                   .ret = "",
+                                   .envid = "",
+                                   .content = give_content,
+                                   .context = (void *)(uintptr_t) "m\r\n",
+                                   .recipients = recipients,
+                                   .count = count};
+}
+
 static bool pretend_tls(void *context, struct stream *stream, int64_t deadline, char *reason, size_t size) {
     (void)stream;
     (void)deadline;
@@ -143,6 +154,8 @@ static const struct script smtp_scripts[] = {
      "452 4.3.1 full", false, false, NULL, false, false},
     {"DATA refused after a recipient was accepted", HELLO "250 m\r\n250 r\r\n451 4.3.0 not now\r\n221 bye\r\n", NULL,
      "T", "451 4.3.0 not now", false, false, NULL, false, false},
+    {"DATA answered by neither 354 nor a refusal defers, and nothing more is said to whoever answers so",
+     HELLO "250 m\r\n250 r\r\n250 2.0.0 ok\r\n", M R1 "DATA\r\n", "T", "250 2.0.0 ok", false, true, NULL, false, false},
     {"a lost connection before MAIL is answered defers", HELLO, NULL, "TT", "451 4.4.2", false, true, NULL, false,
      false},
     {"a lost connection after the final dot defers, and may have arrived", HELLO "250 m\r\n250 r\r\n354 go\r\n", NULL,
@@ -211,7 +224,9 @@ static void openings_that_fail_say_whether_for_good(void **state) {
         {"nobody there", "", CLIENT_TEMPORARY, "451 4.4.2"},
         {"421 in the greeting", "421 4.3.2 busy\r\n", CLIENT_TEMPORARY, "421 4.3.2 busy"},
         {"a temporary greeting", "450 later\r\n221 bye\r\n", CLIENT_TEMPORARY, "450 later"},
-        {"no mail here", "554 5.3.2 no\r\n221 bye\r\n", CLIENT_PERMANENT, "554 5.3.2 no"},
+        {"not now, or not for us", "554 5.3.2 no\r\n221 bye\r\n", CLIENT_TEMPORARY,
+         "451 4.3.2 greeted with: 554 5.3.2 no"},
+        {"no mail here, ever", "521 5.3.2 no\r\n221 bye\r\n", CLIENT_PERMANENT, "521 5.3.2 no"},
         {"something that is not SMTP", "SSH-2.0-x\r\n", CLIENT_TEMPORARY, "451 4.5.0"},
         {"EHLO deferred", "220 hi\r\n450 later\r\n221 bye\r\n", CLIENT_TEMPORARY, "450 later"},
         {"neither EHLO nor HELO", "220 hi\r\n500 no\r\n550 no\r\n221 bye\r\n", CLIENT_PERMANENT, "550 no"},
@@ -289,13 +304,7 @@ static void a_second_message_begins_with_rset(void **state) {
     assert_int_equal(client_open(&client, ends[0], &settings), CLIENT_OPEN);
     for (int i = 0; i < 3; i++) {
         struct client_recipient recipient = {.address = "a@x.test", .notify = "", .orcpt = ""};
-        struct client_message message = {.from = "",
-                                         .ret = "",
-                                         .envid = "",
-                                         .content = give_content,
-                                         .context = (void *)(uintptr_t) "m\r\n",
-                                         .recipients = &recipient,
-                                         .count = 1};
+        struct client_message message = short_message(&recipient, 1);
         assert_int_equal(client_send(&client, &message), i < 2 ? CLIENT_SENT : CLIENT_STALE);
         assert_int_equal(recipient.verdict, i < 2 ? CLIENT_DELIVERED : CLIENT_PENDING);
     }
@@ -321,13 +330,7 @@ static void what_was_said_before_it_was_asked_is_no_answer(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct client_recipient recipient = {.address = "a@x.test", .notify = "", .orcpt = ""};
-        struct client_message message = {.from = "",
-                                         .ret = "",
-                                         .envid = "",
-                                         .content = give_content,
-                                         .context = (void *)(uintptr_t) "m\r\n",
-                                         .recipients = &recipient,
-                                         .count = 1};
+        struct client_message message = short_message(&recipient, 1);
         struct client client;
         int ends[2];
         print_message("%s\n", rows[i].sentence);
@@ -349,6 +352,29 @@ static void what_was_said_before_it_was_asked_is_no_answer(void **state) {
         client_quit(&client);
         close(ends[1]);
     }
+}
+
+/* Each reply is one recipient's, also one that comes before its time (RFC 2033 4.2). */
+static void an_early_refusal_over_lmtp_is_the_first_recipients_alone(void **state) {
+    struct scripted_server server;
+    struct client_settings settings = {
+        .own_name = "us.test", .lmtp = true, .timeout_cap = 1, .trace = scripted_trace, .context = &server};
+    struct client_recipient recipients[] = {{.address = "a@x.test", .notify = "", .orcpt = ""},
+                                            {.address = "b@x.test", .notify = "", .orcpt = ""}};
+    struct client_message message = short_message(recipients, 2);
+    struct client client;
+    int ends[2];
+    (void)state;
+    stepwise(ends, &server, HELLO "250 m\r\n250 r\r\n250 r\r\n354 go\r\n552 5.2.2 full\r\n", true);
+    server.talks = true;
+    assert_int_equal(client_open(&client, ends[0], &settings), CLIENT_OPEN);
+    assert_int_equal(client_send(&client, &message), CLIENT_SENT);
+    assert_int_equal(letter(recipients[0].verdict), 'F');
+    assert_string_equal(recipients[0].reply, "552 5.2.2 full");
+    assert_int_equal(letter(recipients[1].verdict), 'T');
+    assert_memory_equal(recipients[1].reply, "451 4.4.2", 9);
+    assert_false(client.open);
+    close(ends[1]);
 }
 
 static void a_silent_server_is_a_timeout(void **state) {
@@ -400,13 +426,7 @@ static void addresses_beyond_ascii_need_smtputf8(void **state) {
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct client_recipient recipients[2] = {{.address = "\xc3\xa4@x.test", .notify = "", .orcpt = ""},
                                                  {.address = "b@x.test", .notify = "", .orcpt = ""}};
-        struct client_message message = {.from = "",
-                                         .ret = "",
-                                         .envid = "",
-                                         .content = give_content,
-                                         .context = (void *)(uintptr_t) "m\r\n",
-                                         .recipients = recipients,
-                                         .count = 2};
+        struct client_message message = short_message(recipients, 2);
         struct client client;
         char wire[400];
         int ends[2];
@@ -447,6 +467,7 @@ int main(void) {
         cmocka_unit_test(what_came_before_tls_does_not_count),
         cmocka_unit_test(a_second_message_begins_with_rset),
         cmocka_unit_test(what_was_said_before_it_was_asked_is_no_answer),
+        cmocka_unit_test(an_early_refusal_over_lmtp_is_the_first_recipients_alone),
         cmocka_unit_test(a_silent_server_is_a_timeout),
         cmocka_unit_test(other_servers_get_the_standards_time),
         cmocka_unit_test(endless_replies_are_cut),

@@ -9,7 +9,6 @@
 #define NOW 1700000000 /* 2023-11-14 22:13:20, by the clock as it was */
 #define HOUR 3600
 #define DAY 86400
-#define FURTHEST (31 * DAY)
 
 static char path[64];
 static struct database *database;
@@ -78,7 +77,78 @@ static char *date(int64_t from_now) {
 }
 
 static void shift(int64_t seconds) {
-    assert_true(clock_shift(database, seconds, NOW + seconds, FURTHEST));
+    assert_true(clock_shift_begin(database, seconds, NOW + seconds, 0));
+    while (clock_shift_goes_on(database)) {
+        assert_true(clock_shift_step(database));
+    }
+}
+
+/* ---- a piece at a time ---- */
+
+#define MAILS 1000
+#define FILL(first, number)                                                                                            \
+    "WITH RECURSIVE n(i) AS (SELECT " first " UNION ALL SELECT i + 1 FROM n WHERE i < " number ") INSERT INTO mails"   \
+    " (mail_id, place, received_at, size, role, local_port, remote_ip, remote_name, ehlo, from_url, protocol, tls,"    \
+    " account, verdicts, message_id) SELECT printf('1aBcDe-%06d-Zz', i), 'file', '2023-11-14 21:00:00', 1, 'mx', 25, " \
+    "'', '', '', '', '', '', '', '', '' FROM n"
+#define FILL_PARCELS(first, number)                                                                                    \
+    "INSERT INTO parcels (mail_id, recipient, from_url, to_url, target, domain, delivery, state, retry_at, "           \
+    "expires_at,"                                                                                                      \
+    " created_at, updated_at) SELECT mail_id, r, '', '', '', '', 'remote', CASE r WHEN 0 THEN 'held' ELSE 'deferred'"  \
+    " END, '2023-11-14 23:00:00', '2023-11-16 00:00:00', '', '' FROM mails JOIN (SELECT 0 AS r UNION SELECT 1 UNION"   \
+    " SELECT 2) WHERE substr(mail_id, 8, 6) BETWEEN " first " AND " number
+
+static void reopen(void) {
+    struct buffer error;
+    buffer_init(&error, 1024);
+    database_close(database);
+    database = database_open(path, DATABASE_MAIN, DATABASE_WRITE, &error);
+    assert_non_null(database);
+    assert_true(clock_shift_learn(database));
+    buffer_free(&error);
+}
+
+#define MOVED_PARCELS "SELECT count(*) FROM parcels WHERE expires_at = '2023-11-26 00:00:00'"
+
+static void rows_are_moved_a_piece_at_a_time_and_once_though_the_server_ends_in_between(void **state) {
+    unsigned pieces = 0;
+    (void)state;
+    run(FILL("1", "1000"));
+    run(FILL_PARCELS("'000001'", "'001000'"));
+    assert_true(clock_shift_begin(database, 10 * DAY, NOW + 10 * DAY, 0));
+    assert_int_equal(fixture_number(by_hand, MOVED_PARCELS), 0);
+    /* what comes now bears the new time, wherever its id stands */
+    run(FILL("1001", "1010"));
+    run(FILL_PARCELS("'001001'", "'001010'"));
+    for (; clock_shift_goes_on(database); pieces++) {
+        int64_t before = fixture_number(by_hand, MOVED_PARCELS);
+        assert_true(clock_shift_step(database));
+        assert_in_range(fixture_number(by_hand, MOVED_PARCELS) - before, 0, MAILS);
+        reopen();
+    }
+    assert_true(pieces > 3);
+    assert_int_equal(fixture_number(by_hand, MOVED_PARCELS), 3 * MAILS);
+    assert_int_equal(fixture_number(by_hand, "SELECT count(*) FROM parcels WHERE retry_at = '2023-11-24 23:00:00'"),
+                     2 * MAILS);
+    assert_int_equal(fixture_number(by_hand, "SELECT count(*) FROM mails WHERE received_at = '2023-11-24 21:00:00'"),
+                     MAILS);
+    assert_int_equal(fixture_number(by_hand, "SELECT count(*) FROM clock_move"), 0);
+}
+
+static void what_is_written_during_a_move_says_what_it_should_in_the_end(void **state) {
+    const char *moved = "1aBcDe-000001-Zz", *waits = "1aBcDe-001000-Zz";
+    (void)state;
+    run(FILL("1", "1000"));
+    run(FILL_PARCELS("'000001'", "'001000'"));
+    assert_true(clock_shift_begin(database, -DAY, NOW - DAY, 0));
+    assert_true(clock_shift_step(database));
+    assert_int_equal(clock_shift_before(database, moved, 1, NOW), NOW);
+    assert_int_equal(clock_shift_before(database, waits, 3000, NOW), NOW + DAY);
+    assert_int_equal(clock_shift_before(database, waits, 3001, NOW), NOW); /* put in since */
+    while (clock_shift_goes_on(database)) {
+        assert_true(clock_shift_step(database));
+    }
+    assert_int_equal(clock_shift_before(database, waits, 3000, NOW), NOW);
 }
 
 /* ---- parcels ---- */
@@ -128,6 +198,20 @@ static void parcels_wait_as_long_as_they_had_to(void **state) {
         shift(rows[i].seconds);
         expect(rows[i].name, "parcels", "retry_at", rows[i].retry_then);
         expect(rows[i].name, "parcels", "expires_at", rows[i].expires_then);
+    }
+}
+
+/* When it is released the time since then does not count. */
+static void what_is_held_is_held_as_long_as_it_was(void **state) {
+    char words[128];
+    (void)state;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool held = strcmp(rows[i].state, "held") == 0;
+        put_parcel(&rows[i]);
+        (void)snprintf(words, sizeof words, "UPDATE parcels SET updated_at = '%s'", date(-HOUR));
+        run(words);
+        shift(rows[i].seconds);
+        expect(rows[i].name, "parcels", "updated_at", held ? rows[i].seconds - HOUR : -HOUR);
     }
 }
 
@@ -202,7 +286,11 @@ static void rests_lockouts_greylisting_and_locked_accounts_keep_their_time(void 
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(rows_are_moved_a_piece_at_a_time_and_once_though_the_server_ends_in_between,
+                                        start, end),
+        cmocka_unit_test_setup_teardown(what_is_written_during_a_move_says_what_it_should_in_the_end, start, end),
         cmocka_unit_test_setup_teardown(parcels_wait_as_long_as_they_had_to, start, end),
+        cmocka_unit_test_setup_teardown(what_is_held_is_held_as_long_as_it_was, start, end),
         cmocka_unit_test_setup_teardown(what_is_no_date_stays, start, end),
         cmocka_unit_test_setup_teardown(mail_that_waits_came_in_as_long_ago_as_it_did, start, end),
         cmocka_unit_test_setup_teardown(rests_lockouts_greylisting_and_locked_accounts_keep_their_time, start, end),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Unit test of receiver/command: the table of commands is complete, and its flags say what is allowed when. */
-#include "receiver/command.h"
+#include "receiver/commands/command.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

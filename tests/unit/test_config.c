@@ -359,6 +359,8 @@ static const struct wrong_row wrong_rows[] = {
      "FILE:1: route \"example.com\": has no host"},
     {"a route by no transport", "route \"example.com\" { transport = box }",
      "FILE:1: route \"example.com\": there is no transport \"box\""},
+    {"TLS that a transport does not have", "route \"example.com\" { transport = null\n tls = verified }",
+     "FILE:2: route \"example.com\": tls does nothing with transport = null; accepted: a route without transport"},
     {"a route for no domain", "route \"a b\" { host = \"x:25\" }", "FILE:1: route \"a b\": is no domain"},
     {"a route for the domains below none", "route \".\" { host = \"x:25\" }",
      "FILE:1: route \".\": is no domain; accepted: a domain, .DOMAIN for those below it, or *"},

@@ -118,12 +118,17 @@ static void failures_are_told_for_each_address(void **state) {
     assert_int_equal(candidates[0].problem, ECONNREFUSED);
     assert_int_equal(candidates[1].problem, ETIMEDOUT);
     int listening = listener(&good, 5);
-    struct connection_candidate next[] = {{.address = &closed}, {.address = &good}};
-    int64_t before = clock_now_ms();
-    int fd = connection_race(next, 2, NULL, FOREVER, &chosen);
-    assert_int_equal(chosen, 1);
-    assert_true(clock_now_ms() - before < CONNECTION_DELAY_MS); /* after a failure the next begins at once */
-    close(fd);
+    int64_t least = FOREVER;
+    for (int i = 0; i < 5; i++) { /* the machine may have been busy with others meanwhile */
+        struct connection_candidate next[] = {{.address = &closed}, {.address = &good}};
+        int64_t before = clock_now_ms(), took;
+        int fd = connection_race(next, 2, NULL, FOREVER, &chosen);
+        took = clock_now_ms() - before;
+        least = took < least ? took : least;
+        assert_int_equal(chosen, 1);
+        close(fd);
+    }
+    assert_true(least < CONNECTION_DELAY_MS); /* after a failure the next begins at once */
     close(listening);
     end(&silent);
 }

@@ -44,6 +44,18 @@ static void records_beside_nxdomain_are_a_failure_without_records(void **state) 
     dns_reply_free(reply);
 }
 
+static void records_of_a_truncated_answer_are_not_taken_for_all(void **state) {
+    (void)state;
+    struct message m;
+    put_start(&m, 0x200, 1, 0);
+    put_question(&m, "a.test", DNS_ASK_A);
+    put_record(&m, "a.test", DNS_ASK_A, 300, "\x7f\0\0\x02", 4);
+    struct dns_reply *reply = dns_message_read(m.bytes, m.length, "a.test", DNS_ASK_A);
+    assert_int_equal(reply->outcome, DNS_OUTCOME_FAILED);
+    assert_int_equal(reply->count, 0);
+    dns_reply_free(reply);
+}
+
 static void a_null_mx_is_one_record_with_a_dot(void **state) {
     (void)state;
     struct message m;
@@ -90,7 +102,7 @@ static void preferences_and_compressed_names_are_read(void **state) {
 
 struct negative_row {
     const char *sentence;
-    unsigned flags; /* AA 0x400, rcode */
+    unsigned flags; /* AA 0x400, TC 0x200, rcode */
     bool soa, servers, chain;
     unsigned soa_ttl, soa_minimum;
     enum dns_outcome outcome;
@@ -104,6 +116,8 @@ static const struct negative_row negative_rows[] = {
     {"an alias without such data is no data", 0, true, false, true, 70, 900, DNS_OUTCOME_NO_DATA, 70},
     {"a referral proves nothing", 0, false, true, false, 0, 0, DNS_OUTCOME_FAILED, 60},
     {"an empty answer with authority is no data", 0x400, false, true, false, 0, 0, DNS_OUTCOME_NO_DATA, 60},
+    {"an empty answer that is truncated proves nothing", 0x600, true, false, false, 900, 300, DNS_OUTCOME_FAILED, 0},
+    {"NXDOMAIN that is truncated proves nothing", 0x603, true, false, false, 900, 300, DNS_OUTCOME_FAILED, 0},
     {"SERVFAIL is a failure", 2, false, false, false, 0, 0, DNS_OUTCOME_FAILED, 0},
     {"REFUSED is a failure", 5, false, false, false, 0, 0, DNS_OUTCOME_FAILED, 0},
     {"FORMERR is a failure", 1, false, false, false, 0, 0, DNS_OUTCOME_FAILED, 0},
@@ -270,6 +284,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_read_through_its_cname_chain),
         cmocka_unit_test(records_beside_nxdomain_are_a_failure_without_records),
+        cmocka_unit_test(records_of_a_truncated_answer_are_not_taken_for_all),
         cmocka_unit_test(a_null_mx_is_one_record_with_a_dot),
         cmocka_unit_test(strings_of_a_text_record_are_joined_and_keep_every_byte),
         cmocka_unit_test(preferences_and_compressed_names_are_read),

@@ -125,12 +125,43 @@ static void claims_of_our_name_are_seen_through(void **state) {
     }
 }
 
+static void whatever_is_submitted_automatically_says_so(void **state) {
+    static const struct {
+        const char *sentence, *header;
+        bool automatic;
+    } rows[] = {
+        {"nothing is said", "Subject: x\r\n", false},
+        {"no", "Auto-Submitted: no\r\n", false},
+        {"in any case, with white around it", "AUTO-SUBMITTED:   No \r\n", false},
+        {"a comment before and behind", "Auto-Submitted: (a (nested) one) no(really)\r\n", false},
+        {"folded", "Auto-Submitted:\r\n\tno\r\n", false},
+        {"parameters, which it need not have", "Auto-Submitted: no; owner=me\r\n", false},
+        {"and without a blank", "Auto-Submitted: no;owner=me\r\n", false},
+        {"a program's", "Auto-Submitted: auto-generated\r\n", true},
+        {"an answer with parameters", "Auto-Submitted: auto-replied; owner-email=x\r\n", true},
+        {"an extension that begins with no", "Auto-Submitted: notification\r\n", true},
+        {"a short one", "Auto-Submitted: not-a\r\n", true},
+        {"… with a hyphen", "Auto-Submitted: no-reply\r\n", true},
+        {"one that is longer than any we know", "Auto-Submitted: no-person-wrote-this-nor-will-read-it\r\n", true},
+        {"no in a comment alone", "Auto-Submitted: (no) auto-generated\r\n", true},
+        {"nothing in the field", "Auto-Submitted:\r\n", true},
+        {"two that disagree", "Auto-Submitted: no\r\nAuto-Submitted: auto-generated\r\n", true},
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (header_is_automatic(text_of(rows[i].header)) != rows[i].automatic) {
+            fail_msg("%s", rows[i].sentence);
+        }
+    }
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_section_ends_where_it_should),
         cmocka_unit_test(fields_come_one_by_one_with_every_byte),
         cmocka_unit_test(fields_are_found_and_counted_in_any_case),
         cmocka_unit_test(values_are_unfolded),
+        cmocka_unit_test(whatever_is_submitted_automatically_says_so),
         cmocka_unit_test(claims_of_our_name_are_seen_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,22 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Hold rules: which mail they catch, and what becomes of it in the spool. */
+#include "one_store.h"
 #include "orders/order.h"
 #include "store/hold_rules.h"
-#include "store_fixture.h"
-
-static struct fixture fixture;
-
-static int start(void **state) {
-    (void)state;
-    fixture_start(&fixture);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    fixture_end(&fixture);
-    return 0;
-}
 
 /* ---- what they catch ---- */
 

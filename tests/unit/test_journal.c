@@ -1,89 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * The journal: what a scan makes of tails that are torn or garbled at every byte, of reused segments, of cuts, and of a
  * message that holds bytes made to look like a record. */
-#include "store_fixture.h"
+#include "journal_fixture.h"
+#include <sys/syscall.h>
 
-static char directory[64];
-static const struct journal_limits limits = {.segment_size = 32768, .maximum_size = 4 * 32768, .minimum_free = 0};
+static bool directories_fail;
 
-static int start(void **state) {
-    (void)state;
-    fixture_failures = 0;
-    journal_flush = fixture_flush;
-    log_start(open("/dev/null", O_WRONLY | O_CLOEXEC), "test", LOG_LEVEL_FATAL);
-    (void)snprintf(directory, sizeof directory, "/tmp/parcelpost-journal-XXXXXX");
-    assert_non_null(mkdtemp(directory));
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    remove_tree(directory);
-    (void)close(log_descriptor());
-    return 0;
-}
-
-static struct journal *open_journal(void) {
-    struct buffer error;
-    buffer_init(&error, 1024);
-    struct journal *journal = journal_open(directory, &limits, &error);
-    if (journal == NULL) {
-        fail_msg("%s", buffer_string(&error));
+int fsync(int fd) { /* the C library's is replaced in this program */
+    struct stat status;
+    if (directories_fail && fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
+        errno = EIO;
+        return -1;
     }
-    buffer_free(&error);
-    return journal;
-}
-
-static struct journal *started_journal(void) {
-    struct buffer error;
-    buffer_init(&error, 1024);
-    struct journal *journal = open_journal();
-    assert_true(journal_start(journal, 0, &error));
-    buffer_free(&error);
-    return journal;
-}
-
-/* A `done` record that is known by its recipient number. */
-static enum journal_result add(struct journal *journal, unsigned number, struct journal_place *place) {
-    struct record_done done = {.recipient = number, .status = 'D', .at = 1, .reply = TEXT("250 2.0.0 delivered")};
-    struct buffer payload;
-    fixture_id(number, done.mail_id);
-    buffer_init(&payload, 4096);
-    assert_true(record_done_format(&done, &payload));
-    enum journal_result result =
-        journal_append(journal, RECORD_DONE, JOURNAL_ORDINARY, TEXT_NONE, buffer_text(&payload), place);
-    buffer_free(&payload);
-    return result;
-}
-
-static bool collect(void *context, const struct record_header *header, struct journal_place place,
-                    struct text payload) {
-    struct record_done done;
-    char *seen = context;
-    size_t length = strlen(seen);
-    (void)place;
-    if (header->type == RECORD_DONE && record_done_parse(payload, &done)) {
-        (void)snprintf(seen + length, 4096 - length, "%u ", done.recipient);
-    }
-    return true;
-}
-
-static const char *scan(struct journal *journal, struct journal_place from) {
-    static char seen[4096];
-    seen[0] = '\0';
-    journal_scan(journal, from, collect, seen);
-    return seen;
-}
-
-static const char *scan_anew(void) {
-    struct journal *journal = open_journal();
-    const char *seen = scan(journal, (struct journal_place){0, 0});
-    journal_close(journal);
-    return seen;
-}
-
-static void segment_path(uint64_t number, char path[PATH_MAX]) {
-    (void)snprintf(path, PATH_MAX, "%s/%06llu", directory, (unsigned long long)number);
+    return (int)syscall(SYS_fsync, fd);
 }
 
 static void records_come_back_in_order_and_from_any_place(void **state) {
@@ -164,78 +93,6 @@ static void a_tail_torn_at_any_byte_ends_the_scan(void **state) {
     damage_every_byte(false);
 }
 
-/* Turns a byte in the middle of a record of `add` over. */
-static void damage(struct journal_place place, uint64_t offset) {
-    char path[PATH_MAX], byte = 0;
-    segment_path(place.segment, path);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0 && file_pread_all(fd, &byte, 1, (off_t)(place.offset + offset)));
-    byte ^= 0x41;
-    assert_true(file_pwrite_all(fd, &byte, 1, (off_t)(place.offset + offset)));
-    (void)close(fd);
-}
-
-static int64_t kept_bytes(struct journal_place place) {
-    char path[PATH_MAX];
-    struct stat status;
-    (void)snprintf(path, sizeof path, "%s/%06llu-%llu.damaged", directory, (unsigned long long)place.segment,
-                   (unsigned long long)place.offset);
-    return stat(path, &status) == 0 ? status.st_size : -1;
-}
-
-static void damage_costs_what_it_hit_alone_and_is_kept(void **state) {
-    struct journal_place places[6];
-    (void)state;
-    struct journal *journal = started_journal();
-    for (unsigned i = 0; i < 6; i++) {
-        add(journal, i, &places[i]);
-        assert_true(i == 1 || journal_finish(journal)); /* 1 and 2 are one batch */
-    }
-    journal_close(journal);
-    damage(places[1], RECORD_HEADER_SIZE + 20); /* its payload */
-    damage(places[4], 17);                      /* its length */
-    assert_string_equal(scan_anew(), "0 2 3 5 ");
-    assert_int_equal(kept_bytes(places[1]), places[2].offset - places[1].offset);
-    assert_int_equal(kept_bytes(places[4]), places[5].offset - places[4].offset);
-    damage(places[0], RECORD_HEADER_SIZE + 20);
-    assert_string_equal(scan_anew(), "2 3 5 ");
-}
-
-static void behind_damage_in_a_batch_that_may_not_have_been_flushed_nothing_counts(void **state) {
-    struct journal_place places[4];
-    (void)state;
-    struct journal *journal = started_journal();
-    for (unsigned i = 0; i < 4; i++) {
-        add(journal, i, &places[i]);
-        assert_true(i > 0 || journal_finish(journal)); /* 1, 2 and 3 are the last batch */
-    }
-    assert_true(journal_finish(journal));
-    journal_close(journal);
-    damage(places[2], RECORD_HEADER_SIZE + 20);
-    assert_string_equal(scan_anew(), "0 1 ");
-    assert_int_equal(kept_bytes(places[2]), places[3].offset - places[2].offset);
-}
-
-static void a_segment_whose_beginning_is_damaged_is_kept_and_the_others_count(void **state) {
-    struct journal_place first, second;
-    (void)state;
-    struct journal *journal = started_journal();
-    add(journal, 1, &first);
-    assert_true(journal_finish(journal));
-    journal_close(journal);
-    journal = started_journal();
-    add(journal, 2, &second);
-    assert_true(journal_finish(journal));
-    journal_close(journal);
-    first.offset = 0;
-    damage(first, RECORD_HEADER_SIZE + 3); /* the salt */
-    assert_string_equal(scan_anew(), "2 ");
-    assert_int_equal(kept_bytes(first), limits.segment_size);
-    journal = started_journal();
-    assert_int_equal(journal_end(journal).segment, second.segment + 1);
-    journal_close(journal);
-}
-
 static void what_is_left_of_a_segments_former_life_does_not_count(void **state) {
     (void)state;
     struct journal *journal = started_journal();
@@ -268,6 +125,44 @@ static void without_a_checkpoint_no_segment_is_reused(void **state) {
     journal_set_durable(journal, journal_end(journal));
     assert_int_equal(add(journal, i, NULL), JOURNAL_OK);
     journal_close(journal);
+}
+
+/* A start that follows `durable` others whose rows are on the disk. */
+static void start_again(uint64_t durable) {
+    struct buffer error;
+    buffer_init(&error, 1024);
+    struct journal *journal = open_journal();
+    journal_set_durable(journal, (struct journal_place){durable, 0});
+    assert_true(journal_start(journal, 0, &error));
+    assert_int_equal(add(journal, 1, NULL), JOURNAL_OK);
+    assert_true(journal_finish(journal));
+    buffer_free(&error);
+    journal_close(journal);
+}
+
+static size_t count_segments(void) {
+    struct journal *journal = open_journal();
+    size_t count = journal_segments(journal);
+    journal_close(journal);
+    return count;
+}
+
+static void a_start_uses_a_segment_again(void **state) {
+    (void)state;
+    for (uint64_t starts = 0; starts < 10; starts++) {
+        start_again(starts);
+    }
+    assert_int_equal(count_segments(), 2);
+}
+
+static void of_many_segments_that_are_not_needed_a_few_are_kept(void **state) {
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        start_again(0);
+    }
+    assert_int_equal(count_segments(), 10); /* they may be all there is of their mail */
+    start_again(10);
+    assert_int_equal(count_segments(), 5);
 }
 
 static void a_message_cannot_hold_a_record(void **state) {
@@ -385,22 +280,62 @@ static void a_full_journal_keeps_a_reserve_for_results(void **state) {
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+static unsigned count_files(void) {
+    DIR *listed = opendir(directory);
+    unsigned count = 0;
+    assert_non_null(listed);
+    for (const struct dirent *entry; (entry = readdir(listed)) != NULL;) {
+        count += entry->d_name[0] != '.';
+    }
+    (void)closedir(listed);
+    return count;
+}
+
+/* Each try would leave one behind: the disk would be full of them. */
+static void segments_whose_name_cannot_be_made_durable_leave_no_files(void **state) {
+    (void)state;
+    for (int reuses = 0; reuses < 2; reuses++) {
+        struct journal *journal = started_journal();
+        uint64_t first = journal_end(journal).segment;
+        for (unsigned i = 0; journal_end(journal).segment < first + 2; i++) {
+            assert_int_equal(add(journal, i, NULL), JOURNAL_OK);
+            assert_true(journal_finish(journal));
+            if (reuses) {
+                journal_set_durable(journal, journal_end(journal));
+            }
+        }
+        unsigned files = count_files();
+        directories_fail = true;
+        while (add(journal, 1, NULL) == JOURNAL_OK) {
+            assert_true(journal_finish(journal));
+        }
+        for (unsigned i = 0; i < 5; i++) {
+            assert_int_equal(add(journal, 1, NULL), JOURNAL_FAILED);
+        }
+        directories_fail = false;
+        assert_in_range(count_files(), 1, files);
+        assert_int_equal(add(journal, 1, NULL), JOURNAL_OK);
+        assert_true(journal_finish(journal));
+        journal_close(journal);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(records_come_back_in_order_and_from_any_place),
         TEST(every_start_opens_a_new_segment),
         TEST(a_tail_garbled_at_any_byte_ends_the_scan),
         TEST(a_tail_torn_at_any_byte_ends_the_scan),
-        TEST(damage_costs_what_it_hit_alone_and_is_kept),
-        TEST(behind_damage_in_a_batch_that_may_not_have_been_flushed_nothing_counts),
-        TEST(a_segment_whose_beginning_is_damaged_is_kept_and_the_others_count),
         TEST(what_is_left_of_a_segments_former_life_does_not_count),
         TEST(without_a_checkpoint_no_segment_is_reused),
+        TEST(a_start_uses_a_segment_again),
+        TEST(of_many_segments_that_are_not_needed_a_few_are_kept),
         TEST(a_message_cannot_hold_a_record),
         TEST(after_a_failed_flush_a_cut_keeps_the_batch_from_ever_happening),
         TEST(a_batch_over_two_segments_is_cut_in_both),
         TEST(a_spare_of_a_former_size_is_not_taken),
         TEST(a_full_journal_keeps_a_reserve_for_results),
+        TEST(segments_whose_name_cannot_be_made_durable_leave_no_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

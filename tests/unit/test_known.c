@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "open_database.h"
+
 #define NAMES 40
 #define STEPS 1500
 #define LIMIT 65536
@@ -27,17 +29,6 @@ struct fixture {
     struct database *read_main, *read_users;   /* as lookup reads them */
     struct database *plain_main, *plain_users; /* never in a reading */
 };
-
-static struct database *open_or_fail(const char *path, enum database_kind kind, enum database_mode mode) {
-    struct buffer error;
-    buffer_init(&error, 1024);
-    struct database *database = database_open(path, kind, mode, &error);
-    if (database == NULL) {
-        fail_msg("%s", buffer_string(&error));
-    }
-    buffer_free(&error);
-    return database;
-}
 
 static int set_up(void **state) {
     static struct fixture f;

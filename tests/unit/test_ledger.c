@@ -84,10 +84,34 @@ static void the_runner_reads_the_database_once_rows_that_were_refused_are_in(voi
         assert_true(values.parcels_new.mail_id.length > 0);
     }
     assert_true(number > 1);
+    const struct mail_fetch fetch = {TEXT("1aBcDe-000001-Zz")};
+    assert_int_equal(channel_send(runner, MAIL_FETCH, 1, &fetch, -1), CHANNEL_OK);
+    receive(runner, MAIL_CONTENT, &message);
+    assert_int_equal(values.mail_content.found, CONTENT_LATER);
     sqlite3_close(handle);
     receive(runner, PARCELS_NEW, &message);
     assert_int_equal(values.parcels_new.mail_id.length, 0);
     assert_string_equal(read_sql("SELECT count(*) > 0 AND min(state) = 'queued' FROM parcels"), "1");
+}
+
+static int flush_slowly(int fd) {
+    const struct timespec pause = {.tv_sec = 2, .tv_nsec = 100000000};
+    (void)nanosleep(&pause, NULL); /* the fault: a disk that stalls */
+    return fdatasync(fd);
+}
+
+/* It may have read what was due meanwhile, and goes on from there. */
+static void the_runner_reads_the_database_after_rows_that_a_slow_disk_made_late(void **state) {
+    struct channel_message message;
+    journal_flush = flush_slowly;
+    assert_int_equal(start(state), 0);
+    journal_flush = fdatasync;
+    assert_int_equal(commit(1, 1, 500, false, false), COMMIT_OK);
+    receive(runner, PARCELS_NEW, &message);
+    assert_true(values.parcels_new.mail_id.length > 0);
+    receive(runner, PARCELS_NEW, &message);
+    assert_int_equal(values.parcels_new.mail_id.length, 0);
+    assert_int_equal(end(state), 0);
 }
 
 /* How often the write-ahead log was begun anew (its header's sequence, big-endian), and its size. */
@@ -327,6 +351,7 @@ int main(void) {
         TEST(a_commit_goes_to_the_runner_and_is_in_the_rows_soon),
         TEST(commits_without_a_pause_do_not_grow_the_write_ahead_log),
         TEST(the_runner_reads_the_database_once_rows_that_were_refused_are_in),
+        cmocka_unit_test(the_runner_reads_the_database_after_rows_that_a_slow_disk_made_late),
         TEST(a_memory_file_must_be_sealed),
         TEST(a_large_message_goes_through_a_file_of_queue_tmp),
         TEST(a_file_that_is_given_up_is_removed),

@@ -30,6 +30,7 @@
 
 #include <cmocka.h>
 
+#include "open_database.h"
 #include "service_child.h"
 
 #define CHEAP "$5$rounds=1000$abcdefgh$"
@@ -41,17 +42,6 @@ struct fixture {
     struct config config;
 };
 
-static struct database *open_or_fail(const char *path, enum database_kind kind) {
-    struct buffer error;
-    buffer_init(&error, 1024);
-    struct database *database = database_open(path, kind, DATABASE_WRITE, &error);
-    if (database == NULL) {
-        fail_msg("%s", buffer_string(&error));
-    }
-    buffer_free(&error);
-    return database;
-}
-
 static void add_user(struct fixture *f, const char *address, const char *password, const char *setting) {
     struct crypt_data data = {0};
     const char *hash = crypt_r(password, setting, &data);
@@ -60,7 +50,7 @@ static void add_user(struct fixture *f, const char *address, const char *passwor
 }
 
 static void open_users(struct fixture *f) {
-    f->users = open_or_fail(f->users_path, DATABASE_USERS);
+    f->users = open_or_fail(f->users_path, DATABASE_USERS, DATABASE_WRITE);
     assert_int_equal(chmod(f->users_path, 0644), 0);
     add_user(f, "coco@example.test", "my-password", CHEAP);
     add_user(f, "mike@example.test", "other", "$6$rounds=1000$abcdefgh$");
@@ -81,7 +71,7 @@ static int set_up(void **state) {
     (void)snprintf(f.main_path, sizeof f.main_path, "%s/parcelpost.db", f.directory);
     (void)snprintf(f.users_path, sizeof f.users_path, "%s/users.db", f.directory);
     (void)umask(022);
-    f.main = open_or_fail(f.main_path, DATABASE_MAIN);
+    f.main = open_or_fail(f.main_path, DATABASE_MAIN, DATABASE_WRITE);
     assert_true(statement_run(f.main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("example.test"))));
     assert_true(statement_run(f.main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("second.test"))));
     open_users(&f);
@@ -238,7 +228,7 @@ static void an_unknown_user_costs_as_much_as_a_known_one(void **state) {
     struct fixture *f = *state;
     struct fixture one = {.users = NULL};
     (void)snprintf(one.users_path, sizeof one.users_path, "%s/one.db", f->directory);
-    one.users = open_or_fail(one.users_path, DATABASE_USERS);
+    one.users = open_or_fail(one.users_path, DATABASE_USERS, DATABASE_WRITE);
     add_user(&one, "coco@example.test", "my-password", "$6$rounds=2000$abcdefgh$");
     struct source users = f->lookup.users;
     source_init(&f->lookup.users, one.users_path, DATABASE_USERS);
@@ -406,7 +396,7 @@ static void replace_users(struct fixture *f) {
     assert_int_equal(rename(name, newer), 0);
     assert_int_equal(rename(aside, name), 0);
     assert_int_equal(rename(newer, name), 0); /* in one step, as an operator would */
-    f->users = open_or_fail(f->users_path, DATABASE_USERS);
+    f->users = open_or_fail(f->users_path, DATABASE_USERS, DATABASE_WRITE);
 }
 
 static void what_changes_while_the_process_runs_is_seen_at_once(void **state) {
@@ -429,7 +419,7 @@ static void what_changes_while_the_process_runs_is_seen_at_once(void **state) {
     assert_int_equal(ask(child.channel, "gone@example.test", canonical), STANDING_UNKNOWN);
     assert_int_equal(ask(child.channel, "coco@example.test", canonical), STANDING_MEMBER);
     database_close(f->main); /* the ledger starts anew */
-    f->main = open_or_fail(f->main_path, DATABASE_MAIN);
+    f->main = open_or_fail(f->main_path, DATABASE_MAIN, DATABASE_WRITE);
     assert_true(statement_run(f->main, STATEMENT_DOMAIN_ADD, BINDS(bind_string("later.test"))));
     assert_int_equal(ask(child.channel, "x@later.test", canonical), STANDING_UNKNOWN);
     assert_int_equal(service_child_end(&child), 0);
@@ -443,7 +433,7 @@ static void put_back(struct fixture *f, const char *backup, ssize_t length) {
     int fd = open(f->users_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
     assert_int_equal(write(fd, backup, (size_t)length), length);
     close(fd);
-    f->users = open_or_fail(f->users_path, DATABASE_USERS);
+    f->users = open_or_fail(f->users_path, DATABASE_USERS, DATABASE_WRITE);
 }
 
 static void users_who_were_put_back_from_a_backup_are_seen_at_once(void **state) {

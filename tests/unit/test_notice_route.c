@@ -30,13 +30,18 @@ static void names_are_followed_to_where_mail_is_delivered(void **state) {
         {"team@example.test", "local:coco@example.test remote:friend@far.test local:|archive"},
         {"self@example.test", "local:self@example.test remote:friend@far.test"},
         {"file@example.test", "local:file@example.test"},
+        {"coco+tag@example.test", "local:coco@example.test"},
+        {"owner+tag@example.test", "local:coco@example.test"},
+        {"\"coco+tag\"@example.test", "local:\"coco+tag\"@example.test"},
+        {"me+tag@far.test", "remote:me+tag@far.test"},
         {"postmaster", "local:boss@example.test"},
         {"postmaster@example.test", "local:boss@example.test"},
         {"Postmaster@other.test", "local:boss@example.test"},
     };
+    static char plus[] = "+", lmtp[] = "lmtp";
     static char postmaster[] = "postmaster@example.test", domain[] = "example.test", other[] = "other.test";
     char *domains[] = {domain, other};
-    struct config config = {.postmaster = postmaster, .local_domains = {domains, 2}};
+    struct config config = {.postmaster = postmaster, .local_domains = {domains, 2}, .recipient_delimiter = plus};
     struct buffer text;
     (void)state;
     buffer_init(&text, NOTICE_ROUTE_MAXIMUM);
@@ -51,6 +56,10 @@ static void names_are_followed_to_where_mail_is_delivered(void **state) {
         notice_route(&config, database, rows[i].address, &text);
         assert_string_equal(buffer_string(&text), rows[i].targets);
     }
+    config.local_transport = lmtp;
+    buffer_clear(&text);
+    notice_route(&config, database, "coco+tag@example.test", &text);
+    assert_string_equal(buffer_string(&text), "local:coco+tag@example.test");
     buffer_clear(&text);
     notice_route(&config, database, "circle@example.test", &text);
     assert_true(text.length > 0); /* it ends */

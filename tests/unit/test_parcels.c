@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Rows of parcels as the queue runner and people see them: what is due, states, refused recipients, the purge by age.
  */
+#include "one_store.h"
 #include "store/destinations.h"
 #include "store/history.h"
 #include "store/schedule.h"
-#include "store_fixture.h"
 #include <sqlite3.h>
-
-static struct fixture fixture;
-
-static int start(void **state) {
-    (void)state;
-    fixture_start(&fixture);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    fixture_end(&fixture);
-    return 0;
-}
 
 static char due[512];
 
@@ -196,6 +182,50 @@ static void local_domains_follow_the_configuration_and_rows_added_by_hand_stay(v
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+static void begin_at(const char *id, int64_t at) {
+    char words[128], text[CLOCK_TEXT_SIZE];
+    clock_text((time_t)at, text);
+    (void)snprintf(words, sizeof words, "UPDATE mails SET hold_until = '%s' WHERE mail_id = '%s' RETURNING 1", text,
+                   id);
+    assert_int_equal(fixture_number(fixture.spool->database->handle, words), 1);
+}
+
+/* Whoever lets it go wants it to be tried. */
+static void the_time_that_a_parcel_was_held_does_not_count(void **state) {
+    static const struct {
+        const char *what;
+        int64_t begins, released, moved; /* seconds after the hold */
+    } rows[] = {
+        {"a week", 0, 604800, 604800},
+        {"released at once", 0, 0, 0},
+        {"the clock was set back meanwhile", 0, -604800, 0},
+        {"its time began a day later", 86400, 604800, 518400},
+        {"its time has not begun", 864000, 604800, 0},
+    };
+    struct database *database = fixture.spool->database;
+    const int64_t now = time(NULL);
+    (void)state;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct parcels_deferral late = {.at = now + 90, .reply = TEXT("451 later"), .retry_at = now + 390};
+        struct parcels_row before, after;
+        char id[MAIL_ID_SIZE];
+        fixture_id(i, id);
+        fixture_add(&fixture, i, 1, 100);
+        fixture_finish(&fixture);
+        assert_int_equal(parcels_find(database, id, 0, &before), PARCELS_YES);
+        if (rows[i].begins > 0) {
+            begin_at(id, now + rows[i].begins);
+        }
+        assert_true(parcels_change(database, id, 0, PARCEL_HOLD, now, TEXT_NONE));
+        assert_true(parcels_defer(database, id, 0, &late)); /* by an agent that had it in hand */
+        assert_true(parcels_change(database, id, 0, PARCEL_RELEASE, now + rows[i].released, TEXT_NONE));
+        assert_int_equal(parcels_find(database, id, 0, &after), PARCELS_YES);
+        if (after.expires_at - before.expires_at != rows[i].moved) {
+            fail_msg("%s: moved by %lld", rows[i].what, (long long)(after.expires_at - before.expires_at));
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(new_parcels_are_due_at_once_and_deferred_ones_later),
@@ -204,6 +234,7 @@ int main(void) {
         TEST(a_place_reads_back_as_it_was_written),
         TEST(history_is_purged_by_age_and_what_waits_never_is),
         TEST(history_goes_in_bounded_steps),
+        TEST(the_time_that_a_parcel_was_held_does_not_count),
         TEST(local_domains_follow_the_configuration_and_rows_added_by_hand_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -101,6 +102,7 @@ static const char *made(struct stage *stage, char ids[8][MAIL_ID_SIZE]) {
         }
         assert_true(envelope_parse(text_from(cargo, (size_t)(item.message_length + item.headers_length)), &envelope));
         assert_string_equal(envelope.from_url, "");
+        assert_true(envelope.recipient_count > 0);
         snprintf(text + at, sizeof text - at, "%s%.*s*%zu>%s", at > 0 ? " " : "", TEXT_ARGS(word), told,
                  envelope.recipients[0].target);
         if (ids != NULL) {
@@ -220,6 +222,57 @@ static void a_notice_goes_where_the_receiver_found_its_sender(void **state) {
     end_stage(&stage);
 }
 
+/* RFC 5321 4.1.2: a quoted local part may hold blanks. */
+static void a_sender_with_blanks_in_his_name_is_told(void **state) {
+    static char quoted[] = "\"a b\\\" local:c\"@far.test";
+    struct stage stage;
+    (void)state;
+    set_stage(&stage, 1);
+    stage.parcels[0].from_url = quoted;
+    envelope_set(&stage.job.envelope.from_url, text_of(quoted));
+    record_notices(&stage.runner, &stage.job, stage.outcomes);
+    assert_string_equal(made(&stage, NULL), "failed*1>\"a b\\\" local:c\"@far.test");
+    end_stage(&stage);
+}
+
+/* The ledger takes no mail to nobody: it would refuse the failure with it, for ever. */
+static void there_is_no_notice_to_nobody(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage, 1);
+    envelope_set(&stage.job.envelope.sender_targets, TEXT("nowhere"));
+    record_notices(&stage.runner, &stage.job, stage.outcomes);
+    assert_string_equal(made(&stage, NULL), "");
+    end_stage(&stage);
+}
+
+/* A row that somebody made by hand: what could never be sent would keep all other results back. */
+static void a_result_is_sent_whatever_its_destination_is_called(void **state) {
+    static char smtp[] = "smtp", long_name[301];
+    const struct result_item item = {.recipient = 0, .kind = RESULT_FAILED, .reply = TEXT("550 5.1.1 no")};
+    struct service_peer ledger = {.fd = -1};
+    struct stage stage;
+    int ends[2];
+    (void)state;
+    memset(long_name, 'x', sizeof long_name - 1);
+    set_stage(&stage, 1);
+    assert_true(channel_pair(ends));
+    ledger.fd = ends[0];
+    stage.runner.ledger = &ledger;
+    stage.config.local_transport = smtp;
+    stage.destination.transport = smtp;
+    stage.destination.domain = long_name;
+    stage.job.destination = &stage.destination;
+    buffer_init(&stage.job.results, 1000);
+    assert_true(list_add_result(&stage.job.results, &item));
+    job_list_add(&stage.runner, &stage.job);
+    assert_true(record_send(&stage.runner, &stage.job));
+    buffer_free(&stage.job.results);
+    end_stage(&stage);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void a_mail_that_cannot_be_read_still_tells_of_its_failure(void **state) {
     struct stage stage;
     (void)state;
@@ -289,6 +342,9 @@ int main(void) {
         cmocka_unit_test(repeating_a_step_makes_the_same_ids_and_kinds_have_different_ones),
         cmocka_unit_test(nobody_is_told_what_he_did_not_ask_or_cannot_be),
         cmocka_unit_test(a_notice_goes_where_the_receiver_found_its_sender),
+        cmocka_unit_test(a_sender_with_blanks_in_his_name_is_told),
+        cmocka_unit_test(there_is_no_notice_to_nobody),
+        cmocka_unit_test(a_result_is_sent_whatever_its_destination_is_called),
         cmocka_unit_test(a_mail_that_cannot_be_read_still_tells_of_its_failure),
         cmocka_unit_test(the_whole_message_comes_back_when_it_is_asked_and_small),
         cmocka_unit_test(whatever_is_to_be_told_fits),

@@ -1,23 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Lists of parcels: what each filter finds, and that each statement is answered from the index that was made for it,
  * whatever is asked. */
+#include "one_store.h"
 #include "store/report_parcels.h"
-#include "store_fixture.h"
 #include <sqlite3.h>
-
-static struct fixture fixture;
-
-static int start(void **state) {
-    (void)state;
-    fixture_start(&fixture);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    fixture_end(&fixture);
-    return 0;
-}
 
 /* ---- plans ---- */
 
@@ -82,7 +68,7 @@ static const char *find(struct report_filter filter) {
     return found.text;
 }
 
-static void change(unsigned number, uint32_t recipient, enum spool_change_kind kind) {
+static void change(unsigned number, uint32_t recipient, enum parcel_change kind) {
     char id[MAIL_ID_SIZE];
     fixture_id(number, id);
     const struct spool_change wanted = {id, kind, &recipient, 1, TEXT_NONE};
@@ -96,7 +82,7 @@ static void filters_leave_what_they_name(void **state) {
     fixture_add(&fixture, 2, 1, 100);
     fixture_finish(&fixture);
     fixture_result(&fixture, 1, 0, SPOOL_DEFERRED, "451 4.7.1 Greylisted: 100% later");
-    change(2, 0, SPOOL_HOLD);
+    change(2, 0, PARCEL_HOLD);
     assert_string_equal(find((struct report_filter){0}), "000001:1 000001:0 held 000002:0 ");
     assert_string_equal(find((struct report_filter){.domain = "Example.TEST"}), "000001:1 held 000002:0 000001:0 ");
     assert_string_equal(find((struct report_filter){.domain = "other.test"}), "");

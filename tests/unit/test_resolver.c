@@ -65,7 +65,7 @@ static int set_up(void **state) {
     assert_non_null(mkdtemp(f.directory));
     f.servers[0] = f.server;
     f.config =
-        (struct config){.dns_servers = {f.servers, 1}, .dns_timeout_ms = 150, .dns_tries = 2, .dns_cache_size = 10};
+        (struct config){.dns_servers = {f.servers, 1}, .dns_timeout_ms = 1000, .dns_tries = 2, .dns_cache_size = 10};
     f.pid = fork();
     if (f.pid == 0) {
         serve(fd);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Unit test of receiver/rule: each built-in rule over facts alone, the table of rules, and the judgements of DNS
  * answers that become facts. */
-#include "receiver/facts.h"
-#include "receiver/listings.h"
-#include "receiver/rule.h"
-#include "receiver/sql_fact.h"
+#include "receiver/facts/facts.h"
+#include "receiver/facts/listings.h"
+#include "receiver/rules/rule.h"
+#include "receiver/rules/sql_fact.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

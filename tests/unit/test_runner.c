@@ -122,6 +122,23 @@ static void a_deferral_past_the_lifetime_is_a_failure_with_a_notice(void **state
     finish(&stage);
 }
 
+/* Else it would be dropped, or put off by the schedule's time with "missing from the spool". */
+static void content_that_is_to_be_had_later_is_asked_for_again(void **state) {
+    struct stage stage = begin(false);
+    struct mail_content later = {.found = CONTENT_LATER};
+    (void)state;
+    expect(stage.hub, HUB_READY);
+    push(&stage, MAIL, "me@far.test", 1, 1, 0x7fffffff);
+    int agent = give_agent(&stage);
+    uint32_t serial = expect(stage.ledger, MAIL_FETCH);
+    assert_int_equal(channel_send(stage.ledger, MAIL_CONTENT, serial, &later, -1), CHANNEL_OK);
+    give_content(&stage, MAIL, "me@far.test", 1);
+    report(agent, MAIL, "D");
+    record(&stage, "D", false, COMMIT_OK);
+    close(agent);
+    finish(&stage);
+}
+
 static void a_mail_whose_parcels_are_gone_is_dropped_in_silence(void **state) {
     struct stage stage = begin(false);
     struct mail_content missing = {.found = 0};
@@ -416,6 +433,7 @@ int main(void) {
         cmocka_unit_test(the_null_sender_gets_no_notice),
         cmocka_unit_test(a_deferral_past_the_lifetime_is_a_failure_with_a_notice),
         cmocka_unit_test(a_mail_whose_parcels_are_gone_is_dropped_in_silence),
+        cmocka_unit_test(content_that_is_to_be_had_later_is_asked_for_again),
         cmocka_unit_test(an_unreadable_mail_is_deferred_and_the_next_one_delivered),
         cmocka_unit_test(without_agents_parcels_wait_and_are_deferred_in_the_end),
         cmocka_unit_test(mail_to_elsewhere_leaves_room_for_local_mail),

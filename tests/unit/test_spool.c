@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The spool: what becomes of a message between its commit and its end, through crashes at every step, failed flushes, a
  * database that refuses rows, a full queue, and a rebuild. */
-#include "store_fixture.h"
+#include "one_store.h"
+#define XXH_INLINE_ALL
 #include <xxhash.h>
-
-static struct fixture fixture;
-
-static int start(void **state) {
-    (void)state;
-    fixture_start(&fixture);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    fixture_end(&fixture);
-    return 0;
-}
 
 /* ---- the commit ---- */
 
@@ -325,7 +312,7 @@ static void a_failure_and_its_notice_are_one_batch_and_repeating_it_adds_nothing
 
 /* ---- hold, release, remove ---- */
 
-static enum spool_outcome change(const char *id, enum spool_change_kind kind) {
+static enum spool_outcome change(const char *id, enum parcel_change kind) {
     static const uint32_t both[] = {0, 1};
     const struct spool_change wanted = {id, kind, both, 2, TEXT_NONE};
     return spool_add_change(fixture.spool, &wanted, NULL);
@@ -337,14 +324,14 @@ static void a_held_message_lies_in_a_file_and_can_be_released(void **state) {
     fixture_add(&fixture, 1, 2, 500);
     fixture_finish(&fixture);
     fixture_id(1, id);
-    assert_int_equal(change(id, SPOOL_HOLD), SPOOL_OK);
+    assert_int_equal(change(id, PARCEL_HOLD), SPOOL_OK);
     fixture_finish(&fixture);
     assert_string_equal(fixture_states(&fixture, 1), "held,held");
     assert_string_equal(fixture_place(&fixture, 1), "file");
     fixture_close(&fixture);
     fixture_open(&fixture);
     assert_string_equal(fixture_states(&fixture, 1), "held,held");
-    assert_int_equal(change(id, SPOOL_RELEASE), SPOOL_OK);
+    assert_int_equal(change(id, PARCEL_RELEASE), SPOOL_OK);
     fixture_finish(&fixture);
     assert_string_equal(fixture_states(&fixture, 1), "queued,queued");
     fixture_same_bytes(&fixture, 1, 2, 500);
@@ -442,7 +429,7 @@ static void a_rebuild_keeps_a_hold(void **state) {
     fixture_finish(&fixture);
     fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 OK");
     fixture_id(1, id);
-    assert_int_equal(change(id, SPOOL_HOLD), SPOOL_OK);
+    assert_int_equal(change(id, PARCEL_HOLD), SPOOL_OK);
     fixture_finish(&fixture);
     fixture_close(&fixture);
     buffer_init(&report, 4096);

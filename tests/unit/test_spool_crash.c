@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The spool's start: after a crash (a copy of its directory at each step of a message's life is opened anew, with its
  * database and without), and while somebody else has it. */
-#include "store_fixture.h"
-
-static struct fixture fixture;
-
-static int start(void **state) {
-    (void)state;
-    fixture_start(&fixture);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    fixture_end(&fixture);
-    return 0;
-}
+#include "one_store.h"
+#include "orders/order.h"
+#include <sqlite3.h>
 
 /* ---- crashes ---- */
 
@@ -126,6 +114,32 @@ static void a_file_of_a_failed_batch_leaves_with_its_mail(void **state) {
     expect_after_crash("after the end", "delivered,delivered", true);
 }
 
+/* As an error of the disk would. */
+static int interrupt_statuses(unsigned kind, void *handle, void *statement, void *text) {
+    (void)kind;
+    (void)text;
+    if (strstr(sqlite3_sql(statement), "recipient, state FROM parcels WHERE mail_id") != NULL) {
+        sqlite3_interrupt(handle);
+    }
+    return 0;
+}
+
+/* A file that says that all of them wait would have who has the message get it again, once the rows are made anew. */
+static void a_message_whose_recipients_cannot_be_read_stays_in_the_journal(void **state) {
+    struct sqlite3 *handle = fixture.spool->database->handle;
+    (void)state;
+    assert_int_equal(fixture_add(&fixture, 1, 2, 500), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_OK);
+    assert_int_equal(sqlite3_trace_v2(handle, SQLITE_TRACE_STMT, interrupt_statuses, handle), SQLITE_OK);
+    assert_int_equal(fixture_result(&fixture, 1, 1, SPOOL_DEFERRED, "451 4.4.1 later"), SPOOL_OK);
+    assert_int_equal(sqlite3_trace_v2(handle, 0, NULL, NULL), SQLITE_OK);
+    assert_string_equal(fixture_place(&fixture, 1), "journal");
+    assert_string_equal(fixture_states(&fixture, 1), "delivered,deferred");
+    assert_int_equal(fixture_result(&fixture, 1, 1, SPOOL_DEFERRED, "451 4.4.1 later"), SPOOL_OK);
+    assert_string_equal(fixture_place(&fixture, 1), "file");
+}
+
 static void a_file_without_rows_gets_them_at_start(void **state) {
     struct fixture after;
     (void)state;
@@ -208,16 +222,119 @@ static void a_queue_in_use_is_neither_opened_nor_rebuilt(void **state) {
     buffer_free(&error);
 }
 
+/* As a disk does that gives zeros for a page of the index by which a start knows what lies in which segment. */
+static void damage_index(const char *path) {
+    static const char zeros[65536];
+    sqlite3 *database;
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    int64_t size = fixture_number(database, "PRAGMA page_size");
+    int64_t page = fixture_number(database, "SELECT rootpage FROM sqlite_master WHERE name = 'mails_here'");
+    sqlite3_close(database);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, zeros, (size_t)size, (off_t)((page - 1) * size)), size);
+    (void)close(fd);
+}
+
+static void a_start_that_cannot_read_what_lies_in_the_journal_uses_none_of_it_again(void **state) {
+    struct buffer error;
+    (void)state;
+    buffer_init(&error, 4096);
+    fixture_add(&fixture, 1, 2, 500);
+    fixture_finish(&fixture);
+    fixture_close(&fixture);
+    fixture_open(&fixture); /* the message's segment lies behind it */
+    fixture_close(&fixture);
+    damage_index(fixture.database);
+    fixture.spool = spool_open(&fixture.options, &error);
+    bool refused = fixture.spool == NULL;
+    fixture_close(&fixture);
+    assert_true(spool_rebuild(&fixture.options, &error));
+    fixture_open(&fixture);
+    assert_string_equal(fixture_states(&fixture, 1), "queued,queued");
+    fixture_same_bytes(&fixture, 1, 2, 500);
+    assert_true(refused);
+    assert_non_null(strstr(buffer_string(&error), "parcelpost queue rebuild"));
+    buffer_free(&error);
+}
+
+/* What journal_segment_size may be at least is less than what a result may hold. */
+static void a_result_with_notices_that_are_more_than_a_segment_is_recorded(void **state) {
+    struct buffer bytes[2];
+    struct spool_cargo notices[2];
+    enum spool_outcome answer = SPOOL_NOTHING;
+    char id[MAIL_ID_SIZE];
+    const struct spool_ending ending = {
+        .recipient = 0, .result = SPOOL_ENDED_FAILED, .retry_at = 0, .reply = TEXT("550 5.1.1 no")};
+    (void)state;
+    fixture_close(&fixture);
+    fixture.options.limits.segment_size = 65536;
+    fixture.options.journal_max_message = 32768;
+    fixture_open(&fixture);
+    fixture_add(&fixture, 1, 1, 500);
+    fixture_finish(&fixture);
+    fixture_id(1, id);
+    fixture_cargo(900, 1, 40000, &bytes[0], &notices[0]);
+    fixture_cargo(901, 1, 30000, &bytes[1], &notices[1]);
+    struct spool_attempt attempt = fixture_attempt(id, &ending, 1);
+    attempt.notices = notices;
+    attempt.notice_count = 2;
+    assert_int_equal(spool_add_attempt(fixture.spool, &attempt, &answer), SPOOL_OK);
+    fixture_finish(&fixture);
+    assert_int_equal(answer, SPOOL_OK);
+    assert_string_equal(fixture_states(&fixture, 1), "failed");
+    fixture_same_bytes(&fixture, 900, 1, 40000);
+    fixture_same_bytes(&fixture, 901, 1, 30000);
+    buffer_free(&bytes[0]);
+    buffer_free(&bytes[1]);
+}
+
+/* Its file is there, and says that it is held; a rebuild must not believe it either. */
+static void whose_hold_failed_reads_so_and_it_is_not_held_after_a_start(void **state) {
+    const struct spool_events nobody = {.context = NULL};
+    struct buffer text;
+    int64_t record = 0;
+    struct order order = {.spool = fixture.spool,
+                          .verb = "queue hold",
+                          .argument = "1aBcDe-000001-Zz",
+                          .detail = "",
+                          .answer = &text,
+                          .record = &record};
+    (void)state;
+    buffer_init(&text, 4096);
+    fixture_add(&fixture, 1, 1, 100);
+    fixture_finish(&fixture);
+    enum exit_status status = order_run(&order);
+    assert_int_equal(status, EXIT_STATUS_OK);
+    fixture_failures = 1;
+    assert_int_equal(order_settle(&order, status, spool_finish(fixture.spool, &nobody)), EXIT_STATUS_ERROR);
+    assert_string_equal(buffer_string(&text), "that could not be written, or may not last: see the log");
+    assert_int_equal(order.affected, 0);
+    for (int round = 0; round < 2; round++) {
+        assert_string_equal(fixture_states(&fixture, 1), "queued");
+        fixture_close(&fixture);
+        assert_true(round == 0 || spool_rebuild(&fixture.options, &text));
+        fixture_open(&fixture);
+    }
+    assert_string_equal(fixture_states(&fixture, 1), "queued");
+    assert_true(fixture_has_file(&fixture, 1));
+    buffer_free(&text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_crash_between_flush_and_rows_loses_nothing),
         TEST(a_file_of_a_failed_batch_leaves_with_its_mail),
+        TEST(a_message_whose_recipients_cannot_be_read_stays_in_the_journal),
         TEST(a_file_without_rows_gets_them_at_start),
         TEST(one_unreadable_file_does_not_stop_the_start),
         TEST(left_overs_of_queue_tmp_are_removed_at_start),
         TEST(a_queue_in_use_is_neither_opened_nor_rebuilt),
+        TEST(a_start_that_cannot_read_what_lies_in_the_journal_uses_none_of_it_again),
         TEST(a_record_with_the_envelope_of_another_mail_does_not_stop_the_start),
+        TEST(whose_hold_failed_reads_so_and_it_is_not_held_after_a_start),
+        TEST(a_result_with_notices_that_are_more_than_a_segment_is_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Rows that follow their messages: a message is answered, told and fetched before it has any, and has them before
  * anything else is recorded of it; a crash in between leaves it to the journal. */
+#include "orders/order.h"
 #include "store/clock_shift.h"
 #include "store/contacts.h"
 #include "store_fixture.h"
@@ -184,12 +185,54 @@ static void what_a_start_finds_without_rows_is_due_at_once_though_the_clock_was_
     fixture_clock = 0;
     fixture_crash(&fixture, &after);
     fixture_open(&after);
-    assert_true(clock_shift(after.spool->database, day, time(NULL), 31 * day));
+    assert_true(clock_shift_begin(after.spool->database, day, time(NULL), 0));
+    assert_true(clock_shift_step(after.spool->database));
     struct sqlite3_stmt *row = statement_query(after.spool->database, STATEMENT_SCHEDULE_NEXT, BINDS(bind_time(1)));
     assert_int_equal(statement_step(row), STATEMENT_ROW);
     assert_in_range(column_time(row, 0), time(NULL) - 60, time(NULL));
     statement_end(row);
     fixture_end(&after);
+}
+
+/* What is due now, and what a result puts off, would be moved with what waits. */
+static void while_rows_are_moved_with_the_clock_results_are_taken_and_orders_wait(void **state) {
+    const struct spool_change change = {.mail_id = "1aBcDe-000001-Zz", .kind = PARCEL_RETRY};
+    (void)state;
+    accept_one(1);
+    spool_settle(fixture.spool);
+    assert_true(clock_shift_begin(fixture.spool->database, 86400, time(NULL), 0));
+    assert_int_equal(spool_add_change(fixture.spool, &change, NULL), SPOOL_FAILED);
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DEFERRED, "451 4.4.1 later"), SPOOL_OK);
+    assert_true(clock_shift_step(fixture.spool->database));
+    struct sqlite3_stmt *row = statement_query(fixture.spool->database, STATEMENT_SCHEDULE_NEXT, BINDS(bind_time(1)));
+    assert_int_equal(statement_step(row), STATEMENT_ROW);
+    assert_in_range(column_time(row, 0), time(NULL) + 200, time(NULL) + 300);
+    statement_end(row);
+    assert_int_equal(spool_add_change(fixture.spool, &change, NULL), SPOOL_OK);
+    fixture_finish(&fixture);
+}
+
+static void who_orders_while_rows_are_moved_with_the_clock_reads_why_it_must_wait(void **state) {
+    struct buffer answer;
+    int64_t record = 0;
+    struct order order = {.spool = fixture.spool,
+                          .resident = true,
+                          .verb = "queue retry",
+                          .argument = "1aBcDe-000001-Zz",
+                          .detail = "",
+                          .answer = &answer,
+                          .record = &record};
+    (void)state;
+    buffer_init(&answer, 1024);
+    accept_one(1);
+    spool_settle(fixture.spool);
+    assert_true(clock_shift_begin(fixture.spool->database, 86400, time(NULL), 0));
+    assert_int_equal(order_run(&order), EXIT_STATUS_TEMPFAIL);
+    assert_non_null(strstr(buffer_string(&answer), "is being moved with it: try again in a moment"));
+    assert_true(clock_shift_step(fixture.spool->database));
+    assert_int_equal(order_run(&order), EXIT_STATUS_OK);
+    fixture_finish(&fixture);
+    buffer_free(&answer);
 }
 
 static void a_failed_flush_takes_nothing_of_what_was_flushed_before(void **state) {
@@ -216,25 +259,53 @@ static void an_id_without_rows_is_known(void **state) {
     assert_int_equal(fixture_add(&fixture, 1, 1, 500), SPOOL_INVALID);
 }
 
-static void a_parcel_id_that_was_taken_by_hand_costs_no_message_its_rows(void **state) {
+static void by_hand(const char *words) {
+    sqlite3 *handle;
+    assert_int_equal(sqlite3_open(fixture.database, &handle), SQLITE_OK);
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_prepare_v2(handle, words, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    sqlite3_close(handle);
+}
+
+static const char *const parcel_by_hand =
+    "INSERT INTO parcels (mail_id, recipient, from_url, to_url, target, domain, delivery, state, created_at, "
+    "updated_at)"
+    " VALUES ('1aBcDe-000009-Zz', 0, '', '', '', '', 'none', 'removed', '2026-01-01', '2026-01-01')";
+
+/* A row with another id would be read, and the message delivered once more. */
+static void an_id_that_was_told_stays_and_a_row_put_in_by_hand_makes_way(void **state) {
     const struct spool_events events = {&fixture, fixture_answered, keep_id};
-    const struct parcels_refused refused = {
-        0, TEXT("1aBcDe-000009-Zz"), TEXT("a@remote.test"), TEXT("b@example.test"), TEXT("550 5.1.1 no"), false};
+    (void)state;
+    assert_int_equal(fixture_add(&fixture, 1, 1, 500), SPOOL_OK);
+    spool_finish(fixture.spool, &events);
+    by_hand(parcel_by_hand);
+    assert_int_equal(parcel_of(9), told_id);
+    assert_int_equal(fixture_result(&fixture, 1, 0, SPOOL_DELIVERED, "250 2.0.0 OK"), SPOOL_OK);
+    assert_int_equal(parcel_of(1), told_id);
+    assert_string_equal(fixture_states(&fixture, 1), "delivered");
+    assert_string_equal(fixture_states(&fixture, 9), "removed");
+    struct sqlite3_stmt *row = statement_query(fixture.spool->database, STATEMENT_REPORT_MAIL_ATTEMPTS,
+                                               BINDS(bind_string("1aBcDe-000001-Zz")));
+    assert_int_equal(statement_step(row), STATEMENT_ROW);
+    statement_end(row);
+}
+
+/* The queue runner may know that row already. */
+static void no_message_is_told_an_id_that_was_put_in_by_hand(void **state) {
+    const struct spool_events events = {&fixture, fixture_answered, keep_id};
     (void)state;
     accept_one(1);
+    spool_settle(fixture.spool);
+    by_hand(parcel_by_hand);
+    int64_t id = parcel_of(9);
     assert_int_equal(fixture_add(&fixture, 2, 1, 500), SPOOL_OK);
     spool_finish(fixture.spool, &events);
-    fixture.spool->database->last_parcel = told_id - 2; /* as if the row below had come from elsewhere */
-    assert_true(parcels_add_refused(fixture.spool->database, &refused, time(NULL)));
-    fixture.spool->database->last_parcel = told_id;
+    assert_true(told_id > id);
     spool_settle(fixture.spool);
-    assert_false(spool_has_waiting_rows(fixture.spool));
-    assert_string_equal(fixture_states(&fixture, 1), "queued");
-    assert_int_equal(parcel_of(2), told_id); /* it took nobody else's */
-    accept_one(3);
-    spool_settle(fixture.spool);
-    assert_string_equal(fixture_states(&fixture, 3), "queued");
-    assert_true(parcel_of(3) > parcel_of(1));
+    assert_int_equal(parcel_of(2), told_id);
+    assert_int_equal(parcel_of(9), id);
 }
 
 static void keep_ids(void *context, const struct spool_news *news) {
@@ -313,6 +384,19 @@ static void messages_are_told_once_though_their_rows_are_refused_at_first(void *
     buffer_free(&error);
 }
 
+/* Who reads what is due in its order has the next ones by then. */
+static void rows_that_bear_a_time_of_seconds_ago_are_told_as_late_once(void **state) {
+    (void)state;
+    accept_one(1);
+    spool_settle(fixture.spool);
+    assert_false(spool_rows_were_late(fixture.spool));
+    accept_one(2);
+    fixture.spool->first->at -= 3; /* a slow flush, a lock */
+    spool_settle(fixture.spool);
+    assert_true(spool_rows_were_late(fixture.spool));
+    assert_false(spool_rows_were_late(fixture.spool));
+}
+
 /* ---- contacts ---- */
 
 static struct contacts_state connect_once(void) {
@@ -387,11 +471,15 @@ int main(void) {
         TEST(a_large_message_is_fetched_before_its_rows),
         TEST(a_crash_leaves_messages_without_rows_to_the_journal),
         TEST(what_a_start_finds_without_rows_is_due_at_once_though_the_clock_was_set_forward),
+        TEST(while_rows_are_moved_with_the_clock_results_are_taken_and_orders_wait),
+        TEST(who_orders_while_rows_are_moved_with_the_clock_reads_why_it_must_wait),
         TEST(a_failed_flush_takes_nothing_of_what_was_flushed_before),
         TEST(an_id_without_rows_is_known),
-        TEST(a_parcel_id_that_was_taken_by_hand_costs_no_message_its_rows),
+        TEST(an_id_that_was_told_stays_and_a_row_put_in_by_hand_makes_way),
+        TEST(no_message_is_told_an_id_that_was_put_in_by_hand),
         TEST(ids_that_were_told_are_those_of_rows_that_failed_in_their_midst),
         TEST(rows_are_written_though_not_even_the_transaction_could_be_undone),
+        TEST(rows_that_bear_a_time_of_seconds_ago_are_told_as_late_once),
         TEST(messages_are_told_once_though_their_rows_are_refused_at_first),
         TEST(hits_of_a_contact_without_a_count_are_added_later),
         TEST(a_count_is_never_judged_without_what_was_accepted),

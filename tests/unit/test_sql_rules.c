@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+
+#include "open_database.h"
 // clang-format on
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -28,15 +30,6 @@ struct fixture {
     struct database *main;
 };
 
-static struct database *make(const char *path, enum database_kind kind) {
-    struct buffer error;
-    buffer_init(&error, 1024);
-    struct database *database = database_open(path, kind, DATABASE_WRITE, &error);
-    assert_non_null(database);
-    buffer_free(&error);
-    return database;
-}
-
 static int set_up(void **state) {
     static struct fixture f;
     (void)snprintf(f.directory, sizeof f.directory, "/tmp/test_sql_rules.XXXXXX");
@@ -45,10 +38,10 @@ static int set_up(void **state) {
     (void)snprintf(f.main_path, sizeof f.main_path, "%s/100%%#?.db", f.directory);
     (void)snprintf(f.users_path, sizeof f.users_path, "%s/users.db", f.directory);
     assert_int_equal(mkdir(f.rules, 0755), 0);
-    f.main = make(f.main_path, DATABASE_MAIN);
+    f.main = open_or_fail(f.main_path, DATABASE_MAIN, DATABASE_WRITE);
     assert_true(
         statement_run(f.main, STATEMENT_CONTACT_ADD, BINDS(bind_string("192.0.2.1"), bind_string("2026-01-01"))));
-    struct database *users = make(f.users_path, DATABASE_USERS);
+    struct database *users = open_or_fail(f.users_path, DATABASE_USERS, DATABASE_WRITE);
     assert_true(users_set(users, TEXT("coco@example.test"), "$5$secret", NULL));
     database_close(users);
     *state = &f;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the queue runner makes of destinations as a whole, of senders and transports of single parcels, of logins. */
 #include "runner_stage.h"
+#include <poll.h>
 
 #define FAR_AWAY 0x7fffffff
 #define THIRD "1AbCdE-FgHiJk-Lo"
@@ -181,11 +182,12 @@ static void a_login_at_its_limit_waits_and_others_do_not(void **state) {
     push_letter(&stage, (struct letter){OTHER, "mike", "a@two.test", NULL, DELIVERY_REMOTE, 2, 0});
     push_letter(&stage, (struct letter){THIRD, "coco", "a@three.test", NULL, DELIVERY_REMOTE, 3, 0});
     int hers = -1;
-    for (bool found = false; !found;) { /* an agent may be there already for whom nothing may start */
-        struct channel_message message = {.fd = -1};
+    struct pollfd next[] = {{.fd = stage.ledger, .events = POLLIN}, {.fd = stage.hub, .events = POLLIN}};
+    while (next[0].revents == 0) { /* an agent may be there already for whom nothing may start */
         hers = give_agent_for(&stage, "smtp");
-        found = channel_receive(stage.ledger, clock_deadline(300), storage, &values, &message) == CHANNEL_OK;
+        assert_true(poll(next, 2, 8000) > 0);
     }
+    expect(stage.ledger, MAIL_FETCH);
     assert_true(text_equal(values.mail_fetch.mail_id, TEXT(THIRD)));
     expect_silence(stage.ledger);
     answer_job(agent, serial, MAIL, RESULT_DELIVERED, DESTINATION_ANSWERED, 0);
@@ -195,6 +197,51 @@ static void a_login_at_its_limit_waits_and_others_do_not(void **state) {
     cut_short(&stage);
     close(agent);
     close(hers);
+}
+
+/* As many as fill a destination's share of memory, and some. */
+static void push_many(struct stage *stage, const char *account, int64_t from_id) {
+    struct buffer list;
+    for (int64_t part = 0; part < 11; part++) {
+        buffer_init(&list, 50000);
+        for (uint32_t i = 0; i < 100; i++) {
+            struct parcel_item item = {.delivery = DELIVERY_LOCAL,
+                                       .recipient = i,
+                                       .parcel_id = from_id + part * 100 + i,
+                                       .retry_at = 1,
+                                       .target = TEXT("a@example.test"),
+                                       .domain = TEXT("example.test")};
+            assert_true(list_add_parcel(&list, &item));
+        }
+        struct parcels_new news = {.mail_id = TEXT(OTHER),
+                                   .from_url = TEXT("me@far.test"),
+                                   .account = text_of(account),
+                                   .received_at = (int64_t)time(NULL),
+                                   .expires_at = FAR_AWAY,
+                                   .recipients = buffer_text(&list)};
+        assert_int_equal(channel_send(stage->ledger, PARCELS_NEW, 0, &news, -1), CHANNEL_OK);
+        buffer_free(&list);
+    }
+}
+
+static void a_login_that_waits_with_more_than_memory_holds_keeps_nobody_from_the_same_destination(void **state) {
+    struct stage stage = prepare();
+    (void)state;
+    stage.account_limit = 1;
+    stage.agent_limit = 6;
+    stage.destination_limit = 4;
+    launch(&stage, false);
+    expect(stage.hub, HUB_READY);
+    push_letter(&stage, (struct letter){MAIL, "mike", "a@example.test", NULL, DELIVERY_LOCAL, 1, 0});
+    int agent = give_agent_for(&stage, "maildir");
+    give_content(&stage, MAIL, "me@far.test", 1);
+    (void)expect(agent, AGENT_JOB);
+    push_many(&stage, "mike", 1000);
+    push_letter(&stage, (struct letter){THIRD, "coco", "a@example.test", NULL, DELIVERY_LOCAL, 3, 0});
+    expect(stage.ledger, MAIL_FETCH);
+    assert_true(text_equal(values.mail_fetch.mail_id, TEXT(THIRD)));
+    cut_short(&stage);
+    close(agent);
 }
 
 static void a_destination_begins_with_one_agent_and_gets_more_as_they_succeed(void **state) {
@@ -228,6 +275,7 @@ int main(void) {
         cmocka_unit_test(a_target_with_a_bar_goes_by_the_transport_of_that_name),
         cmocka_unit_test(tls_that_was_shown_is_passed_on_once_and_told_to_the_next_agent),
         cmocka_unit_test(a_login_at_its_limit_waits_and_others_do_not),
+        cmocka_unit_test(a_login_that_waits_with_more_than_memory_holds_keeps_nobody_from_the_same_destination),
         cmocka_unit_test(a_destination_begins_with_one_agent_and_gets_more_as_they_succeed),
     };
     log_start(STDERR_FILENO, "test", getenv("TEST_LOG") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_FATAL);

@@ -222,6 +222,20 @@ static void output_is_held_back_until_flushed_or_full(void **state) {
     close_pair();
 }
 
+static void what_was_sent_is_not_left_in_memory(void **state) {
+    static const char line[] = "a password, or a line of somebody's mail";
+    (void)state;
+    open_pair(1000, 1000);
+    assert_int_equal(stream_write(&stream, line, sizeof line, clock_deadline(1000)), STREAM_OK);
+    const char *block = stream.output.data - stream.output.offset;
+    size_t capacity = stream.output.capacity;
+    assert_non_null(memmem(block, capacity, line, sizeof line));
+    assert_int_equal(stream_flush(&stream, clock_deadline(1000)), STREAM_OK);
+    assert_ptr_equal(stream.output.data - stream.output.offset, block);
+    assert_null(memmem(block, capacity, line, sizeof line));
+    close_pair();
+}
+
 static void writing_to_one_who_does_not_read_ends_at_the_deadline(void **state) {
     static char block[65536];
     enum stream_result result = STREAM_OK;
@@ -312,6 +326,7 @@ int main(void) {
         cmocka_unit_test(a_pause_reads_nothing_and_ends_when_the_peer_or_the_stop_does),
         cmocka_unit_test(input_is_bounded_and_an_idle_stream_holds_little),
         cmocka_unit_test(output_is_held_back_until_flushed_or_full),
+        cmocka_unit_test(what_was_sent_is_not_left_in_memory),
         cmocka_unit_test(writing_to_one_who_does_not_read_ends_at_the_deadline),
         cmocka_unit_test(writing_to_a_closed_peer_is_broken_and_raises_no_signal),
         cmocka_unit_test(a_transport_replaces_reading_writing_and_closing),

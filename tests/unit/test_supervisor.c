@@ -20,7 +20,7 @@ static void a_locked_out_contact_is_closed_without_a_word_or_a_fork(void **state
     int pid;
     int fd = served(*state, words, sizeof words);
     close(fd);
-    usleep(300000); /* the receiver in its place is forked */
+    wait_for_notes("receiver", 3); /* the one in its place, too */
     unsigned before = count_notes("receiver", &pid);
     for (int i = 0; i < 20; i++) {
         fd = connect_from(*state, LOCKED_OUT);
@@ -94,7 +94,11 @@ static void a_wrong_new_configuration_changes_nothing_and_a_right_one_does(void 
 
 static int end_of(pid_t pid) {
     int status = -1;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
+    pid_t ended = 0;
+    for (int i = 0; i < 4000 && (ended = waitpid(pid, &status, WNOHANG)) == 0; i++) {
+        usleep(10000);
+    }
+    assert_int_equal(ended, pid);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
 }
@@ -125,11 +129,11 @@ static void a_nursery_that_hangs_keeps_no_receiver_from_hearing_of_the_end(void 
     char words[64];
     int nursery = 0, receiver = 0;
     close(served(server, words, sizeof words));
-    usleep(300000); /* the receiver in its place is forked */
+    wait_for_notes("receiver", 3); /* the one in its place, too */
     assert_true(count_notes("nursery", &nursery) > 0 && count_notes("receiver", &receiver) > 0);
     assert_int_equal(kill(nursery, SIGSTOP), 0);
     kill(server->pid, SIGTERM);
-    assert_true(ends_within(receiver, 12)); /* stop_timeout is 2 s */
+    assert_true(ends_within(receiver, 200)); /* stop_timeout is 30 s */
     assert_int_equal(kill(nursery, SIGCONT), 0);
     assert_int_equal(end_of(server->pid), EXIT_STATUS_OK);
     server->pid = 0;
@@ -158,6 +162,23 @@ static void the_nursery_cannot_have_anybody_killed(void **state) {
     waitpid(victim, &status, 0);
 }
 
+static void the_nursery_calls_no_service_a_receiver(void **state) {
+    char words[64], path[128];
+    int nursery = 0, ledger = 0;
+    close(served(*state, words, sizeof words));
+    unsigned ledgers = count_notes("ledger", &ledger), before = count_notes("nursery", &nursery);
+    snprintf(path, sizeof path, "%s/victim", directory);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "%d\n", ledger);
+    fclose(file);
+    assert_int_equal(kill(nursery, SIGKILL), 0);
+    wait_for_notes("nursery", before + 1);
+    usleep(300000);
+    close(served(*state, words, sizeof words));
+    assert_int_equal(count_notes("ledger", &ledger), ledgers);
+}
+
 static void a_second_server_is_told_that_one_runs(void **state) {
     char words[64];
     close(served(*state, words, sizeof words));
@@ -179,6 +200,19 @@ static void a_taken_port_is_an_error_of_its_own(void **state) {
     assert_int_equal(end_of(spawn()), EXIT_STATUS_UNAVAILABLE);
     server->pid = 0;
     close(fd);
+}
+
+static void a_service_that_hangs_in_the_first_start_ends_it(void **state) {
+    struct server *server = *state;
+    char words[64], path[128];
+    close(served(server, words, sizeof words));
+    kill(server->pid, SIGTERM);
+    assert_int_equal(end_of(server->pid), EXIT_STATUS_OK);
+    snprintf(path, sizeof path, "%s/hang", directory);
+    close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    write_configuration(server->port, "stop_timeout = 2\nservice_timeout = 1");
+    assert_int_equal(end_of(server->pid = spawn()), EXIT_STATUS_UNAVAILABLE);
+    server->pid = 0;
 }
 
 /* ---- values ---- */
@@ -233,10 +267,13 @@ int main(void) {
         WITH_SERVER(every_service_that_dies_is_replaced),
         WITH_SERVER(a_wrong_new_configuration_changes_nothing_and_a_right_one_does),
         WITH_SERVER(told_to_stop_it_ends_its_sessions_and_all_its_processes),
-        WITH_SERVER(a_nursery_that_hangs_keeps_no_receiver_from_hearing_of_the_end),
+        cmocka_unit_test_setup_teardown(a_nursery_that_hangs_keeps_no_receiver_from_hearing_of_the_end, set_up_patient,
+                                        tear_down),
         WITH_SERVER(the_nursery_cannot_have_anybody_killed),
+        WITH_SERVER(the_nursery_calls_no_service_a_receiver),
         WITH_SERVER(a_second_server_is_told_that_one_runs),
         WITH_SERVER(a_taken_port_is_an_error_of_its_own),
+        WITH_SERVER(a_service_that_hangs_in_the_first_start_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Text views: comparing, cutting, numbers, UTF-8, showing bytes, base64. */
 #include "base/text.h"
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -176,6 +178,39 @@ static void copies_are_terminated_and_report_a_cut(void **state) {
     assert_false(text_has_eight_bit(TEXT("a\x7f")));
 }
 
+#define SAME(...)                                                                                                      \
+    do {                                                                                                               \
+        for (size_t size = 0; size <= sizeof ours; size++) {                                                           \
+            memset(ours, '#', sizeof ours);                                                                            \
+            memset(theirs, '#', sizeof theirs);                                                                        \
+            assert_int_equal(text_format(ours, size, __VA_ARGS__), snprintf(theirs, size, __VA_ARGS__));               \
+            assert_memory_equal(ours, theirs, sizeof ours);                                                            \
+        }                                                                                                              \
+    } while (0)
+
+static void formats_are_those_of_the_c_library_at_every_size(void **state) {
+    char ours[48], theirs[48];
+    struct text view = text_first(TEXT("coco@example.test"), 4);
+    (void)state;
+    SAME("nothing to convert");
+    SAME("%s", "");
+    SAME("<%s> and %s%s", "one", "two", "");
+    SAME("%.*s|%.3s|%.0s|", TEXT_ARGS(view), "abcdef", "x");
+    SAME("%d %d %d", 0, INT_MAX, INT_MIN);
+    SAME("%ld %lld", LONG_MIN, LLONG_MAX);
+    SAME("%u %lu", UINT_MAX, ULONG_MAX);
+    SAME("%llu", ULLONG_MAX);
+    SAME("%zu %zd", sizeof ours, (ssize_t)-7);
+    SAME("%03u %3u %05d %5d", 7u, 7u, -7, -7);
+    SAME("%02u%04u", 123u, 12345u);
+    SAME("%x.%x %02x", 0u, 0xbeefu, 10u);
+    SAME("100%% of %s", "it");
+    SAME("%s %c %02X %s", "a", 'b', 0xabu, "c"); /* what it leaves to the C library */
+    SAME("%-6s|%6s|%+d", "ab", "cd", 5);
+    SAME("%.3d %10u %.2f", 5, 6u, 1.5);
+    SAME("%s %.*d", "precision before a number", 3, 5);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_whole_decimal_and_bounded),
@@ -185,6 +220,7 @@ int main(void) {
         cmocka_unit_test(base64_encodes_and_refuses_what_does_not_fit),
         cmocka_unit_test(comparisons_ignore_ascii_case_only),
         cmocka_unit_test(cutting_never_passes_the_end),
+        cmocka_unit_test(formats_are_those_of_the_c_library_at_every_size),
         cmocka_unit_test(copies_are_terminated_and_report_a_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,19 +11,10 @@
 
 #include <cmocka.h>
 
+#include "sanitized.h"
 #include "tls_peers.h"
 
 #define IDLE_KIB_MAXIMUM 320
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
 
 static void stays_idle(int fd) {
     struct stream stream;
@@ -109,7 +100,7 @@ static void an_idle_session_stays_small(void **state) {
     size_t kib[2];
 
     (void)state;
-    if (SANITIZED || getenv("PARCELPOST_VALGRIND") != NULL) { /* they need memory of their own */
+    if (is_watched()) { /* they need memory of their own */
         skip();
     }
     assert_int_equal(in_a_receiver(false, kib), 0);

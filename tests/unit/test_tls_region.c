@@ -16,16 +16,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
+#include "sanitized.h"
 
 #define LOCKS "../crypto/threads_pthread.c"
 #define CIPHERS "../crypto/evp/evp_enc.c"
@@ -46,7 +37,7 @@ static int set_up(void **state) {
     region_close();
     CRYPTO_get_mem_functions(&allocate, NULL, NULL);
     has_region = allocate != CRYPTO_malloc;
-    return has_region || SANITIZED || getenv("PARCELPOST_VALGRIND") != NULL ? 0 : -1;
+    return has_region || is_watched() ? 0 : -1;
 }
 
 static void need_region(void) {

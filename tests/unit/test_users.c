@@ -13,21 +13,12 @@
 
 #include <cmocka.h>
 
+#include "open_database.h"
+
 struct fixture {
     char directory[32], main_path[64], users_path[64];
     struct database *main, *users;
 };
-
-static struct database *open_or_fail(const char *path, enum database_kind kind, enum database_mode mode) {
-    struct buffer error;
-    buffer_init(&error, 1024);
-    struct database *database = database_open(path, kind, mode, &error);
-    if (database == NULL) {
-        fail_msg("%s", buffer_string(&error));
-    }
-    buffer_free(&error);
-    return database;
-}
 
 static int set_up(void **state) {
     static struct fixture f;

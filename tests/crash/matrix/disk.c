@@ -171,6 +171,17 @@ static void keep_names(const char *path, ino_t directory) {
         abort();
 }
 
+/* Whoever held it may have been ended at its call: what it wrote is whole or not there at all. */
+static void lock_table(void) {
+    if (pthread_mutex_lock(&watched->mutex) == EOWNERDEAD)
+        (void)pthread_mutex_consistent(&watched->mutex);
+}
+
+/* Only then is it looked at what was flushed. */
+static bool is_power_failure(void) {
+    return watched->crash == DISK_FORGET || watched->crash == DISK_MIX;
+}
+
 static int flush(int fd, const char *call) {
     char path[PATH_MAX], kept[PATH_MAX];
     struct stat status;
@@ -179,9 +190,9 @@ static int flush(int fd, const char *call) {
         return (int)syscall(SYS_fdatasync, fd);
     if (fails(call, KIND_FLUSH))
         return -1;
-    if (watched->crash != DISK_FORGET && watched->crash != DISK_MIX)
+    if (!is_power_failure())
         return 0;
-    (void)pthread_mutex_lock(&watched->mutex);
+    lock_table();
     if (fstat(fd, &status) != 0)
         abort();
     if (S_ISDIR(status.st_mode)) {
@@ -325,8 +336,8 @@ static int open_counted(const char *path, int flags, mode_t mode) {
     if ((makes || empties) && fails(makes ? "open" : "open(O_TRUNC)", KIND_MAKE))
         return -1;
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-    if (makes && fd >= 0 && fstat(fd, &status) == 0) {
-        (void)pthread_mutex_lock(&watched->mutex);
+    if (makes && fd >= 0 && is_power_failure() && fstat(fd, &status) == 0) {
+        lock_table();
         (void)shadow_of(status.st_ino, true);
         (void)pthread_mutex_unlock(&watched->mutex);
     }
@@ -464,7 +475,8 @@ bool disk_sync(struct disk *disk) {
 
     watched = disk;
     if (pthread_mutexattr_init(&shared) != 0 || pthread_mutexattr_setpshared(&shared, PTHREAD_PROCESS_SHARED) != 0 ||
-        pthread_mutex_init(&disk->mutex, &shared) != 0) /* anew: its holder may have been ended */
+        pthread_mutexattr_setrobust(&shared, PTHREAD_MUTEX_ROBUST) != 0 ||
+        pthread_mutex_init(&disk->mutex, &shared) != 0)
         return false;
     remove_all(disk->shadow);
     disk->file_count = disk->shadow_count = 0;

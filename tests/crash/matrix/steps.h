@@ -5,7 +5,7 @@
 #define TESTS_CRASH_STEPS_H
 #include "../../unit/store_fixture.h"
 #include "disk.h"
-#include "store/checkpoint.h"
+#include "spool/checkpoint.h"
 
 #define MESSAGES 48
 #define RECIPIENTS 3
@@ -14,10 +14,11 @@
 struct message {
     unsigned recipients;
     size_t size;
-    bool offered, accepted; /* to the spool; by it */
-    bool tried[RECIPIENTS]; /* an end was handed to the spool */
-    bool ended[RECIPIENTS]; /* and recorded */
-    bool purged;            /* its rows may have left */
+    bool offered, accepted;                          /* to the spool; by it */
+    bool tried[RECIPIENTS];                          /* an end was handed to the spool */
+    bool ended[RECIPIENTS];                          /* and recorded */
+    bool purged;                                     /* its rows may have left */
+    enum { MAY_BE_HELD, IS_HELD, IS_NOT_HELD } hold; /* of recipient 0, as an operator was told */
 };
 struct run {
     struct disk disk;
@@ -126,7 +127,8 @@ static void fail_with_notice(unsigned number, unsigned notice) {
     buffer_free(&bytes);
 }
 
-static void change(unsigned number, enum spool_change_kind kind) {
+/* Refused or not: what the operator hears then holds. */
+static void change(unsigned number, enum parcel_change kind) {
     const uint32_t first = 0;
     enum spool_outcome answer = SPOOL_NOTHING;
     char id[MAIL_ID_SIZE];
@@ -134,8 +136,12 @@ static void change(unsigned number, enum spool_change_kind kind) {
     fixture_id(number, id);
     const struct spool_change wanted = {
         .mail_id = id, .kind = kind, .recipients = &first, .count = 1, .words = TEXT_NONE};
+    run->messages[number].hold = MAY_BE_HELD;
     if (spool_add_change(fixture.spool, &wanted, &answer) == SPOOL_OK)
         fixture_finish(&fixture);
+    (void)worked(database_flush(spool_database(fixture.spool)));
+    if (!spool_has_waiting_rows(fixture.spool))
+        run->messages[number].hold = strncmp(fixture_states(&fixture, number), "held", 4) == 0 ? IS_HELD : IS_NOT_HELD;
 }
 
 /* The ledger's helper thread does this; here it happens at a known moment. */

@@ -29,7 +29,7 @@ def raise_descriptor_limit(wanted):
     return hard >= wanted
 
 
-def letters(server, count=300, connections=5):
+def letters(server, count=2000, connections=5):
     """Seconds a message over open connections."""
     with Load(server.internal_port, connections, count, small_message(SIZE)) as load:
         began = time.monotonic()
@@ -80,9 +80,9 @@ class Idle:
 
 
 def rests(server):
-    """A look, when nobody is served and the spare receivers of a busy time have gone; else None."""
+    """A look, when nobody is served, the spare receivers of a busy time have gone, and those that belong there have come; else None."""
     look = Look(server)
-    return look if look.number["agent"] == 0 and look.number["receiver"] <= SPARE and not look.zombies else None
+    return look if look.number["agent"] == 0 and look.number["receiver"] == SPARE and not look.zombies else None
 
 
 def at_rest(server):

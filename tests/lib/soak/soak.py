@@ -22,6 +22,7 @@ RESTS = 5, 10, 20  # minutes after which everybody pauses, so that memory can be
 STEADY = 60  # seconds under load before a rest without a reload: services are of the same age each time
 OUTSTANDING = 1500  # copies on their way above which clients wait: the slowest neighbour sets the pace
 LOOKS_EVERY = 4
+STILL, STILL_FOR = 16, 3  # KiB, seconds
 
 
 class Row:
@@ -32,6 +33,19 @@ class Row:
 
     def memory(self, *roles):
         return middle(sum(look.memory[role] for role in roles) if roles else look.total for look in self.looks)
+
+
+class StandsStill:
+    """True once no process has taken memory or given it back for a while, as services do a second after their last request."""
+
+    def __init__(self, server):
+        self.server, self.own, self.since = server, 0, 0.0
+
+    def __call__(self):
+        own = Look(self.server).own.total()
+        if abs(own - self.own) > STILL:
+            self.own, self.since = own, time.monotonic()
+        return time.monotonic() > self.since + STILL_FOR
 
 
 class Soak:
@@ -159,6 +173,7 @@ class Soak:
         """A look at the server with nothing to do; the queue may hold what is put off."""
         try:
             wait_for(self.rests_now, "the end of agents and spare receivers", timeout=120, explain=lambda: str(Look(self.world.server).number))
+            wait_for(StandsStill(self.world.server), "memory that stands still", timeout=120, explain=lambda: str(Look(self.world.server).own))
         except AssertionError as problem:
             self.faults.append(f"{when}: {problem}")
         self.rests.append((when, Look(self.world.server)))

@@ -5,6 +5,7 @@ COLUMNS = ["minute", "accepted", "a second", "delivered", "bounced", "put off, w
            "ledger", "runner", "listener", "other services", "receivers", "agents", "processes", "descriptors", "zombies", "database, log, journal, files (MiB)"]
 HEAD = "| " + " | ".join(COLUMNS) + " |\n|" + " --- |" * len(COLUMNS)
 SERVICES = ("resolver", "signer", "lookup", "connector")
+ONE_OF = {"the ledger": "ledger", "the runner": "runner", "the listener": "parcelpostd", "a receiver": "receiver", "an agent": "agent"}
 SETTLED, COMPARED = 5, 5  # minutes before the comparison, and in each of its halves
 
 
@@ -32,14 +33,15 @@ def halves(soak):
 
 
 def busy(soak):
-    """Medians of many looks under load: what is in hand differs from one to the next, so that these are no measure of leaks."""
+    """Medians of many looks under load: what is in hand differs from one to the next, so that the sum is no measure of leaks."""
     first, last = halves(soak)
-    measures = {"memory of all, MiB": lambda look: look.total / 1024, "processes": lambda look: look.processes, "descriptors": lambda look: look.descriptors,
-                "zombies": lambda look: look.zombies}
+    measures = {"memory of all, MiB": lambda look: look.total / 1024,
+                **{f"memory of {name}, MiB": lambda look, role=role: look.memory[role] / max(look.number[role], 1) / 1024 for name, role in ONE_OF.items()},
+                "processes": lambda look: look.processes, "descriptors": lambda look: look.descriptors, "zombies": lambda look: look.zombies}
     lines = ["| | first | last |\n| --- | --- | --- |"]
     for label, measure in measures.items():
         values = [middle(measure(look) for row in rows for look in row.looks) for rows in (first, last)]
-        lines.append(f"| {label} | {values[0]:.1f} | {values[1]:.1f} |")
+        lines.append(f"| {label} | {values[0]:.2f} | {values[1]:.2f} |")
     return "\n".join(lines)
 
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT
+ * How the queue runner reads on what a destination has left in the database. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "runner/runner_private.h"
+#include "store/parcels.h"
+#include "store/statements.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#define MAIL "1AbCdE-FgHiJk-Lm"
+#define IN_ROWS 7 /* a parcel's id */
+
+static char name[] = "mail.example.test", maildir[] = "maildir", domain[] = "example.test";
+static char *domains[] = {domain};
+
+struct stage {
+    struct config config;
+    struct runner runner;
+    struct database *database;
+};
+
+/* One parcel for somebody in far.test is due in the rows. */
+static void set_stage(struct stage *stage) {
+    struct buffer error;
+    struct envelope envelope;
+    const int64_t came = (int64_t)time(NULL) - 10;
+    const struct parcels_fresh fresh = {.retry_at = came, .expires_at = came + 1000, .now = came, .words = ""};
+    static struct process_start resident;
+    int64_t id = IN_ROWS;
+    *stage = (struct stage){.config = {.server_name = name,
+                                       .local_transport = maildir,
+                                       .local_domains = {domains, 1},
+                                       .destination_limit = 1,
+                                       .agent_limit = 2,
+                                       .queue_lifetime = 1000}};
+    buffer_init(&error, 1000);
+    stage->database = database_open(":memory:", DATABASE_MAIN, DATABASE_WRITE, &error);
+    assert_non_null(stage->database);
+    stage->runner.start = &resident;
+    stage->runner.soon = (struct loop_timer *)&resident; /* set, long ago: nobody waits here */
+    stage->runner.config = &stage->config;
+    stage->runner.database = stage->database;
+    envelope_init(&envelope);
+    text_copy(envelope.mail_id, sizeof envelope.mail_id, TEXT(MAIL));
+    envelope.received_at = came;
+    envelope_add(&envelope, TEXT("b@far.test"), TEXT("b@far.test"), DELIVERY_REMOTE);
+    assert_true(mails_add(stage->database, &envelope, 0, PLACE_FILE, (struct journal_place){0, 0}, 100));
+    assert_true(parcels_add(stage->database, &envelope, 0, &fresh, &id));
+    envelope_free(&envelope);
+    buffer_free(&error);
+}
+
+static void end_stage(struct stage *stage) {
+    parcel_forget_waiting(&stage->runner);
+    assert_null(stage->runner.destinations);
+    free(stage->runner.destination_buckets);
+    free(stage->runner.buckets);
+    free(stage->runner.finished);
+    database_close(stage->database);
+}
+
+static void push(struct stage *stage, int64_t id, const char *target, const char *of) {
+    struct buffer list;
+    const struct parcel_item item = {
+        .delivery = DELIVERY_REMOTE, .parcel_id = id, .retry_at = 1, .target = text_of(target), .domain = text_of(of)};
+    buffer_init(&list, 10000);
+    assert_true(list_add_parcel(&list, &item));
+    union channel_values values = {
+        .parcels_new = {.mail_id = TEXT(MAIL), .from_url = TEXT("me@example.test"), .recipients = buffer_text(&list)}};
+    struct channel_message message = {.values = &values, .fd = -1};
+    assert_true(due_on_parcels_new(&stage->runner, NULL, &message));
+    buffer_free(&list);
+}
+
+static void refill(struct stage *stage, struct destination *destination) {
+    destination->left_from = 1;
+    destination_want_refill(&stage->runner, destination);
+    due_refill(&stage->runner);
+}
+
+static void what_a_domain_in_capitals_has_left_is_found_in_the_rows(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage);
+    push(&stage, 1, "a@FAR.TEST", "FAR.TEST");
+    refill(&stage, parcel_find(&stage.runner, 1)->destination);
+    assert_non_null(parcel_find(&stage.runner, IN_ROWS));
+    end_stage(&stage);
+}
+
+/* It goes and comes in again, and its destination, for which nothing else waits, must be there meanwhile. */
+static void a_parcel_that_is_given_up_is_read_again_alone_at_its_destination(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage);
+    push(&stage, IN_ROWS, "b@far.test", "far.test");
+    assert_true(parcels_change(stage.database, MAIL, 0, PARCEL_BOUNCE, (int64_t)time(NULL), TEXT("550 5.0.0 enough")));
+    struct destination *destination = parcel_find(&stage.runner, IN_ROWS)->destination;
+    refill(&stage, destination);
+    assert_ptr_equal(parcel_find(&stage.runner, IN_ROWS)->destination, destination);
+    assert_ptr_equal(stage.runner.destinations, destination);
+    assert_null(destination->next_all);
+    assert_string_equal(parcel_find(&stage.runner, IN_ROWS)->bounce, "550 5.0.0 enough");
+    end_stage(&stage);
+}
+
+static void run_by_hand(struct stage *stage, const char *words) {
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_prepare_v2(stage->database->handle, words, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+}
+
+/* A round is any event: it is not asked in each of them, nor only when all is read anew, in ten minutes. */
+static void what_could_not_be_read_is_read_again_in_seconds(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage);
+    push(&stage, 1, "a@far.test", "far.test");
+    run_by_hand(&stage, "ALTER TABLE parcels RENAME TO elsewhere");
+    refill(&stage, parcel_find(&stage.runner, 1)->destination);
+    run_by_hand(&stage, "ALTER TABLE elsewhere RENAME TO parcels");
+    due_refill(&stage.runner);
+    assert_null(parcel_find(&stage.runner, IN_ROWS));
+    assert_in_range(clock_remaining(stage.runner.refills_after), 1, 10000);
+    stage.runner.refills_after = 0; /* then */
+    due_refill(&stage.runner);
+    assert_non_null(parcel_find(&stage.runner, IN_ROWS));
+    end_stage(&stage);
+}
+
+/* Held and released while it waited in memory. */
+static void what_waits_in_memory_has_the_time_that_its_row_says(void **state) {
+    struct stage stage;
+    int64_t held = (int64_t)time(NULL);
+    (void)state;
+    set_stage(&stage);
+    assert_true(due_load(&stage.runner, MAIL));
+    int64_t before = parcel_expiry(&stage.runner, parcel_find(&stage.runner, IN_ROWS));
+    assert_true(parcels_change(stage.database, MAIL, 0, PARCEL_HOLD, held - 500, TEXT_NONE));
+    assert_true(parcels_change(stage.database, MAIL, 0, PARCEL_RELEASE, held, TEXT_NONE));
+    refill(&stage, parcel_find(&stage.runner, IN_ROWS)->destination);
+    assert_int_equal(parcel_expiry(&stage.runner, parcel_find(&stage.runner, IN_ROWS)), before + 500);
+    end_stage(&stage);
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_domain_in_capitals_has_left_is_found_in_the_rows),
+        cmocka_unit_test(what_could_not_be_read_is_read_again_in_seconds),
+        cmocka_unit_test(what_waits_in_memory_has_the_time_that_its_row_says),
+        cmocka_unit_test(a_parcel_that_is_given_up_is_read_again_alone_at_its_destination),
+    };
+    log_start(STDERR_FILENO, "test", LOG_LEVEL_FATAL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
