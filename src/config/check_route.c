@@ -54,19 +54,27 @@ static void complete_route(struct reading *reading, size_t index) {
 }
 
 /* A transport knows itself where it goes, and how: nobody may believe that its mail has the TLS that is asked for here.
- */
+ * What is as it is anyhow promises nothing: config_print writes every key. */
 static void check_idle_keys(struct reading *reading, size_t index, const char *label) {
-    static const char *const keys[] = {"host", "lmtp", "tls", "source_addresses", "user"};
-    const char *transport = reading->config->routes[index].transport;
+    const struct config_route *route = &reading->config->routes[index];
+    const struct {
+        const char *key;
+        bool promises;
+    } keys[] = {
+        {"host", !is_empty(route->host)},
+        {"lmtp", route->lmtp},
+        {"tls", route->tls != ROUTE_TLS_OPPORTUNISTIC},
+        {"source_addresses", route->source_addresses.count > 0},
+        {"user", !is_empty(route->user)},
+    };
 
-    if (is_empty(transport) || strcmp(transport, "smtp") == 0)
+    if (is_empty(route->transport) || strcmp(route->transport, "smtp") == 0)
         return;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        unsigned line = reading_line(reading, "route", index, keys[i]);
-        if (line != 0)
-            reading_add_error(reading, line, label, "a route without transport, or by smtp",
-                              "%s does nothing with transport = %s", keys[i], transport);
-    }
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (keys[i].promises)
+            reading_add_error(reading, reading_line(reading, "route", index, keys[i].key), label,
+                              "a route without transport, or by smtp", "%s does nothing with transport = %s",
+                              keys[i].key, route->transport);
 }
 
 void check_route(struct reading *reading, size_t index, const char *label) {

@@ -71,6 +71,7 @@ static void what_is_printed_reads_back_as_the_same(void **state) {
         "listen \"[::1]:25\" { mode = 0600 }\nlisten \"unix:/run/x\" { role = sendmail }\ncertificate = c\n"
         "private_key = k\ntransport \"a \\\"b\" { kind = pipe target = \"/bin/x '%u'\" }\nlocal_transport = 'a \"b'\n"
         "dkim \"x.example\" { private_key_file = k }\nroute \"*\" { host = \"[::1]:25\" }\ndnsbl \"z.example\" { }\n",
+        "transport \"x\" { kind = pipe target = \"/bin/cat\" }\nroute \"a.example\" { transport = x }\n",
     };
 
     (void)state;
