@@ -131,7 +131,7 @@ bool job_start(struct runner *runner, struct destination *destination, struct ag
         due_confirm(runner, destination, destination->first->mail_id);
         allowed = find_allowed(runner, destination);
     }
-    if (!allowed) {
+    if (!allowed || destination->first->bounce != NULL) { /* an operator gave that up: standing.c returns it */
         if (agent != NULL) {
             agent_becomes_idle(runner, agent);
         }

@@ -111,6 +111,21 @@ static void a_parcel_that_is_given_up_is_read_again_alone_at_its_destination(voi
     end_stage(&stage);
 }
 
+/* Many are given up at once: an agent that is quick must not get those whose turn to be returned has not come. */
+static void a_parcel_that_is_given_up_is_not_sent_ahead_of_its_return(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage);
+    push(&stage, IN_ROWS, "b@far.test", "far.test");
+    assert_true(parcels_change(stage.database, MAIL, 0, PARCEL_BOUNCE, (int64_t)time(NULL), TEXT("550 5.0.0 enough")));
+    struct destination *destination = parcel_find(&stage.runner, IN_ROWS)->destination;
+    refill(&stage, destination);
+    assert_false(job_start(&stage.runner, destination, NULL));
+    assert_null(parcel_find(&stage.runner, IN_ROWS)->job);
+    assert_int_equal(destination->place, PLACE_RESTS);
+    end_stage(&stage);
+}
+
 static void run_by_hand(struct stage *stage, const char *words) {
     sqlite3_stmt *statement;
     assert_int_equal(sqlite3_prepare_v2(stage->database->handle, words, -1, &statement, NULL), SQLITE_OK);
@@ -157,6 +172,7 @@ int main(void) {
         cmocka_unit_test(what_could_not_be_read_is_read_again_in_seconds),
         cmocka_unit_test(what_waits_in_memory_has_the_time_that_its_row_says),
         cmocka_unit_test(a_parcel_that_is_given_up_is_read_again_alone_at_its_destination),
+        cmocka_unit_test(a_parcel_that_is_given_up_is_not_sent_ahead_of_its_return),
     };
     log_start(STDERR_FILENO, "test", LOG_LEVEL_FATAL);
     return cmocka_run_group_tests(tests, NULL, NULL);
