@@ -59,6 +59,8 @@ CREATE TABLE mails (
 ) WITHOUT ROWID;
 CREATE INDEX mails_age ON mails(received_at);
 CREATE INDEX mails_here ON mails(place) WHERE place <> 'gone';
+-- What its sender asked to be released later.
+CREATE INDEX mails_later ON mails(hold_until) WHERE hold_until IS NOT NULL;
 CREATE INDEX mails_vacation ON mails(account, received_at) WHERE role = 'vacation';
 
 -- One row a recipient, accepted or refused.

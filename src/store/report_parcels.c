@@ -77,10 +77,12 @@ static bool run_all(struct listing *listing, struct database *database) {
         return run(listing, database, STATEMENT_LIST_ALL);
     }
     if (listing->domain != NULL) {
-        return (!queued || run(listing, database, STATEMENT_LIST_DOMAIN_QUEUED)) &&
+        return (!queued || (run(listing, database, STATEMENT_LIST_DOMAIN_QUEUED) &&
+                            run(listing, database, STATEMENT_LIST_LATER))) &&
                (!(deferred || held) || run(listing, database, STATEMENT_LIST_DOMAIN_WAITING));
     }
     return (!(queued || deferred) || run(listing, database, deferred ? STATEMENT_LIST_DUE : STATEMENT_LIST_QUEUED)) &&
+           (!queued || deferred || run(listing, database, STATEMENT_LIST_LATER)) &&
            (!held || run(listing, database, STATEMENT_LIST_HELD));
 }
 

@@ -268,7 +268,8 @@ static const char *const statements[STATEMENTS] = {
                             " ON CONFLICT (address) DO UPDATE SET hash = ?2, scram = ?3, updated_at = ?4",
     [STATEMENT_USERS_REMOVE] = "DELETE FROM users WHERE address = ?1",
     [STATEMENT_USERS_LIST] = "SELECT " USERS_COLUMNS " FROM users ORDER BY address",
-    /* one domain's deferred and held: the index parcels_waiting; its queued ones are due, and few */
+    /* one domain's deferred and held: the index parcels_waiting; its queued ones are due, and few, or are found by
+       LATER */
     [STATEMENT_LIST_DOMAIN_WAITING] =
         LIST "p.domain = ?1 AND p.state IN ('deferred','held')" LIST_FILTERS " ORDER BY p.retry_at" LIST_LIMIT,
     [STATEMENT_LIST_DOMAIN_QUEUED] = LIST "p.state IN ('queued','deferred') AND p.retry_at <= ?9 AND p.state = 'queued'"
@@ -277,6 +278,10 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_LIST_QUEUED] =
         LIST "p.state IN ('queued','deferred') AND p.retry_at <= ?9 AND p.state = 'queued'" LIST_FILTERS
              " ORDER BY p.retry_at" LIST_LIMIT,
+    /* of the queued ones those that are not due: their senders asked for it (RFC 4865); ?1 may be NULL */
+    [STATEMENT_LIST_LATER] = LIST
+    "p.mail_id IN (SELECT mail_id FROM mails INDEXED BY mails_later WHERE hold_until > ?9) AND p.state = 'queued'"
+    " AND p.retry_at > ?9 AND (?1 IS NULL OR p.domain = ?1)" LIST_FILTERS " ORDER BY p.retry_at" LIST_LIMIT,
     [STATEMENT_LIST_HELD] = LIST "p.state = 'held'" LIST_FILTERS " ORDER BY p.created_at" LIST_LIMIT,
     [STATEMENT_LIST_MAIL] = LIST "p.mail_id = ?10" LIST_FILTERS " ORDER BY p.recipient, p.id" LIST_LIMIT,
     [STATEMENT_LIST_ALL] = LIST "1" LIST_FILTERS " ORDER BY p.id DESC" LIST_LIMIT,

@@ -70,6 +70,18 @@ def test_operators_see_until_when(world, source, marker):
     world.server.command("queue", "remove", mail_id)
 
 
+@pytest.mark.parametrize("more", [[], ["state=queued"]])
+def test_an_operator_s_filters_find_it(world, source, marker, more):
+    """What is ordered for a domain is ordered for all that waits for it: it would leave hours later all the same."""
+    domain = world.domain([10, world.exchanger()])
+    mail_id = submit(world, source, f"friend@{domain}", message(marker), f"HOLDFOR={HOUR}")
+    check_waits(world, mail_id)
+    assert mail_id in world.server.command("queue", "list", f"domain={domain}", *more)
+    assert mail_id in world.server.command("queue", "list", f"recipient=friend@{domain}", *more)
+    assert world.server.command("queue", "hold", f"domain={domain}", *more) == "1 parcel held\n"
+    assert world.server.command("queue", "remove", f"domain={domain}") == "1 parcel removed\n"
+
+
 def test_it_leaves_at_its_time_and_not_before(world, source, marker):
     then = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)).astimezone(datetime.timezone(datetime.timedelta(hours=2)))
     mail_id = submit(world, source, "mike@example.test", message(marker), "HOLDUNTIL=" + then.isoformat(timespec="seconds"))

@@ -29,6 +29,8 @@ static void every_list_uses_the_index_that_was_made_for_it(void **state) {
         {STATEMENT_LIST_DOMAIN_QUEUED, "SEARCH p USING INDEX parcels_due (retry_at<?)"},
         {STATEMENT_LIST_DUE, "SCAN p USING INDEX parcels_due"},
         {STATEMENT_LIST_QUEUED, "SEARCH p USING INDEX parcels_due (retry_at<?)"},
+        {STATEMENT_LIST_LATER, "SEARCH p USING INDEX parcels_mail (mail_id=?)"},
+        {STATEMENT_LIST_LATER, "SEARCH mails USING COVERING INDEX mails_later (hold_until>"},
         {STATEMENT_LIST_HELD, "SCAN p USING INDEX parcels_held"},
         {STATEMENT_LIST_MAIL, "SEARCH p USING INDEX parcels_mail (mail_id=?)"},
         {STATEMENT_REPORT_MAIL_PARCELS, "SEARCH parcels USING INDEX parcels_mail (mail_id=?)"},
