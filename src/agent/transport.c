@@ -26,17 +26,12 @@ static const char *default_target(const struct config *config, const struct tran
 }
 
 bool transport_find(const struct config *config, const char *name, struct transport_context *context) {
-    const char *kind = name, *target = "";
-    for (size_t i = 0; i < config->transport_count; i++) {
-        if (strcmp(config->transports[i].name, name) == 0) {
-            kind = config->transports[i].kind;
-            target = config->transports[i].target;
-            context->block = &config->transports[i];
-        }
-    }
+    const struct config_transport *block = config_transport_find(config, text_of(name));
+    const char *target = block != NULL ? block->target : "";
     context->config = config;
     context->name = name;
-    context->transport = row_named(kind);
+    context->block = block;
+    context->transport = row_named(block != NULL ? block->kind : name);
     if (context->transport == NULL || (context->transport == &transport_pipe && context->block == NULL)) {
         return false;
     }

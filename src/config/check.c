@@ -259,10 +259,7 @@ static void check_transport(struct reading *reading, size_t index) {
 }
 
 static bool transport_exists(const struct config *config, const char *name) {
-    for (size_t i = 0; i < config->transport_count; i++)
-        if (strcmp(config->transports[i].name, name) == 0)
-            return true;
-    return is_built_in(name) && strcmp(name, "smtp") != 0;
+    return config_transport_find(config, text_of(name)) != NULL || (is_built_in(name) && strcmp(name, "smtp") != 0);
 }
 
 /* A block's label, in the form that addresses have (A-labels). One that is no domain stays, and is complained of. */

@@ -259,6 +259,8 @@ const char *config_main_domain(const struct config *config);
 const struct config_route *config_route_find(const struct config *config, struct text domain);
 /* The same for mail to a domain: "*" is not meant for local ones. */
 const struct config_route *config_route_of(const struct config *config, struct text domain, bool remote);
+/* The transport block of that name; NULL when there is none, as for the transports that are built in. */
+const struct config_transport *config_transport_find(const struct config *config, struct text name);
 /* The password of a route with a user: the first line of its password_file, which only who starts the server need be
  * able to read. Owned by the caller. NULL: error says why. Called by the listener to check it, and by an agent before
  * it drops its privileges, so that no other process ever holds it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Which route block a domain falls under; see config.h. Called by receivers, the queue runner and delivery agents;
- * values only, never fails. */
+ * Which route block a domain falls under, and which transport block a name means; see config.h. Called by receivers,
+ * the queue runner and delivery agents; values only, never fails. */
 #include "config/config.h"
 #include <string.h>
 
@@ -45,4 +45,11 @@ struct config_pace config_pace_for(const struct config *config, struct text doma
                                 .delay_warning = config->delay_warning,
                                 .limit = config->destination_limit,
                                 .rate = remote ? config->destination_rate : 0};
+}
+
+const struct config_transport *config_transport_find(const struct config *config, struct text name) {
+    for (size_t i = 0; i < config->transport_count; i++)
+        if (text_equal(text_of(config->transports[i].name), name))
+            return &config->transports[i];
+    return NULL;
 }

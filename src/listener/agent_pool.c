@@ -16,14 +16,12 @@ static bool find_transport(const struct config *config, struct text name, const 
                            const char **user) {
     static const char *const built_in[] = {"lmtp", "smtp", "maildir", "null"};
     *user = config->maildir_user;
-    for (size_t i = 0; i < config->transport_count; i++) {
-        const struct config_transport *transport = &config->transports[i];
-        if (text_equal(text_of(transport->name), name)) {
-            *kept = transport->name;
-            *kind = transport->kind;
-            *user = transport->user != NULL && transport->user[0] != '\0' ? transport->user : *user;
-            return true;
-        }
+    const struct config_transport *block = config_transport_find(config, name);
+    if (block != NULL) {
+        *kept = block->name;
+        *kind = block->kind;
+        *user = block->user != NULL && block->user[0] != '\0' ? block->user : *user;
+        return true;
     }
     for (size_t i = 0; i < sizeof(built_in) / sizeof(built_in[0]); i++) {
         if (text_equal(text_of(built_in[i]), name)) {

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "runner/runner_private.h"
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define IDLE_MILLISECONDS 3000
@@ -204,7 +205,7 @@ static struct agent *agent_from_elsewhere(struct runner *runner, struct destinat
     for (int looked = 0; destination->remote && agent != NULL && agent->since <= before && looked < LOOK_AT_IDLE;
          looked++, agent = agent->next) {
         struct destination *former = agent->destination;
-        if (!former->remote || has_work(former)) {
+        if (strcmp(former->transport, destination->transport) != 0 || has_work(former)) {
             continue;
         }
         idle_remove(agent);

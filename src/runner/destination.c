@@ -35,24 +35,32 @@ static struct destination **bucket_of(struct runner *runner, const char *domain)
 
 struct destination_key {
     const char *transport, *domain;
+    bool elsewhere;
 };
 
 /* Mail to elsewhere is told apart by its domain. So is local mail of a domain with a route block, which may have a
  * transport, patience and pace of its own; the rest of it goes through local_transport together. */
 static struct destination_key key_of(const struct config *config, enum envelope_delivery delivery, const char *domain,
                                      const char *target) {
-    bool remote = delivery == DELIVERY_REMOTE;
-    if (!remote && target[0] == '|') { /* elsewhere it is a letter as any other */
-        return (struct destination_key){target + 1, ""};
+    bool elsewhere = delivery == DELIVERY_REMOTE;
+    if (!elsewhere && target[0] == '|') { /* elsewhere it is a letter as any other */
+        return (struct destination_key){target + 1, "", false};
     }
-    const struct config_route *route = config_route_of(config, text_of(domain), remote);
-    const char *usual = remote ? "smtp" : config->local_transport;
+    const struct config_route *route = config_route_of(config, text_of(domain), elsewhere);
+    const char *usual = elsewhere ? "smtp" : config->local_transport;
     return (struct destination_key){route != NULL && route->transport[0] != '\0' ? route->transport : usual,
-                                    remote || route != NULL ? domain : ""};
+                                    elsewhere || route != NULL ? domain : "", elsewhere};
+}
+
+/* To exchangers, or to the one server of a transport block. */
+static bool goes_by_smtp(const struct config *config, const char *transport) {
+    const struct config_transport *block = config_transport_find(config, text_of(transport));
+    return strcmp(block != NULL ? block->kind : transport, "smtp") == 0;
 }
 
 void destination_configure(struct runner *runner, struct destination *destination) {
-    const struct config_pace pace = config_pace_for(runner->config, text_of(destination->domain), destination->remote);
+    const struct config_pace pace =
+        config_pace_for(runner->config, text_of(destination->domain), destination->elsewhere);
     destination->limit = pace.limit;
     destination->rate = pace.rate;
 }
@@ -78,7 +86,8 @@ static struct destination *make(struct runner *runner, struct destination_key ke
     destination->transport = memory_string(text_of(key.transport));
     destination->domain = memory_string(text_of(key.domain));
     text_lower(destination->domain); /* as the rows have it */
-    destination->remote = strcmp(key.transport, "smtp") == 0;
+    destination->elsewhere = key.elsewhere;
+    destination->remote = goes_by_smtp(runner->config, key.transport);
     destination_configure(runner, destination);
     recall_rate(runner, destination);
     destination->left_from = CLOCK_NEVER;
@@ -100,7 +109,8 @@ struct destination *destination_find(struct runner *runner, enum envelope_delive
     const struct destination_key key = key_of(runner->config, delivery, domain, target);
     struct destination **bucket = bucket_of(runner, key.domain);
     for (struct destination *found = *bucket; found != NULL; found = found->next_same_hash) {
-        if (strcasecmp(found->domain, key.domain) == 0 && strcmp(found->transport, key.transport) == 0) {
+        if (strcasecmp(found->domain, key.domain) == 0 && strcmp(found->transport, key.transport) == 0 &&
+            found->elsewhere == key.elsewhere) {
             return found;
         }
     }
@@ -200,6 +210,10 @@ static void link_last(struct runner *runner, struct destination *destination, en
 static size_t jobs_allowed(const struct destination *destination) {
     size_t window = destination->failures > 0 ? 1 : destination->window;
     return window < (size_t)destination->limit ? window : (size_t)destination->limit;
+}
+
+bool destination_has_exchangers(const struct destination *destination) {
+    return strcmp(destination->transport, "smtp") == 0;
 }
 
 bool destination_is_doubtful(const struct destination *destination) {

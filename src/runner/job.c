@@ -287,7 +287,7 @@ void job_deliver(struct runner *runner, struct job *job) {
     struct agent_job order = {
         .mail_id = text_of(job->mail_id),
         .from_url = text_of(job->parcels[0]->from_url),
-        .destination = job->destination->remote ? text_of(job->destination->domain) : TEXT_NONE,
+        .destination = destination_has_exchangers(job->destination) ? text_of(job->destination->domain) : TEXT_NONE,
         .recipients = buffer_text(&list),
         .cargo = job->fd < 0 ? buffer_text(&job->cargo) : TEXT_NONE,
         .place = job->fd < 0 ? CARGO_INLINE : CARGO_MEMFD,

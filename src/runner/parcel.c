@@ -33,7 +33,7 @@ struct parcel *parcel_find(struct runner *runner, int64_t id) {
 }
 
 struct config_pace parcel_pace(const struct runner *runner, const struct parcel *parcel) {
-    return config_pace_for(runner->config, address_domain_of(text_of(parcel->target)), parcel->destination->remote);
+    return config_pace_for(runner->config, address_domain_of(text_of(parcel->target)), parcel->destination->elsewhere);
 }
 
 /* As its row was since it was read. */

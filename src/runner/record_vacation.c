@@ -158,7 +158,7 @@ static void consider(struct runner *runner, struct job *job, const struct away *
 
 void record_vacations(struct runner *runner, struct job *job, const struct record_outcome *outcomes) {
     struct away away;
-    if (job->destination->remote || !job->has_content || job->envelope.from_url[0] == '\0') {
+    if (job->destination->elsewhere || !job->has_content || job->envelope.from_url[0] == '\0') {
         return;
     }
     buffer_init(&away.text, ROWS_MAXIMUM);

@@ -68,8 +68,9 @@ enum destination_place {
 };
 struct destination {
     char *transport, *domain; /* "" for local mail without a route block of its own */
-    bool remote;              /* by SMTP: to other servers */
-    long limit, rate;         /* of its route block, or the configuration's */
+    bool elsewhere;           /* mail for domains that are not ours: the route block "*" and destination_rate count */
+    bool remote;      /* by SMTP: to servers that may be anybody's, which are spared and may keep agents waiting */
+    long limit, rate; /* of its route block, or the configuration's */
     struct parcel *first, *last;
     size_t waiting, jobs, recording, agents; /* jobs: fetching or delivering */
     size_t ahead;                            /* of jobs: those without an agent yet */
@@ -264,6 +265,8 @@ void destination_unqueue(struct runner *runner, struct parcel *parcel);
 void destination_want_refill(struct runner *runner, struct destination *destination);
 /* Puts it where it belongs after anything about it has changed. */
 void destination_settle(struct runner *runner, struct destination *destination);
+/* Its servers are those of its domain, by DNS or a route block, not the one of a transport block. */
+bool destination_has_exchangers(const struct destination *destination);
 /* Nothing good is known of its server: it may keep an agent waiting. */
 bool destination_is_doubtful(const struct destination *destination);
 /* To the end of its list: it had its turn. */

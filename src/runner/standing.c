@@ -122,7 +122,8 @@ static void shrink(struct destination *destination) {
 /* Our own servers are asked again as soon as the schedule allows: they are not to be spared, and mail must not lie
  * when they are back. */
 static int64_t rest_until(const struct runner *runner, const struct destination *destination) {
-    const struct config_pace pace = config_pace_for(runner->config, text_of(destination->domain), destination->remote);
+    const struct config_pace pace =
+        config_pace_for(runner->config, text_of(destination->domain), destination->elsewhere);
     return retry_next(pace.retry_seconds, pace.retry_count, destination->remote ? destination->failures : 0,
                       now_seconds(), 0);
 }

@@ -40,13 +40,26 @@ struct stage {
     int hub, ledger, control;
     int runner_hub, runner_ledger; /* the other ends, until the runner has them */
     long retry;
+    char *by_block;   /* the domain whose mail goes by a transport block, NULL for none */
+    char *block_kind; /* of it; NULL: smtp */
+    long block_rate;
     long account_limit, agent_limit, destination_limit; /* 0: as the stage has them */
 };
 
 static inline void run_child(struct stage *stage, int hub, int ledger, bool cron) {
     static char name[] = "mail.example.test", empty[] = "", maildir[] = "maildir", domain[] = "example.test";
     static char postmaster[] = "postmaster@example.test";
+    static char smarthost[] = "smarthost", smtp[] = "smtp", target[] = "127.0.0.1:1";
     char *domains[] = {domain};
+    struct config_transport block = {
+        .name = smarthost, .kind = stage->block_kind != NULL ? stage->block_kind : smtp, .target = target};
+    struct config_route by_block = {.domain = stage->by_block,
+                                    .transport = smarthost,
+                                    .retry_seconds = &stage->retry,
+                                    .retry_count = 1,
+                                    .queue_lifetime = 1000,
+                                    .limit = 1,
+                                    .rate = stage->block_rate};
     struct config config = {.server_name = name,
                             .server_title = name,
                             .postmaster = postmaster,
@@ -62,7 +75,11 @@ static inline void run_child(struct stage *stage, int hub, int ledger, bool cron
                             .destination_limit = stage->destination_limit > 0 ? stage->destination_limit : 1,
                             .account_limit = stage->account_limit,
                             .outbound_tls_memory = 1000000,
-                            .agent_recipients = 2};
+                            .agent_recipients = 2,
+                            .transports = &block,
+                            .transport_count = 1,
+                            .routes = &by_block,
+                            .route_count = stage->by_block != NULL};
     struct process_start start = {PROCESS_WITHOUT_DESCRIPTORS, .config = &config, .cron = cron};
     start.hub = hub;
     start.ledger = ledger;
@@ -213,17 +230,21 @@ static inline void give_content(struct stage *stage, const char *mail_id, const 
     answer_fetch(stage, serial, mail_id, from, count, RECIPIENT_QUEUED);
 }
 
-/* Hands the runner an agent; returns our end. */
-static inline int give_agent(struct stage *stage) {
+/* Hands the runner an agent for this transport; returns our end. */
+static inline int give_agent_by(struct stage *stage, const char *transport) {
     int ends[2];
     struct hub_agent answer;
     expect(stage->hub, HUB_AGENT_WANTED);
-    assert_true(text_equal(values.hub_agent.transport, TEXT("maildir")));
+    assert_true(text_equal(values.hub_agent.transport, text_of(transport)));
     answer = values.hub_agent;
     assert_true(channel_pair(ends));
     assert_int_equal(channel_send(stage->hub, HUB_AGENT, 0, &answer, ends[1]), CHANNEL_OK);
     close(ends[1]);
     return ends[0];
+}
+
+static inline int give_agent(struct stage *stage) {
+    return give_agent_by(stage, "maildir");
 }
 
 /* The agent's answer: results as letters, one a recipient. */

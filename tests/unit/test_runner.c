@@ -172,71 +172,6 @@ static void an_unreadable_mail_is_deferred_and_the_next_one_delivered(void **sta
     finish(&stage);
 }
 
-static void without_agents_parcels_wait_and_are_deferred_in_the_end(void **state) {
-    struct stage stage = begin(false);
-    (void)state;
-    expect(stage.hub, HUB_READY);
-    push(&stage, MAIL, "me@far.test", 1, 1, 0x7fffffff);
-    for (int i = 0; i < 3; i++) {
-        expect(stage.hub, HUB_AGENT_WANTED);
-        struct hub_agent none = values.hub_agent;
-        assert_int_equal(channel_send(stage.hub, HUB_AGENT, 0, &none, -1), CHANNEL_OK);
-        expect(stage.ledger, MAIL_FETCH);
-    }
-    record(&stage, "T", false, COMMIT_OK);
-    finish(&stage);
-}
-
-static void push_remote(struct stage *stage, const char *mail_id, int64_t id, const char *domain) {
-    struct buffer list;
-    buffer_init(&list, 1000);
-    struct parcel_item item = {.delivery = DELIVERY_REMOTE,
-                               .parcel_id = id,
-                               .retry_at = 1,
-                               .target = TEXT("a@far.test"),
-                               .domain = text_of(domain)};
-    assert_true(list_add_parcel(&list, &item));
-    struct parcels_new news = {.mail_id = text_of(mail_id),
-                               .from_url = TEXT("me@example.test"),
-                               .account = TEXT_NONE,
-                               .received_at = 1000000000,
-                               .expires_at = 0x7fffffff,
-                               .recipients = buffer_text(&list)};
-    assert_int_equal(channel_send(stage->ledger, PARCELS_NEW, 0, &news, -1), CHANNEL_OK);
-    buffer_free(&list);
-}
-
-static void mail_to_elsewhere_leaves_room_for_local_mail(void **state) {
-    struct stage stage = begin(false);
-    (void)state;
-    expect(stage.hub, HUB_READY);
-    push_remote(&stage, MAIL, 1, "one.test");
-    push_remote(&stage, MAIL, 2, "two.test");
-    push_remote(&stage, MAIL, 3, "three.test");
-    expect(stage.hub, HUB_AGENT_WANTED);
-    assert_true(text_equal(values.hub_agent.transport, TEXT("smtp")));
-    expect_silence(stage.hub); /* agent_limit is 2 */
-    push(&stage, OTHER, "me@far.test", 4, 1, 0x7fffffff);
-    expect(stage.hub, HUB_AGENT_WANTED);
-    assert_true(text_equal(values.hub_agent.transport, TEXT("maildir")));
-    finish(&stage);
-}
-
-static void an_agent_that_never_comes_is_asked_for_again(void **state) {
-    struct stage stage = begin(false);
-    struct channel_message message = {.fd = -1};
-    (void)state;
-    expect(stage.hub, HUB_READY);
-    push(&stage, MAIL, "me@far.test", 1, 1, 0x7fffffff);
-    expect(stage.hub, HUB_AGENT_WANTED);
-    uint32_t lost = values.hub_agent.token;
-    give_content(&stage, MAIL, "me@far.test", 1);
-    assert_int_equal(channel_receive(stage.hub, clock_deadline(60000), storage, &values, &message), CHANNEL_OK);
-    assert_int_equal(message.kind, HUB_AGENT_WANTED);
-    assert_int_not_equal(values.hub_agent.token, lost);
-    finish(&stage);
-}
-
 static void the_operator_learns_when_everything_is_through(void **state) {
     struct stage stage = begin(false);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -435,9 +370,6 @@ int main(void) {
         cmocka_unit_test(a_mail_whose_parcels_are_gone_is_dropped_in_silence),
         cmocka_unit_test(content_that_is_to_be_had_later_is_asked_for_again),
         cmocka_unit_test(an_unreadable_mail_is_deferred_and_the_next_one_delivered),
-        cmocka_unit_test(without_agents_parcels_wait_and_are_deferred_in_the_end),
-        cmocka_unit_test(mail_to_elsewhere_leaves_room_for_local_mail),
-        cmocka_unit_test(an_agent_that_never_comes_is_asked_for_again),
         cmocka_unit_test(the_operator_learns_when_everything_is_through),
         cmocka_unit_test(a_run_from_cron_ends_by_itself),
         cmocka_unit_test(a_run_from_cron_says_that_something_was_deferred),
