@@ -76,6 +76,11 @@ int64_t envelope_begins_at(const struct envelope *envelope) {
     return envelope->hold_until > envelope->received_at ? envelope->hold_until : envelope->received_at;
 }
 
+bool envelope_has_owner(const struct envelope_recipient *recipient) {
+    struct text sender = text_of(recipient->sender);
+    return sender.length > 0 && !text_starts_nocase(sender, TEXT("SRS0")) && !text_starts_nocase(sender, TEXT("SRS1"));
+}
+
 bool envelope_is_forwarded(const struct envelope_recipient *recipient) {
     return recipient->delivery == DELIVERY_REMOTE &&
            !text_equal_nocase(text_of(recipient->to_url), text_of(recipient->target));

@@ -51,6 +51,8 @@ struct envelope { /* strings are owned, never NULL: "" when unknown */
     char *from_url;          /* reverse-path, "" for <> */
     char *sender_targets;    /* where mail to the reverse-path is delivered, when it is one of ours: blank-separated
                                 "local:TARGET" and "remote:TARGET"; "": it goes to from_url itself */
+    char *owner_targets;     /* the same for owners of lists, and for the postmaster where he gets copies of notices:
+                                "owner:ADDRESS" and what follows it is his; "": nobody was asked about */
     char *account;           /* the login, "" */
     char *tls;               /* "TLSv1.3 TLS_AES_256_GCM_SHA384", "" */
     char *message_id;        /* header field's value, "" */
@@ -83,6 +85,8 @@ struct envelope_recipient *envelope_add(struct envelope *envelope, struct text t
 void envelope_remove(struct envelope *envelope, size_t number);
 /* When its time in the queue begins: as it came, or is released. */
 int64_t envelope_begins_at(const struct envelope *envelope);
+/* True when it belongs to a mailing list, whose owner is its reverse-path; one made by SRS is still the sender's. */
+bool envelope_has_owner(const struct envelope_recipient *recipient);
 /* True when an alias of ours sends its mail on to another server. */
 bool envelope_is_forwarded(const struct envelope_recipient *recipient);
 /* Appends the text form; false past the buffer's maximum. Tabs, CR, LF, NUL in values are refused (false). */

@@ -8,7 +8,7 @@ struct envelope_field {
     const char *key;
     size_t place; /* of a char * in struct envelope */
 };
-#define ENVELOPE_STRINGS 20
+#define ENVELOPE_STRINGS 21
 extern const struct envelope_field envelope_fields[ENVELOPE_STRINGS];
 /* The string of the field with this number in the table. */
 char **envelope_string(struct envelope *envelope, size_t number);

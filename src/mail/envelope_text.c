@@ -12,10 +12,12 @@
 #define FIELD(name)                                                                                                    \
     { #name, offsetof(struct envelope, name) }
 const struct envelope_field envelope_fields[ENVELOPE_STRINGS] = {
-    FIELD(remote_ip), FIELD(remote_name),    FIELD(local_ip), FIELD(role),           FIELD(protocol), FIELD(ehlo),
-    FIELD(from_url),  FIELD(account),        FIELD(tls),      FIELD(message_id),     FIELD(ret),      FIELD(envid),
-    FIELD(verdicts),  FIELD(sender_targets), FIELD(solicit),  FIELD(future_release), FIELD(hold),     FIELD(reverse),
-    FIELD(listed_in), FIELD(dnsbl_score),
+    FIELD(remote_ip),     FIELD(remote_name),    FIELD(local_ip),  FIELD(role),
+    FIELD(protocol),      FIELD(ehlo),           FIELD(from_url),  FIELD(account),
+    FIELD(tls),           FIELD(message_id),     FIELD(ret),       FIELD(envid),
+    FIELD(verdicts),      FIELD(sender_targets), FIELD(solicit),   FIELD(future_release),
+    FIELD(hold),          FIELD(reverse),        FIELD(listed_in), FIELD(dnsbl_score),
+    FIELD(owner_targets),
 };
 
 char **envelope_string(struct envelope *envelope, size_t number) {

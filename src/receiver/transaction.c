@@ -154,7 +154,7 @@ void transaction_complete_envelope(struct session *session) {
         (void)snprintf(tls, sizeof tls, "%s %s", session->tls_facts.version, session->tls_facts.cipher);
         envelope_set(&envelope->tls, text_of(tls));
     }
-    transaction_name_sender_targets(session);
+    transaction_name_targets(session);
     set_message_id(envelope, header);
     envelope->auto_generated = header_is_automatic(header); /* no person waits for it */
     envelope->tls_optional = envelope->requiretls == 0 && is_tls_optional(header);

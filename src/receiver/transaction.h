@@ -72,12 +72,15 @@ bool transaction_remove(struct transaction *transaction, const struct address *a
 bool transaction_goes_in_circles(const struct transaction *transaction);
 /* Tells the ledger why somebody's mail does not come; bounded by recipient_maximum a transaction. */
 void transaction_refuse(struct session *session, const struct recipient *recipient, const struct reply *reply);
-/* Where notices to the sender go, when he is one of ours. */
-void transaction_name_sender_targets(struct session *session);
 /* Fills what the session knows into the envelope, before it is formatted. */
 void transaction_complete_envelope(struct session *session);
 /* Asks the rules about a header section that is complete, once. What they refuse is not kept any further. */
 void transaction_judge_header(struct session *session);
+/* ---- transaction_notices.c ---- */
+/* Puts into the envelope where notices go: to the sender, when he is one of ours, and to the owners of lists. Asks
+ * lookup about whom nobody has asked yet. */
+void transaction_name_targets(struct session *session);
+
 /* ---- transaction_lmtp.c ---- */
 /* A reply is due to this accepted RCPT when the data has ended; also to one that names a recipient again. */
 void transaction_owe_reply(struct transaction *transaction, const struct recipient *recipient);

@@ -8,8 +8,6 @@
 #include "receiver/session.h"
 #include <string.h>
 
-#define SENDER_TARGETS_MAXIMUM 4096u
-
 static bool is_for(const struct envelope_recipient *recipient, const struct address *address) {
     struct address other;
 
@@ -119,20 +117,4 @@ bool transaction_goes_in_circles(const struct transaction *transaction) {
         }
     }
     return false;
-}
-
-/* "local:coco@example.test remote:coco@example.net": the first of them, where they are many. */
-void transaction_name_sender_targets(struct session *session) {
-    struct text list = buffer_text(&session->facts.sender_targets);
-    struct address_target target;
-    struct buffer names;
-    bool bad = false, fits = true;
-
-    buffer_init(&names, SENDER_TARGETS_MAXIMUM);
-    while (fits && list_next_target(&list, &target, &bad))
-        if (text_find(target.target, ' ') == target.target.length)
-            fits = buffer_format(&names, "%s%s:%.*s", names.length > 0 ? " " : "",
-                                 target.delivery == DELIVERY_REMOTE ? "remote" : "local", TEXT_ARGS(target.target));
-    envelope_set(&session->transaction.envelope.sender_targets, buffer_text(&names));
-    buffer_free(&names);
 }

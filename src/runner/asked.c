@@ -3,14 +3,9 @@
 #include "runner/asked.h"
 #include <string.h>
 
-bool asked_is_list(const struct envelope_recipient *recipient) {
-    struct text sender = text_of(recipient->sender);
-    return sender.length > 0 && !text_starts_nocase(sender, TEXT("SRS0")) && !text_starts_nocase(sender, TEXT("SRS1"));
-}
-
 const char *asked_addressee(const struct envelope *envelope, uint32_t recipient) {
     const struct envelope_recipient *to = &envelope->recipients[recipient];
-    return asked_is_list(to) ? to->sender : envelope->from_url;
+    return envelope_has_owner(to) ? to->sender : envelope->from_url;
 }
 
 /* Recipients of one RCPT stand together. */
@@ -31,7 +26,7 @@ static unsigned given(const struct envelope *envelope, uint32_t recipient) {
 
 unsigned asked_notify(const struct envelope *envelope, uint32_t recipient) {
     unsigned notify = given(envelope, recipient);
-    if (asked_is_list(&envelope->recipients[recipient])) {
+    if (envelope_has_owner(&envelope->recipients[recipient])) {
         return 0;
     }
     if ((notify & DSN_SUCCESS) == 0 || !is_one_of_several(envelope, recipient)) {
@@ -47,13 +42,14 @@ bool asked_wants(const struct envelope *envelope, uint32_t recipient, enum dsn_n
 
 bool asked_wants_expansion(const struct envelope *envelope, uint32_t recipient) {
     bool first = recipient == 0 || !is_same_rcpt(envelope, recipient, recipient - 1);
-    bool expanded = asked_is_list(&envelope->recipients[recipient]) || is_same_rcpt(envelope, recipient, recipient + 1);
+    bool expanded =
+        envelope_has_owner(&envelope->recipients[recipient]) || is_same_rcpt(envelope, recipient, recipient + 1);
     return first && expanded && (given(envelope, recipient) & DSN_SUCCESS) != 0;
 }
 
 const char *asked_orcpt(const struct envelope *envelope, uint32_t recipient, char room[DSN_ORCPT_MAXIMUM + 1]) {
     const struct envelope_recipient *to = &envelope->recipients[recipient];
-    if (asked_is_list(to)) {
+    if (envelope_has_owner(to)) {
         return "";
     }
     bool changed = strcmp(to->to_url, to->target) != 0 && strchr(to->to_url, '@') != NULL;

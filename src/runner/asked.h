@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Does this recipient belong to a mailing list? A reverse-path made by SRS is still the sender's. */
-bool asked_is_list(const struct envelope_recipient *recipient);
 /* Who is told what becomes of it: its list's owner, or the sender; "" for nobody. */
 const char *asked_addressee(const struct envelope *envelope, uint32_t recipient);
 /* Bits of enum dsn_notify that hold for it, and are handed on with it; 0: nothing was asked. */

@@ -283,7 +283,8 @@ void job_deliver(struct runner *runner, struct job *job) {
     }
     buffer_init(&list, RECIPIENTS_BYTES);
     pack_recipients(runner, job, &list);
-    is_list = asked_is_list(&job->envelope.recipients[job->parcels[0]->recipient]); /* as are all others of the job */
+    is_list =
+        envelope_has_owner(&job->envelope.recipients[job->parcels[0]->recipient]); /* as are all others of the job */
     struct agent_job order = {
         .mail_id = text_of(job->mail_id),
         .from_url = text_of(job->parcels[0]->from_url),

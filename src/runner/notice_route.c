@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Following the aliases of those who get notices; see notice_route.h. Called by the runner with addresses from the
- * configuration, the table of aliases and envelopes. Simpler than lookup's way, as it does not see who is a user: no
- * files and catch-alls; what it cannot follow stays the address it is, and the transport has the last word. A database
- * error is the same. */
+ * Where those who get notices read them; see notice_route.h. Called by the runner with addresses from the
+ * configuration, the table of aliases and envelopes. What it follows itself is simpler than lookup's way, as it does
+ * not see who is a user: no files and catch-alls; what it cannot follow stays the address it is, and the transport has
+ * the last word. A database error is the same. */
 #include "runner/notice_route.h"
 #include "mail/address.h"
 #include "store/aliases.h"
@@ -130,4 +130,19 @@ void notice_route(const struct config *config, struct database *database, const 
     if (targets->length == before) {
         add(&following, is_ours(&following, text_of(address)) ? "local" : "remote", text_of(address));
     }
+}
+
+bool notice_route_of_owner(struct text owner_targets, const char *owner, struct buffer *targets) {
+    const struct text mark = TEXT("owner:");
+    size_t before = targets->length;
+    struct text one;
+    bool his = false;
+    while (notice_route_next(&owner_targets, &one)) {
+        if (text_starts_nocase(one, mark)) {
+            his = text_equal(text_from(one, mark.length), text_of(owner));
+        } else if (his) {
+            (void)buffer_format(targets, "%s%.*s", targets->length > before ? " " : "", TEXT_ARGS(one));
+        }
+    }
+    return targets->length > before;
 }

@@ -60,7 +60,7 @@ static bool is_expansion(const struct job *job, const struct parcel *parcel) {
 }
 
 static bool is_list(const struct job *job, const struct parcel *parcel) {
-    return job->has_content && asked_is_list(&job->envelope.recipients[parcel->recipient]);
+    return job->has_content && envelope_has_owner(&job->envelope.recipients[parcel->recipient]);
 }
 
 static bool is_wanted(const struct plan *plan, const struct record_outcome *outcome, enum notice_kind kind) {
@@ -153,7 +153,7 @@ static void add_copies(struct plan *plan) {
     size_t failed = plan->count; /* groups of failures come first; copies behind all others */
     for (size_t i = 0; i < failed && plan->count < GROUPS_MAXIMUM; i++) {
         struct group copy = plan->groups[i];
-        if (copy.kind == NOTICE_FAILED && strcmp(copy.addressee, postmaster) != 0) {
+        if (copy.kind == NOTICE_FAILED && !text_equal_nocase(text_of(copy.addressee), text_of(postmaster))) {
             copy.copy = true;
             copy.count = copy.count < COPY_RECIPIENTS ? copy.count : COPY_RECIPIENTS;
             copy.recipients = memory_new(copy.count, sizeof *copy.recipients);
@@ -165,7 +165,7 @@ static void add_copies(struct plan *plan) {
 
 /* ---- where it goes ---- */
 
-/* What the receiver found out about the sender. Without that, who has logged in sends as himself (rule sender-login),
+/* What the receiver found out. Without that, who has logged in sends as himself (rule sender-login),
  * perhaps in other letters than his mailbox is named with. */
 static void find_targets(struct runner *runner, const struct job *job, const struct group *group,
                          struct buffer *targets) {
@@ -175,8 +175,11 @@ static void find_targets(struct runner *runner, const struct job *job, const str
         (void)buffer_append_string(targets, envelope->sender_targets);
         return;
     }
-    notice_route(runner->config, runner->database, group->copy ? runner->config->postmaster : group->addressee,
-                 targets);
+    const char *owner = group->copy ? runner->config->postmaster : group->addressee;
+    if (notice_route_of_owner(text_of(envelope->owner_targets), owner, targets)) {
+        return;
+    }
+    notice_route(runner->config, runner->database, owner, targets);
     const char *only = buffer_string(targets);
     if (is_sender && envelope->account[0] != '\0' && strncmp(only, "local:", 6) == 0 &&
         text_equal_nocase(text_of(only + 6), text_of(group->addressee))) {

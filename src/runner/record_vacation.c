@@ -141,7 +141,7 @@ static void consider(struct runner *runner, struct job *job, const struct away *
     struct buffer header;
     enum vacation_verdict verdict = VACATION_LIST;
     buffer_init(&header, NOTICE_HEADERS_MAXIMUM);
-    if (!asked_is_list(recipient) && record_read_header(job, &header)) {
+    if (!envelope_has_owner(recipient) && record_read_header(job, &header)) {
         const struct vacation_question question = {.sender = job->envelope.from_url,
                                                    .header = buffer_text(&header),
                                                    .addresses = addresses,

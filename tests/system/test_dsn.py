@@ -286,14 +286,15 @@ def test_a_failed_message_is_returned_with(world, marker, parameters, body, kind
     assert f"X-Marker: {marker}".encode() in returned and (b"It is" in returned) == (kind == "message/rfc822")
 
 
-def test_the_postmaster_gets_a_copy_on_request(marker):
-    with World(settings={"notice_postmaster": True, "postmaster": "mike@example.test"}) as world:
+@pytest.mark.parametrize("postmaster", ["mike@example.test", "MIKE@Example.Test"])
+def test_the_postmaster_gets_a_copy_on_request(marker, postmaster):
+    with World(settings={"notice_postmaster": True, "postmaster": postmaster}) as world:
         domain = world.domain([10, world.exchanger(on={"RCPT": "550 5.1.1 no"})])
         mail_id = send(world, {f"gone@{domain}": ""}, message(marker, body="Between us.\r\n"), "RET=FULL")
         notice, = wait_notices(world, mail_id)
         copy, = wait_notices(world, mail_id, address="mike@example.test")
         assert notice["Subject"] == "Undelivered Mail Returned to Sender" and copy["Subject"] == "Postmaster Copy: Undelivered Mail"
-        assert "mike@example.test" in copy["To"]
+        assert postmaster in copy["To"]
         assert b"Between us." in notice.raw and b"Between us." not in copy.raw and f"X-Marker: {marker}".encode() in copy.raw
         assert told(world, mail_id) == ["failed", "failed"]
 
@@ -398,6 +399,20 @@ def test_a_list_is_where_a_message_arrives_and_its_owner_hears_of_its_members(wo
     wait_for(lambda: good.messages, "the list's mail", explain=world.server.log_tail)
     assert good.messages[0].recipient_parameters == {here: ""} and "ENVID" not in good.messages[0].parameters
     assert sorted(told(world, mail_id)) == ["delivered", "failed"]
+
+
+@pytest.mark.parametrize("owner", ["owner@caught.test", "Postmaster@Caught.Test", "MIKE@Example.Test", "ghost@example.test"])
+def test_an_owner_hears_where_mail_to_him_goes(world, marker, owner):
+    """By a catch-all, in other letter case; what nobody would get goes to the postmaster, as for a sender whom nobody is."""
+    world.server.edit("insert or ignore into domains (domain) values ('caught.test')")
+    world.server.edit("insert or ignore into aliases (address, target, created_at) values ('@caught.test', 'mike@example.test', '2026-01-01 00:00:00')")
+    domain = world.domain([10, world.exchanger(on={"RCPT": "550 5.1.1 gone"})])
+    name = f"of-{domain.split('.')[0]}@example.test"
+    alias(world, name, f"gone@{domain}", owner=owner)
+    mail_id = send(world, {name: ""}, message(marker))
+    reader = "mike@example.test" if owner in ("owner@caught.test", "MIKE@Example.Test") else ME
+    notice, = wait_notices(world, mail_id, address=reader)
+    assert owner in notice["To"]
 
 
 def test_a_notice_goes_where_mail_to_the_sender_goes(world, marker):

@@ -177,6 +177,17 @@ def test_a_sender_that_a_rule_changes_gets_no_notice_about_the_next_message(mark
         assert [(row["to_url"], row["delivery"]) for row in notice] == [(f"second@{domain}", "remote")], reply
 
 
+def test_a_sender_of_ours_hears_of_a_failure_as_his_mail_would_come_to_him(marker, source):
+    """No rule asks who sends by LMTP: his notice went to a mailbox of the name that he was given, in other letters."""
+    with World(lmtp=True) as world:
+        domain = world.domain([10, world.exchanger(on={"RCPT": "550 5.1.1 nobody"})])
+        world.server.command("alias", "add", "away@example.test", f"gone@{domain}")
+        with world.server.talk("lmtp", source=source) as client:
+            client.expect(250, "LHLO client.example.net")
+            deliver(client, ["away@example.test"], message(marker), sender="MIKE@Example.Test")
+        world.server.wait_mail("mike@example.test", "550 5.1.1 nobody")
+
+
 def test_a_rule_that_fails_is_451_for_its_recipient_and_the_next_goes_on(make_instance, source, marker):
     server = make_instance(start=False, lmtp=True)
     os.makedirs(server.path("rules"))

@@ -87,11 +87,13 @@ static void an_envelope_reads_back_as_it_was_written(void **state) {
 }
 
 static void every_string_has_its_own_key(void **state) {
-    char **strings[] = {
-        &envelope.remote_ip, &envelope.remote_name, &envelope.local_ip,   &envelope.role,    &envelope.protocol,
-        &envelope.ehlo,      &envelope.from_url,    &envelope.account,    &envelope.tls,     &envelope.message_id,
-        &envelope.ret,       &envelope.envid,       &envelope.verdicts,   &envelope.solicit, &envelope.future_release,
-        &envelope.reverse,   &envelope.listed_in,   &envelope.dnsbl_score};
+    char **strings[] = {&envelope.remote_ip,    &envelope.remote_name, &envelope.local_ip,
+                        &envelope.role,         &envelope.protocol,    &envelope.ehlo,
+                        &envelope.from_url,     &envelope.account,     &envelope.tls,
+                        &envelope.message_id,   &envelope.ret,         &envelope.envid,
+                        &envelope.verdicts,     &envelope.solicit,     &envelope.future_release,
+                        &envelope.reverse,      &envelope.listed_in,   &envelope.dnsbl_score,
+                        &envelope.owner_targets};
     struct envelope back;
     (void)state;
     for (size_t i = 0; i < COUNT_OF(strings); i++) {

@@ -67,9 +67,36 @@ static void names_are_followed_to_where_mail_is_delivered(void **state) {
     buffer_free(&text);
 }
 
+static void what_the_receiver_found_out_about_an_owner_is_his_alone(void **state) {
+    static const char found[] =
+        "owner:a@example.test local:coco@example.test remote:me@far.test owner:none@example.test"
+        " owner:\"b\"@example.test local:|archive";
+    static const struct {
+        const char *owner, *targets;
+    } rows[] = {
+        {"a@example.test", "local:coco@example.test remote:me@far.test"},
+        {"\"b\"@example.test", "local:|archive"},
+        {"none@example.test", ""},
+        {"A@example.test", ""},
+        {"", ""},
+    };
+    struct buffer text;
+    (void)state;
+    buffer_init(&text, NOTICE_ROUTE_MAXIMUM);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        buffer_clear(&text);
+        bool known = notice_route_of_owner(text_of(found), rows[i].owner, &text);
+        assert_string_equal(buffer_string(&text), rows[i].targets);
+        assert_int_equal(known, rows[i].targets[0] != '\0');
+        assert_false(notice_route_of_owner(TEXT_NONE, rows[i].owner, &text));
+    }
+    buffer_free(&text);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_followed_to_where_mail_is_delivered),
+        cmocka_unit_test(what_the_receiver_found_out_about_an_owner_is_his_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

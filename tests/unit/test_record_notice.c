@@ -222,6 +222,26 @@ static void a_notice_goes_where_the_receiver_found_its_sender(void **state) {
     end_stage(&stage);
 }
 
+static void a_notice_goes_where_the_receiver_found_its_owner_and_the_postmaster(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage, 1);
+    stage.config.notice_postmaster = true;
+    envelope_set(&stage.job.envelope.recipients[0].sender, TEXT("Owner@caught.test"));
+    envelope_set(&stage.job.envelope.owner_targets, TEXT("owner:Owner@caught.test local:coco@example.test "
+                                                         "owner:postmaster@example.test local:boss@example.test"));
+    record_notices(&stage.runner, &stage.job, stage.outcomes);
+    assert_string_equal(made(&stage, NULL), "failed*1>coco@example.test failed*1>boss@example.test");
+    buffer_clear(&stage.job.notices);
+    envelope_set(&stage.job.envelope.recipients[0].sender, TEXT("Postmaster@Example.Test")); /* he needs no copy */
+    envelope_set(&stage.job.envelope.owner_targets,
+                 TEXT("owner:Postmaster@Example.Test local:boss@example.test owner:postmaster@example.test "
+                      "local:boss@example.test"));
+    record_notices(&stage.runner, &stage.job, stage.outcomes);
+    assert_string_equal(made(&stage, NULL), "failed*1>boss@example.test");
+    end_stage(&stage);
+}
+
 /* RFC 5321 4.1.2: a quoted local part may hold blanks. */
 static void a_sender_with_blanks_in_his_name_is_told(void **state) {
     static char quoted[] = "\"a b\\\" local:c\"@far.test";
@@ -342,6 +362,7 @@ int main(void) {
         cmocka_unit_test(repeating_a_step_makes_the_same_ids_and_kinds_have_different_ones),
         cmocka_unit_test(nobody_is_told_what_he_did_not_ask_or_cannot_be),
         cmocka_unit_test(a_notice_goes_where_the_receiver_found_its_sender),
+        cmocka_unit_test(a_notice_goes_where_the_receiver_found_its_owner_and_the_postmaster),
         cmocka_unit_test(a_sender_with_blanks_in_his_name_is_told),
         cmocka_unit_test(there_is_no_notice_to_nobody),
         cmocka_unit_test(a_result_is_sent_whatever_its_destination_is_called),
