@@ -30,8 +30,20 @@ static bool say_unreadable(struct runner *runner) {
     return false;
 }
 
-/* Whatever is known to be in memory needs no look at its mail. */
-static void add(struct runner *runner, struct schedule_parcel *due, bool fresh) {
+/* The others are read, and this one again in a moment: a row that stays unreadable keeps nobody back. */
+static void leave_unread(struct runner *runner, int64_t retry_at) {
+    if (runner->sweep.unread == 0) {
+        (void)say_unreadable(runner);
+        runner->sweep.unread = retry_at > 0 ? retry_at : 1;
+        runner->sweep.unread_after = clock_deadline(WAKE_ERROR * 1000);
+        due_wake_at(runner, now_seconds() + WAKE_ERROR);
+    } else if (retry_at < runner->sweep.unread) {
+        runner->sweep.unread = retry_at;
+    }
+}
+
+/* Whatever is known to be in memory needs no look at its mail. False when that could not be read. */
+static bool add(struct runner *runner, struct schedule_parcel *due, bool fresh) {
     struct parcel *parcel = parcel_find(runner, due->parcel_id);
     if (parcel != NULL) {
         parcel_take_expiry(parcel, due->expires_at);
@@ -42,16 +54,26 @@ static void add(struct runner *runner, struct schedule_parcel *due, bool fresh) 
     } else if (parcel != NULL && parcel->bounce == NULL && due->bounce[0] != '\0') {
         parcel->bounce = memory_string(text_of(due->bounce)); /* in hand: unless it is delivered */
     }
-    if (parcel == NULL && schedule_facts(runner->database, due)) {
+    enum schedule_found found = parcel == NULL ? schedule_facts(runner->database, due) : SCHEDULE_NO_MAIL;
+    if (found == SCHEDULE_FOUND) {
         parcel_add(runner, due, fresh);
+    } else if (found == SCHEDULE_ERROR) {
+        leave_unread(runner, due->retry_at);
     }
+    return found != SCHEDULE_ERROR;
 }
 
 /* ---- a mail by its name ---- */
 
+struct named {
+    struct runner *runner;
+    bool unread;
+};
+
 static bool add_named(void *context, struct schedule_parcel *due) {
-    struct runner *runner = context;
-    add(runner, due, true);
+    struct named *named = context;
+    struct runner *runner = named->runner;
+    named->unread = !add(runner, due, true) || named->unread;
     struct parcel *parcel = parcel_find(runner, due->parcel_id);
     if (parcel != NULL && parcel->job == NULL) { /* somebody waits for it */
         struct destination *destination = parcel->destination;
@@ -66,11 +88,13 @@ static bool add_named(void *context, struct schedule_parcel *due) {
 
 bool due_load(struct runner *runner, const char *mail_id) {
     if (mail_id != NULL) {
-        return schedule_mail(runner->database, mail_id, MAIL_PARCELS_MAXIMUM, add_named, runner) ||
-               say_unreadable(runner);
+        struct named named = {.runner = runner};
+        return schedule_mail(runner->database, mail_id, MAIL_PARCELS_MAXIMUM, add_named, &named)
+                   ? !named.unread
+                   : say_unreadable(runner);
     }
     runner->sweep.wanted = true;
-    runner->sweep.retry_at = runner->sweep.last_id = 0;
+    runner->sweep.retry_at = runner->sweep.last_id = runner->sweep.unread = 0;
     runner->sweep.began = clock_now_ms();
     runner->overflow = false;
     return true;
@@ -85,7 +109,7 @@ static bool add_swept(void *context, struct schedule_parcel *due) {
     struct sweep *sweep = context;
     struct runner *runner = sweep->runner;
     int64_t retry_at = due->retry_at, id = due->parcel_id;
-    add(runner, due, false);
+    (void)add(runner, due, false);
     if (runner->overflow) {
         return false;
     }
@@ -103,10 +127,24 @@ static void sweep_ends(struct runner *runner) {
         runner->sweep.last_id = 0;
     }
     due_wake_next(runner);
+    if (runner->sweep.unread != 0) {
+        due_wake_at(runner, now_seconds() + WAKE_ERROR);
+    }
+}
+
+static void go_back_to_unread(struct runner *runner) {
+    if (runner->sweep.unread < runner->sweep.retry_at) {
+        runner->sweep.retry_at = runner->sweep.unread;
+    }
+    runner->sweep.last_id = runner->sweep.unread = 0;
+    runner->sweep.wanted = true;
 }
 
 void due_sweep(struct runner *runner) {
     struct sweep sweep = {runner, 0};
+    if (runner->sweep.unread != 0 && clock_now_ms() >= runner->sweep.unread_after) {
+        go_back_to_unread(runner);
+    }
     if (runner->overflow) {
         runner->overflow = runner->parcel_count >= PARCELS_MAXIMUM / 2;
     }
@@ -144,7 +182,7 @@ static bool add_refilled(void *context, struct schedule_parcel *due) {
     int64_t retry_at = due->retry_at;
     bool room = refill->destination->waiting < parcel_room(refill->runner, refill->destination, 0);
     if (room) {
-        add(refill->runner, due, false);
+        (void)add(refill->runner, due, false); /* what cannot be read is the sweep's */
     }
     if (!room || refill->runner->overflow) {
         refill->left_from = retry_at < refill->left_from ? retry_at : refill->left_from;

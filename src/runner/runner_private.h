@@ -207,6 +207,8 @@ struct runner {
         bool wanted;               /* read on */
         int64_t retry_at, last_id; /* up to here everything that is due is in memory, or left by its destination */
         int64_t began;             /* clock_now_ms: of the last one from the beginning */
+        int64_t unread;            /* 0, or the retry_at of the first row whose mail could not be read, which is… */
+        int64_t unread_after;      /* …tried again then (clock_now_ms) */
     } sweep;
     bool overflow;         /* the sweep stands still, since memory is full */
     bool reload_wanted;    /* somebody changed rows: sweep from the beginning, know nothing of destinations */

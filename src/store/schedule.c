@@ -64,11 +64,11 @@ bool schedule_mail(struct database *database, const char *mail_id, size_t limit,
         visit, context);
 }
 
-bool schedule_facts(struct database *database, struct schedule_parcel *parcel) {
+enum schedule_found schedule_facts(struct database *database, struct schedule_parcel *parcel) {
     static char account[1024];
     struct sqlite3_stmt *row = statement_query(database, STATEMENT_SCHEDULE_FACTS, BINDS(bind_string(parcel->mail_id)));
-    bool found = statement_step(row) == STATEMENT_ROW;
-    if (found) {
+    enum statement_result result = statement_step(row);
+    if (result == STATEMENT_ROW) {
         parcel->size = column_integer(row, 0);
         parcel->received_at = column_time(row, 1);
         (void)text_copy(account, sizeof account, text_of(column_string(row, 2)));
@@ -76,7 +76,7 @@ bool schedule_facts(struct database *database, struct schedule_parcel *parcel) {
         parcel->auto_generated = (uint32_t)column_integer(row, 3);
     }
     statement_end(row);
-    return found;
+    return result == STATEMENT_ROW ? SCHEDULE_FOUND : result == STATEMENT_DONE ? SCHEDULE_NO_MAIL : SCHEDULE_ERROR;
 }
 
 bool schedule_waits(struct database *database, int64_t parcel_id) {

@@ -35,9 +35,9 @@ struct schedule_query {
 bool schedule_due(struct database *database, const struct schedule_query *query, schedule_visit *visit, void *context);
 /* The queued and deferred parcels of a mail, whatever their time. */
 bool schedule_mail(struct database *database, const char *mail_id, size_t limit, schedule_visit *visit, void *context);
-/* Fills in what its mail knows; false when there is no such mail, or on an error. The strings last until the next call.
- */
-bool schedule_facts(struct database *database, struct schedule_parcel *parcel);
+enum schedule_found { SCHEDULE_FOUND, SCHEDULE_NO_MAIL, SCHEDULE_ERROR };
+/* Fills in what its mail knows. The strings last until the next call. */
+enum schedule_found schedule_facts(struct database *database, struct schedule_parcel *parcel);
 /* Whether this parcel still waits; true on an error: then nothing is known to have changed. */
 bool schedule_waits(struct database *database, int64_t parcel_id);
 /* The earliest retry_at of a waiting parcel that lies after this time; CLOCK_NEVER when there is none. */

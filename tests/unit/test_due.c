@@ -45,6 +45,7 @@ static void set_stage(struct stage *stage) {
     assert_non_null(stage->database);
     stage->runner.start = &resident;
     stage->runner.soon = (struct loop_timer *)&resident; /* set, long ago: nobody waits here */
+    stage->runner.wake = (struct loop_timer *)&resident;
     stage->runner.config = &stage->config;
     stage->runner.database = stage->database;
     envelope_init(&envelope);
@@ -151,6 +152,42 @@ static void what_could_not_be_read_is_read_again_in_seconds(void **state) {
     end_stage(&stage);
 }
 
+/* What its mail says cannot be read: that is not a parcel whose mail has gone, which nobody looks at again for ten
+ * minutes. The others are read meanwhile. */
+static void a_parcel_whose_mail_could_not_be_read_is_read_again_in_seconds(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage);
+    run_by_hand(&stage, "ALTER TABLE mails RENAME TO elsewhere");
+    assert_true(due_load(&stage.runner, NULL));
+    due_sweep(&stage.runner);
+    run_by_hand(&stage, "ALTER TABLE elsewhere RENAME TO mails");
+    assert_false(stage.runner.sweep.wanted);
+    assert_true(stage.runner.failed);
+    due_sweep(&stage.runner);
+    assert_null(parcel_find(&stage.runner, IN_ROWS));
+    assert_in_range(clock_remaining(stage.runner.sweep.unread_after), 1, 10000);
+    stage.runner.sweep.unread_after = 0; /* then */
+    due_sweep(&stage.runner);
+    assert_non_null(parcel_find(&stage.runner, IN_ROWS));
+    end_stage(&stage);
+}
+
+static void a_mail_by_its_name_that_could_not_be_read_is_an_error(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage);
+    run_by_hand(&stage, "ALTER TABLE mails RENAME TO elsewhere");
+    assert_false(due_load(&stage.runner, MAIL));
+    run_by_hand(&stage, "ALTER TABLE elsewhere RENAME TO mails");
+    assert_true(due_load(&stage.runner, MAIL));
+    run_by_hand(&stage, "DELETE FROM mails");
+    parcel_forget_waiting(&stage.runner);
+    assert_true(due_load(&stage.runner, MAIL)); /* somebody has removed it: that is no error */
+    assert_null(parcel_find(&stage.runner, IN_ROWS));
+    end_stage(&stage);
+}
+
 /* Held and released while it waited in memory. */
 static void what_waits_in_memory_has_the_time_that_its_row_says(void **state) {
     struct stage stage;
@@ -170,6 +207,8 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_domain_in_capitals_has_left_is_found_in_the_rows),
         cmocka_unit_test(what_could_not_be_read_is_read_again_in_seconds),
+        cmocka_unit_test(a_parcel_whose_mail_could_not_be_read_is_read_again_in_seconds),
+        cmocka_unit_test(a_mail_by_its_name_that_could_not_be_read_is_an_error),
         cmocka_unit_test(what_waits_in_memory_has_the_time_that_its_row_says),
         cmocka_unit_test(a_parcel_that_is_given_up_is_read_again_alone_at_its_destination),
         cmocka_unit_test(a_parcel_that_is_given_up_is_not_sent_ahead_of_its_return),

@@ -12,7 +12,7 @@ static char due[512];
 static bool note(void *context, struct schedule_parcel *parcel) {
     size_t length = strlen(due);
     (void)context;
-    assert_true(schedule_facts(fixture.spool->database, parcel));
+    assert_int_equal(schedule_facts(fixture.spool->database, parcel), SCHEDULE_FOUND);
     assert_true(parcel->parcel_id > 0 && parcel->size > 0 && parcel->expires_at > parcel->received_at);
     assert_string_equal(parcel->domain, "example.test");
     assert_int_equal(parcel->delivery, DELIVERY_LOCAL);
