@@ -421,4 +421,5 @@ void config_complete(struct reading *reading) {
     check_strangers(reading);
     check_files(reading);
     check_outside(reading);
+    check_commands(reading);
 }

@@ -48,6 +48,8 @@ void config_parse_text(struct reading *reading, char *text);
 void config_parse_override(struct reading *reading, const char *assignment);
 /* check_listen.c: the modes of a listen block: what is not written, and what cannot be. */
 void check_listen_modes(struct reading *reading, size_t index, const char *label);
+/* check_command.c: programs of the operator's: a command whose last words would be left out is refused. */
+void check_commands(struct reading *reading);
 /* check_route.c: a route block's connections and schedule: what is not written, and what would do nothing. */
 void check_route(struct reading *reading, size_t index, const char *label);
 void complete_schedule(const struct config_strings *schedule, long **seconds, size_t *count);

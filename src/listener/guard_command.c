@@ -4,6 +4,7 @@
  * not occur. One runs at a time, or an unlock might overtake its lock; one that hangs is killed. What fails is logged.
  */
 #include "base/buffer.h"
+#include "base/command_words.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "listener/guard.h"
@@ -18,8 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ARGUMENTS_MAXIMUM 32
-#define ARGUMENT_MAXIMUM 1024
+#define ARGUMENTS_MAXIMUM (COMMAND_WORDS_MAXIMUM + 1) /* the contact behind them */
+#define ARGUMENT_MAXIMUM (128u * 1024)                /* what the longest request could become, were it all %i */
 #define COMMAND_LIMIT_MS 10000
 
 extern char **environ;
@@ -27,24 +28,22 @@ extern char **environ;
 static char *expand(struct text word, const char *contact) {
     struct buffer argument;
     buffer_init(&argument, ARGUMENT_MAXIMUM);
-    bool good = true;
-    while (good && word.length > 0) {
+    while (word.length > 0) {
         bool mark = word.length > 1 && word.data[0] == '%' && word.data[1] == 'i';
-        good = mark ? buffer_append_string(&argument, contact) : buffer_append_byte(&argument, word.data[0]);
+        (void)(mark ? buffer_append_string(&argument, contact) : buffer_append_byte(&argument, word.data[0]));
         word = text_from(word, mark ? 2 : 1);
     }
-    char *copy = good ? memory_string(buffer_text(&argument)) : NULL;
+    char *copy = memory_string(buffer_text(&argument));
     buffer_free(&argument);
     return copy;
 }
 
 static size_t split(const char *command, const char *contact, char *arguments[ARGUMENTS_MAXIMUM + 1]) {
-    struct text rest = text_of(command), word;
-    size_t count = 0;
-    while (count < ARGUMENTS_MAXIMUM - 1 && text_split(&rest, ' ', &word)) {
-        if (word.length > 0 && (arguments[count] = expand(word, contact)) != NULL) {
-            count++;
-        }
+    size_t count = command_words_split(command, arguments);
+    for (size_t i = 0; i < count; i++) {
+        char *word = arguments[i];
+        arguments[i] = expand(text_of(word), contact);
+        free(word);
     }
     if (count > 0 && strstr(command, "%i") == NULL) {
         arguments[count++] = memory_string(text_of(contact));
@@ -107,7 +106,5 @@ void guard_command(const char *command, const char *contact) {
     } else if (pid > 0) {
         wait_for_end(arguments[0], contact, pid);
     }
-    for (size_t i = 0; i < count; i++) {
-        free(arguments[i]);
-    }
+    command_words_free(arguments);
 }

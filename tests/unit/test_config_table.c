@@ -279,6 +279,37 @@ static void the_example_is_read_with_its_comments_taken_away(void **state) {
     buffer_free(&text);
 }
 
+/* ---- commands ---- */
+
+/* Its last words would be left out where it is run. */
+static void a_command_of_more_words_than_are_run_is_refused(void **state) {
+    static const struct {
+        const char *before, *after, *label;
+    } rows[] = {
+        {"lock_command = \"", "\"", "FILE:1: lock_command"},
+        {"unlock_command = \"", "\"", "FILE:1: unlock_command"},
+        {"local_filter = \"", "\"", "FILE:1: local_filter"},
+        {"oauth_check = \"|", "\"", "FILE:1: oauth_check"},
+        {"policy \"a\" { endpoint = \"|", "\" }", "FILE:1: policy \"a\": endpoint"},
+        {"transport \"a\" { kind = pipe\n target = \"", "\" }", "FILE:2: transport \"a\": target"},
+    };
+    char words[400], text[600], wanted[200];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        for (size_t count = 64; count <= 65; count++) {
+            words[0] = '\0';
+            for (size_t at = 0; at < count; at++)
+                (void)snprintf(words + strlen(words), sizeof words - strlen(words), "x  ");
+            (void)snprintf(text, sizeof text, "%s%s%s", rows[i].before, words, rows[i].after);
+            (void)snprintf(wanted, sizeof wanted, "%s: has too many words; accepted: a command of at most 64 words\n",
+                           rows[i].label);
+            struct config *config = read_string(text);
+            assert_string_equal(buffer_string(&errors), count == 64 ? "" : wanted);
+            config_free(config);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_printed_reads_back_as_the_same),
@@ -289,6 +320,7 @@ int main(void) {
         cmocka_unit_test(the_example_has_every_key_and_shows_its_default),
         cmocka_unit_test(the_example_is_read_without_error),
         cmocka_unit_test(the_example_is_read_with_its_comments_taken_away),
+        cmocka_unit_test(a_command_of_more_words_than_are_run_is_refused),
     };
     buffer_init(&errors, 1 << 20);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
