@@ -39,11 +39,12 @@ static void the_contact_is_where_the_command_has_it_or_its_last_argument(void **
 static void a_command_has_all_words_that_the_configuration_takes(void **state) {
     char words[COMMAND_WORDS_MAXIMUM * 2 + 1] = "", wanted[COMMAND_WORDS_MAXIMUM * 2 + 16];
     (void)state;
-    for (size_t i = 1; i < COMMAND_WORDS_MAXIMUM; i++) { /* the first is the program */
-        memcpy(words + 2 * (i - 1), "x ", 3);
-        memcpy(wanted + 2 * (i - 1), "x\n", 3);
+    size_t length = 0;
+    for (size_t i = 1; i < COMMAND_WORDS_MAXIMUM; i++, length += 2) { /* the first is the program */
+        memcpy(words + length, "x ", 3);
+        memcpy(wanted + length, "x\n", 3);
     }
-    strncat(wanted, "192.0.2.1\n", 16);
+    (void)snprintf(wanted + length, sizeof wanted - length, "192.0.2.1\n");
     assert_string_equal(arguments_of(words), wanted);
 }
 
