@@ -9,6 +9,7 @@
 #include "mail/address.h"
 #include "store/users.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,6 +32,27 @@ static void give_to_lookup(const struct config *config) {
     }
 }
 
+/* Before the server's first start; as that makes it. */
+static void say_how_to_make_directory(const struct config *config) {
+    const char *slash = strrchr(config->users_database, '/');
+    char directory[PATH_MAX];
+    struct privilege_user spool;
+    if (slash == NULL ||
+        !text_copy(directory, sizeof directory,
+                   text_first(text_of(config->users_database), (size_t)(slash - config->users_database))) ||
+        directory[0] == '\0' || access(directory, F_OK) == 0 || errno != ENOENT) {
+        return;
+    }
+    if (!privilege_is_root()) {
+        fprintf(stderr, "Start the server, which makes it, or: mkdir -p %s\n", directory);
+    } else if (privilege_find(config->user_name, config->group_name, &spool)) {
+        fprintf(stderr, "Start the server, which makes it, or: install -d -o %s -g %u -m 0750 %s\n", config->user_name,
+                (unsigned)spool.gid, directory);
+    } else {
+        fprintf(stderr, "Start the server, which makes it.\n");
+    }
+}
+
 static struct database *open_users(struct control *control, enum database_mode mode) {
     struct buffer error;
     buffer_init(&error, 4096);
@@ -40,6 +62,7 @@ static struct database *open_users(struct control *control, enum database_mode m
     umask(former);
     if (users == NULL) {
         control_fail(0, "%s", buffer_string(&error));
+        say_how_to_make_directory(control->config);
     } else if (is_new) {
         give_to_lookup(control->config);
     }

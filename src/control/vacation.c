@@ -5,11 +5,16 @@
 #include "control/change.h"
 #include "control/control.h"
 #include "control/report_show.h"
+#include "mail/address.h"
+#include "store/aliases.h"
+#include "store/users.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define MESSAGE_MAXIMUM (16u * 1024)
+#define ROWS_ASKED 1000u
+#define ROWS_MAXIMUM (1024u * 1024)
 
 struct wishes {
     const char *days, *starts, *ends, *subject, *message;
@@ -43,6 +48,41 @@ static bool add_time(struct buffer *detail, const char *time) {
     return buffer_format(detail, "%s%s\n", time, strlen(time) == strlen("YYYY-MM-DD") ? " 00:00:00" : "");
 }
 
+/* Mail for a row of aliases that says "=", or the address itself, goes to its own mailbox, too. */
+static bool leads_to_itself(struct control *control, const char *address) {
+    struct database *database = control_database(control);
+    struct buffer rows;
+    struct text rest, target;
+    buffer_init(&rows, ROWS_MAXIMUM);
+    if (database != NULL) {
+        (void)aliases_targets(database, text_of(address), ROWS_ASKED, &rows);
+    }
+    bool itself = false;
+    rest = buffer_text(&rows);
+    while (text_split(&rest, '\n', &target)) {
+        target = text_first(target, text_find(target, '\t'));
+        itself = itself || text_equal(target, TEXT("=")) || text_equal_nocase(target, text_of(address));
+    }
+    database_close(database);
+    buffer_free(&rows);
+    return itself;
+}
+
+/* Where the users cannot be read (they are root's and lookup's) nothing is known. */
+static void warn_of_nobody(struct control *control, const char *address) {
+    char canonical[2 * ADDRESS_SIZE];
+    struct buffer ignored;
+    buffer_init(&ignored, 4096);
+    struct database *users = database_open(control->config->users_database, DATABASE_USERS, DATABASE_READ, &ignored);
+    if (users != NULL && users_find(users, text_of(address), canonical, sizeof canonical) == USERS_NO &&
+        !leads_to_itself(control, address)) {
+        control_fail(0, "warning: %s is no user: nobody is answered until there is one. Try: parcelpost user add %s",
+                     address, address);
+    }
+    database_close(users);
+    buffer_free(&ignored);
+}
+
 int control_vacation_set(struct control *control, int count, char **arguments) {
     struct wishes wishes = {.days = "7", .starts = "", .ends = ""};
     struct buffer detail, input;
@@ -66,6 +106,9 @@ int control_vacation_set(struct control *control, int count, char **arguments) {
         days > (uint64_t)control->config->history_days) {
         control_fail(0, "warning: who was answered is forgotten after history_days (%ld)",
                      control->config->history_days);
+    }
+    if (status == EXIT_STATUS_OK) {
+        warn_of_nobody(control, arguments[0]);
     }
     buffer_free(&detail);
     buffer_free(&input);

@@ -6,9 +6,12 @@
 #include "sql_embedded.h"
 #include "store/known.h"
 #include "store/statements.h"
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define BUSY_MILLISECONDS 5000 /* how long a foreign write, e.g. of the sqlite3 program, is waited for */
@@ -194,6 +197,23 @@ static void count_no_memory(void) {
     }
 }
 
+/* SQLite's words for each of these are the same. */
+static void say_why_closed(const struct database *database, const char *path, struct buffer *error) {
+    const char *slash = strrchr(path, '/');
+    struct text parent = text_first(text_of(path), slash == NULL ? 0 : (size_t)(slash - path));
+    char directory[PATH_MAX];
+    if (sqlite3_errcode(database->handle) != SQLITE_CANTOPEN) {
+        buffer_format(error, "%s: cannot be opened: %s", path, database_error(database));
+    } else if (parent.length > 0 && text_copy(directory, sizeof directory, parent) && access(directory, F_OK) != 0 &&
+               errno == ENOENT) {
+        buffer_format(error, "%s: cannot be opened: there is no directory %s", path, directory);
+    } else {
+        int problem = sqlite3_system_errno(database->handle);
+        buffer_format(error, "%s: cannot be opened: %s", path,
+                      problem != 0 ? strerror(problem) : database_error(database));
+    }
+}
+
 struct database *database_open(const char *path, enum database_kind kind, enum database_mode mode,
                                struct buffer *error) {
     struct database *database = memory_new(1, sizeof *database);
@@ -202,7 +222,7 @@ struct database *database_open(const char *path, enum database_kind kind, enum d
     int flags = SQLITE_OPEN_NOMUTEX |
                 (mode == DATABASE_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
     if (sqlite3_open_v2(path, &database->handle, flags, NULL) != SQLITE_OK) {
-        buffer_format(error, "%s: cannot be opened: %s", path, database_error(database));
+        say_why_closed(database, path, error);
     } else if (set_up(database, kind, mode, path, error) && check_version(database, kind, mode, path, error)) {
         if (mode == DATABASE_WRITE && kind == DATABASE_MAIN) {
             sqlite3_wal_hook(database->handle, count_pages, database);

@@ -1,6 +1,7 @@
 """The programs beside the server: sendmail, parcelpost and its subcommands, what other people's clients and DNS servers make of it."""
 import os
 import re
+import shlex
 import stat
 import subprocess
 
@@ -16,7 +17,7 @@ from lib.waiting import wait_for
 from lib.world import id_of
 from lib.zone import default_zone
 
-USAGE, NO_USER, TEMPORARY = 64, 67, 75
+USAGE, NO_USER, CANT_CREATE, TEMPORARY = 64, 67, 73, 75
 
 
 def header_of(data):
@@ -203,6 +204,20 @@ def accepts(server, address):
         client.ehlo()
         client.expect(250, "MAIL FROM:<someone@example.net>")
         return client.command(f"RCPT TO:<{address}>").code == 250
+
+
+def test_a_user_before_the_first_start_is_told_what_is_missing_and_how_to_make_it(make_instance):
+    server = make_instance(start=False)
+    directory = server.path("not", "yet")
+    server.settings["users_database"] = os.path.join(directory, "users.db")
+    server.write_configuration()
+    status, output = server.command("user", "add", "new@example.test", "--stdin", input="a password\n", check=False)
+    assert status == CANT_CREATE and f"there is no directory {directory}" in output, output
+    [command] = re.findall(r"Start the server, which makes it, or: (.*)$", output, re.M)
+    subprocess.run(shlex.split(command), check=True)
+    assert "new@example.test" not in server.command("user", "list", check=False)[1]
+    server.command("user", "add", "new@example.test", "--stdin", input="a password\n")
+    assert "new@example.test" in server.command("user", "list")
 
 
 def test_users_come_and_go_while_the_server_runs(server):

@@ -147,6 +147,16 @@ def test_an_alias_and_a_tag_are_his_names_too(world, friend, marker):
     assert {row["to_url"] for row in answers_in_tables(world, gina)} == {sender, "other-" + sender}
 
 
+def test_who_is_set_away_and_gets_no_mail_here_is_warned_of(world):
+    """Nobody is answered in the name of somebody who has no mailbox; an alias that leads to itself has one."""
+    world.server.command("alias", "add", "itself@example.test", "itself@example.test")
+    for address, warned in (("ghost@example.test", True), ("mike@elsewhere.test", True), ("MIKE@Example.Test", False), ("itself@example.test", False)):
+        output = world.server.command("vacation", "set", address, "Away", "Away.")
+        assert ("warning: " in output) is warned, output
+        assert not warned or f"{address} is no user" in output, output
+        world.server.command("vacation", "off", address)
+
+
 def test_the_operator_sets_and_sees_who_is_away_and_when(world, friend, marker):
     sender, exchanger = friend
     server = world.server

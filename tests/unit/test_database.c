@@ -78,6 +78,15 @@ static void a_reader_makes_nothing(void **state) {
     buffer_clear(&error);
     assert_null(database_open(path, DATABASE_MAIN, DATABASE_READ, &error));
     assert_int_equal(access(path, F_OK), -1);
+    assert_non_null(strstr(buffer_string(&error), "cannot be opened: No such file or directory"));
+}
+
+static void a_directory_that_is_missing_is_named(void **state) {
+    (void)state;
+    buffer_clear(&error);
+    assert_null(database_open("/nonexistent/lib/x.db", DATABASE_USERS, DATABASE_WRITE, &error));
+    assert_string_equal(buffer_string(&error),
+                        "/nonexistent/lib/x.db: cannot be opened: there is no directory /nonexistent/lib");
 }
 
 static void what_is_no_database_is_refused(void **state) {
@@ -234,6 +243,7 @@ int main(void) {
         TEST(every_statement_can_be_prepared_in_one_of_the_two_databases),
         TEST(a_database_of_a_newer_version_is_refused_with_a_clear_sentence),
         TEST(a_reader_makes_nothing),
+        TEST(a_directory_that_is_missing_is_named),
         TEST(what_is_no_database_is_refused),
         TEST(it_runs_in_wal_mode_with_normal_flushes_and_foreign_keys),
         TEST(a_foreign_write_is_noticed_and_an_own_one_is_not),
