@@ -110,6 +110,34 @@ static void note_lack(struct journey *journey, const char *lack) {
     }
 }
 
+static bool all_put_off(const struct client_message *message) {
+    for (size_t i = 0; i < message->count; i++) {
+        if (message->recipients[i].verdict != CLIENT_DEFERRED) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* RFC 9422: a server that says how many messages a connection may have, and how many recipients a message, gets the
+ * rest of a list over further ones, of which each takes some. Where one cannot be opened, or the server puts everybody
+ * off, they wait for the next attempt. */
+static void send_left(struct session *session, const struct delivery *delivery, struct client_message *message) {
+    char reply[ROUTE_REPLY_SIZE];
+    while (client_has_left(message) && !all_put_off(message)) {
+        if (!session_open_again(session, reply)) {
+            log_info("%s: %s", session->host, reply);
+            return;
+        }
+        if (!session_tls_suffices(session, delivery->tls_memory)) {
+            return;
+        }
+        client_take_left(message);
+        message->verified = session->client.tls && session->tls_facts.verified;
+        (void)client_send(&session->client, message);
+    }
+}
+
 enum attempt { ATTEMPT_DONE, ATTEMPT_ELSEWHERE, ATTEMPT_STALE };
 
 /* One message over the session's open connection. */
@@ -143,6 +171,7 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         note_lack(journey, message.recipients[0].reply);
         attempt = ATTEMPT_ELSEWHERE;
     } else if (sending == CLIENT_SENT) {
+        send_left(session, delivery, &message);
         copy_facts(session, delivery);
         copy_results(delivery, &session->client, message.recipients);
         journey->answered = true;
@@ -205,6 +234,7 @@ static enum attempt attempt_connection(struct journey *journey, int fd, const st
     struct session *session = journey->session;
     char reply[ROUTE_REPLY_SIZE];
     connection_text(address, session->address, sizeof session->address);
+    session->peer = *address;
     enum client_opening opening = session_open(session, fd, address, reply);
     note_standing(journey, opening);
     if (opening != CLIENT_OPEN) {

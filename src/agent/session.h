@@ -21,6 +21,7 @@ struct session { /* lives from the first job to the agent's end */
     struct tls_facts tls_facts;              /* of the last handshake that worked */
     char tls_problem[160];                   /* why there was none, "" */
     char route[200], host[256], address[64]; /* of the open connection; host: for SNI, too */
+    struct network_address peer;             /* address */
 };
 /* Fills in the route for a delivery; as route_find. */
 typedef enum route_outcome session_router(struct transport_context *context, const struct delivery *delivery,
@@ -40,6 +41,8 @@ long session_connect_milliseconds(const struct session *session);
  * EHLO turns out to be too much for the server. Anything but CLIENT_OPEN: reply says why. */
 enum client_opening session_open(struct session *session, int fd, const struct network_address *address,
                                  char reply[ROUTE_REPLY_SIZE]);
+/* Another connection to the same address, in place of the one that was open. False: reply says why. */
+bool session_open_again(struct session *session, char reply[ROUTE_REPLY_SIZE]);
 /* What the open connection shows of TLS, as it will be remembered. */
 enum tls_memory session_tls_shown(const struct session *session);
 /* True when the open connection has as much TLS as was remembered of its destination. */

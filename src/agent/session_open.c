@@ -138,6 +138,16 @@ enum client_opening session_open(struct session *session, int fd, const struct n
     }
 }
 
+bool session_open_again(struct session *session, char reply[ROUTE_REPLY_SIZE]) {
+    client_quit(&session->client);
+    int fd = connect_again(session, &session->peer);
+    if (fd < 0) {
+        snprintf(reply, ROUTE_REPLY_SIZE, "451 4.4.1 cannot connect to %.200s again", session->host);
+        return false;
+    }
+    return session_open(session, fd, &session->peer, reply) == CLIENT_OPEN;
+}
+
 enum tls_memory session_tls_shown(const struct session *session) {
     if (!session->remembers || !session->client.tls) {
         return TLS_MEMORY_NONE;

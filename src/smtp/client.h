@@ -90,6 +90,7 @@ struct client_recipient {
     enum client_verdict verdict;          /* CLIENT_PENDING before, one of the last three after client_send */
     bool asked;                           /* its RCPT was sent, so that a reply belongs to it; false before */
     bool from_server;                     /* reply is what the server said, not our own words */
+    bool left;                            /* set: deferred unasked, since the connection takes no further message */
     char reply[CLIENT_REPLY_SIZE];
 };
 /* Gives the message in pieces of at most 64 KiB, from the start after rewind; an empty piece is the end. False: it
@@ -120,6 +121,9 @@ enum client_sending {
 };
 /* Sends one message. Afterwards client->open tells whether the connection can carry another. */
 enum client_sending client_send(struct client *client, struct client_message *message);
+/* Whether the connection left some; and has these asked by the next client_send, over another one. */
+bool client_has_left(const struct client_message *message);
+void client_take_left(struct client_message *message);
 /* True when the server takes no further message over this connection (RFC 9422 MAILMAX). */
 bool client_is_full(const struct client *client);
 /* True when the server has closed, or said something unasked (421), while the connection was idle. */

@@ -240,6 +240,32 @@ bool client_is_full(const struct client *client) {
     return client->message_limit > 0 && client->messages >= client->message_limit;
 }
 
+static void leave(struct client_message *part) {
+    for (size_t i = 0; i < part->count; i++) {
+        part->recipients[i].left = part->recipients[i].verdict == CLIENT_PENDING;
+    }
+    client_refuse_remaining(part, CLIENT_DEFERRED, "451 4.5.3 the server takes no more messages over this connection");
+}
+
+bool client_has_left(const struct client_message *message) {
+    for (size_t i = 0; i < message->count; i++) {
+        if (message->recipients[i].left) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void client_take_left(struct client_message *message) {
+    for (size_t i = 0; i < message->count; i++) {
+        struct client_recipient *recipient = &message->recipients[i];
+        if (recipient->left) {
+            recipient->verdict = CLIENT_PENDING;
+            recipient->left = false;
+        }
+    }
+}
+
 /* RFC 9422 4.2: a list is sent in several transactions where the server says how many recipients one may have. */
 static enum client_sending send_parts(struct client *client, struct client_message *message) {
     size_t limit = client->recipient_limit > 0 ? (size_t)client->recipient_limit : message->count;
@@ -252,8 +278,7 @@ static enum client_sending send_parts(struct client *client, struct client_messa
             continue;
         }
         if (at > 0 && client->open && client_is_full(client)) {
-            client_refuse_remaining(&part, CLIENT_DEFERRED,
-                                    "451 4.5.3 the server takes no more messages over this connection");
+            leave(&part);
         } else if (client->open) {
             sending = send_once(client, &part);
             message->unconfirmed |= part.unconfirmed;
