@@ -37,15 +37,24 @@ static struct spool_options options_of(const struct ledger *ledger) {
 
 /* ---- SIGHUP ---- */
 
+/* Lookup goes by the table: mail for a domain that it lacks is refused for good. */
+void ledger_write_domains(struct ledger *ledger) {
+    bool again = ledger->domains_due;
+    ledger->domains_due = !spool_sync_domains(ledger->spool);
+    if (ledger->domains_due && !again) {
+        log_error("local_domains cannot be written: %s", database_error(spool_database(ledger->spool)));
+    } else if (again && !ledger->domains_due) {
+        log_info("local_domains are written");
+    }
+}
+
 static void use_config(struct ledger *ledger, struct config *config) {
     struct config *former = ledger->config_is_own ? ledger->config : NULL;
     ledger->config = config;
     ledger->config_is_own = true;
     const struct spool_options options = options_of(ledger);
     spool_set_options(ledger->spool, &options);
-    if (!spool_sync_domains(ledger->spool)) {
-        log_error("local_domains cannot be written: %s", database_error(spool_database(ledger->spool)));
-    }
+    ledger_write_domains(ledger);
     ledger->data_version = database_data_version(spool_database(ledger->spool));
     config_free(former);
     log_info("the new configuration is in force");

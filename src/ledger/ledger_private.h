@@ -17,6 +17,7 @@ struct ledger {
     const struct process_start *start;
     struct config *config;
     bool config_is_own; /* read at a reload: freed at the next */
+    bool domains_due;   /* its local_domains could not be written yet */
     struct service *service;
     struct spool *spool;
     struct checkpointer *checkpointer;
@@ -50,6 +51,9 @@ struct ledger_peer {            /* service_peer.data */
     char *what, *about; /* its last order: verb and argument */
     int64_t record;     /* in operator_changes */
 };
+
+/* ledger.c: writes the configuration's local_domains; what cannot be written now is due */
+void ledger_write_domains(struct ledger *ledger);
 
 /* clock_memory.c: reads which start of the machine this is, before the sandbox; the offset that rows are right by,
  * which is the present one where nothing else is known; keeps clock_offset */

@@ -185,6 +185,9 @@ static void tick(void *context) {
     struct ledger *ledger = context;
     round_retry_rows(ledger);
     spool_settle(ledger->spool); /* what follows reads rows */
+    if (ledger->domains_due) {
+        ledger_write_domains(ledger);
+    }
     look_for_edits(ledger);
     timer_follow_clock(ledger);
     wake_after_sleep(ledger);

@@ -195,6 +195,25 @@ def test_a_database_that_stays_locked_puts_mail_off_and_goes_on_when_it_is_free(
     wait_for(lambda: all(arrived(sink, one) for one in [*accepted, f"{marker}-after"]), "every accepted message", explain=server.log_tail)
 
 
+@fault("Database and spool", "locked for long by another program", "parcelpost.db, at a SIGHUP that brings a domain",
+       "a line in the log; when it is free the domain's mail is taken, where it would have been refused for good")
+def test_a_domain_that_could_not_be_written_at_a_reload_is_ours_when_the_database_is_free(waiting):
+    server, _ = waiting
+    holder = sqlite3.connect(server.database, isolation_level=None)
+    holder.execute("begin immediate")
+    server.settings["local_domains"] = ["example.test", "new.test"]
+    server.write_configuration()
+    server.reload()
+    server.wait_log("local_domains cannot be written: database is locked")
+    holder.execute("rollback")
+    holder.close()
+    server.wait_rows("select 1 from domains where domain = 'new.test'")
+    with server.talk("mx", fresh_source()) as client:
+        client.ehlo()
+        assert client.command("MAIL FROM:<someone@example.net>") == 250
+        assert client.command("RCPT TO:<postmaster@new.test>") == 250
+
+
 @fault("Database and spool", "EROFS", "the spool's file system, at the start", "no start: the line says so; when it is writable again, what had its 250 arrives")
 def test_a_spool_that_has_become_read_only_stops_the_start(marker):
     where = tempfile.mkdtemp(prefix="parcelpost-disk-")
