@@ -35,22 +35,8 @@ static struct destination **bucket_of(struct runner *runner, const char *domain)
 
 struct destination_key {
     const char *transport, *domain;
-    bool elsewhere;
+    bool elsewhere, remote;
 };
-
-/* Mail to elsewhere is told apart by its domain. So is local mail of a domain with a route block, which may have a
- * transport, patience and pace of its own; the rest of it goes through local_transport together. */
-static struct destination_key key_of(const struct config *config, enum envelope_delivery delivery, const char *domain,
-                                     const char *target) {
-    bool elsewhere = delivery == DELIVERY_REMOTE;
-    if (!elsewhere && target[0] == '|') { /* elsewhere it is a letter as any other */
-        return (struct destination_key){target + 1, "", false};
-    }
-    const struct config_route *route = config_route_of(config, text_of(domain), elsewhere);
-    const char *usual = elsewhere ? "smtp" : config->local_transport;
-    return (struct destination_key){route != NULL && route->transport[0] != '\0' ? route->transport : usual,
-                                    elsewhere || route != NULL ? domain : "", elsewhere};
-}
 
 /* To exchangers, or to the one server of a transport block. */
 static bool goes_by_smtp(const struct config *config, const char *transport) {
@@ -58,11 +44,34 @@ static bool goes_by_smtp(const struct config *config, const char *transport) {
     return strcmp(block != NULL ? block->kind : transport, "smtp") == 0;
 }
 
+/* Mail to elsewhere is told apart by its domain. So is local mail of a domain with a route block, which may have a
+ * transport, patience and pace of its own; the rest of it goes through local_transport together. */
+static struct destination_key key_of(const struct config *config, enum envelope_delivery delivery, const char *domain,
+                                     const char *target) {
+    bool elsewhere = delivery == DELIVERY_REMOTE;
+    if (!elsewhere && target[0] == '|') { /* elsewhere it is a letter as any other */
+        return (struct destination_key){target + 1, "", false, goes_by_smtp(config, target + 1)};
+    }
+    const struct config_route *route = config_route_of(config, text_of(domain), elsewhere);
+    const char *usual = elsewhere ? "smtp" : config->local_transport;
+    const char *transport = route != NULL && route->transport[0] != '\0' ? route->transport : usual;
+    return (struct destination_key){transport, elsewhere || route != NULL ? domain : "", elsewhere,
+                                    goes_by_smtp(config, transport)};
+}
+
+static bool has_key(const struct destination *destination, const struct destination_key *key) {
+    return destination->elsewhere == key->elsewhere && destination->remote == key->remote &&
+           strcasecmp(destination->domain, key->domain) == 0 && strcmp(destination->transport, key->transport) == 0;
+}
+
 void destination_configure(struct runner *runner, struct destination *destination) {
     const struct config_pace pace =
         config_pace_for(runner->config, text_of(destination->domain), destination->elsewhere);
     destination->limit = pace.limit;
     destination->rate = pace.rate;
+    destination->paused_until =
+        pace.rate > 0 ? destination->next_ms : 0; /* what else it was paused for is tried anew */
+    destination_settle(runner, destination);
 }
 
 /* A rate outlives the destination by what of it is used up. */
@@ -87,7 +96,7 @@ static struct destination *make(struct runner *runner, struct destination_key ke
     destination->domain = memory_string(text_of(key.domain));
     text_lower(destination->domain); /* as the rows have it */
     destination->elsewhere = key.elsewhere;
-    destination->remote = goes_by_smtp(runner->config, key.transport);
+    destination->remote = key.remote;
     destination_configure(runner, destination);
     recall_rate(runner, destination);
     destination->left_from = CLOCK_NEVER;
@@ -109,8 +118,7 @@ struct destination *destination_find(struct runner *runner, enum envelope_delive
     const struct destination_key key = key_of(runner->config, delivery, domain, target);
     struct destination **bucket = bucket_of(runner, key.domain);
     for (struct destination *found = *bucket; found != NULL; found = found->next_same_hash) {
-        if (strcasecmp(found->domain, key.domain) == 0 && strcmp(found->transport, key.transport) == 0 &&
-            found->elsewhere == key.elsewhere) {
+        if (has_key(found, &key)) {
             return found;
         }
     }
@@ -264,7 +272,6 @@ void destination_pause(struct runner *runner, struct destination *destination, i
     destination->paused_until = until;
     destination->paused_by_account = by_account;
     destination_settle(runner, destination);
-    runner_soon(runner, until - clock_now_ms()); /* nothing else may come that would look at it again */
 }
 
 void destination_wake_paused(struct runner *runner) {

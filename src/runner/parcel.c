@@ -218,19 +218,26 @@ void parcel_end(struct runner *runner, struct parcel *parcel, enum parcel_end en
     destination_release(runner, destination);
 }
 
-static void forget_waiting(struct runner *runner, struct parcel *parcel, void *context) {
-    struct destination *destination = parcel->destination;
+static void lead_anew(struct runner *runner, struct parcel *parcel, void *context) {
+    struct destination *former = parcel->destination;
+    enum envelope_delivery delivery = former->elsewhere ? DELIVERY_REMOTE : DELIVERY_LOCAL;
+    char domain[ADDRESS_DOMAIN_MAXIMUM + 1];
     (void)context;
-    if (parcel->job == NULL && parcel->runs == 0) {
-        destination_unqueue(runner, parcel);
-        forget(runner, parcel);
-        destination_settle(runner, destination);
-        destination_release(runner, destination);
+    if (parcel->job != NULL || !text_copy(domain, sizeof domain, address_domain_of(text_of(parcel->target)))) {
+        return;
     }
+    struct destination *now = destination_find(runner, delivery, domain, parcel->target);
+    if (now == former) {
+        return;
+    }
+    destination_unqueue(runner, parcel);
+    destination_queue(runner, now, parcel, parcel->bounce != NULL);
+    destination_settle(runner, former);
+    destination_release(runner, former);
 }
 
-void parcel_forget_waiting(struct runner *runner) {
-    parcel_each(runner, forget_waiting, NULL);
+void parcel_lead_anew(struct runner *runner) {
+    parcel_each(runner, lead_anew, NULL);
 }
 
 void parcel_each(struct runner *runner, parcel_visit *visit, void *context) {

@@ -200,10 +200,10 @@ static bool on_reload(void *context, struct service_peer *peer, struct channel_m
         log_info("new configuration");
         abandon_unbegun(runner);
         agent_outdate(runner);
-        parcel_forget_waiting(runner); /* it may lead them elsewhere */
         for (struct destination *one = runner->destinations; one != NULL; one = one->next_all) {
             destination_configure(runner, one);
         }
+        parcel_lead_anew(runner);
         runner->reload_wanted = true;
     }
     buffer_free(&errors);

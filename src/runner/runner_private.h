@@ -235,8 +235,9 @@ struct parcel *parcel_find(struct runner *runner, int64_t id);
 struct parcel *parcel_add(struct runner *runner, const struct schedule_parcel *due, bool fresh);
 /* Finished ones come in again: the operator said so. */
 void parcel_revive(struct runner *runner, int64_t id);
-/* Forgets everything that waits and nobody asked for: the database has it. */
-void parcel_forget_waiting(struct runner *runner);
+/* Queues what waits where a new configuration leads it. Nothing is forgotten: rows of what was pushed may be still to
+ * come. */
+void parcel_lead_anew(struct runner *runner);
 /* Forgets it. PARCEL_FINISHED: it must not come back from the database. PARCEL_DROPPED: somebody else ended or held it.
  */
 void parcel_end(struct runner *runner, struct parcel *parcel, enum parcel_end end);
@@ -257,7 +258,7 @@ struct config_pace parcel_pace(const struct runner *runner, const struct parcel 
 /* The destination of a parcel by its domain and target ("|NAME": a transport); made when it is not there. */
 struct destination *destination_find(struct runner *runner, enum envelope_delivery delivery, const char *domain,
                                      const char *target);
-/* Takes limit and rate from the configuration. */
+/* Takes limit and rate from the configuration; what it was paused for otherwise is tried anew. */
 void destination_configure(struct runner *runner, struct destination *destination);
 /* Its name in the table destinations; points into the destination or is constant. */
 struct text destination_name(const struct runner *runner, const struct destination *destination, char name[320]);

@@ -4,6 +4,7 @@
 #ifndef TESTS_RUNNER_STAGE_H
 #define TESTS_RUNNER_STAGE_H
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/config.h"
@@ -40,47 +41,44 @@ struct stage {
     int hub, ledger, control;
     int runner_hub, runner_ledger; /* the other ends, until the runner has them */
     long retry;
-    char *by_block;   /* the domain whose mail goes by a transport block, NULL for none */
-    char *block_kind; /* of it; NULL: smtp */
-    long block_rate;
+    const char *blocks;                                 /* of the configuration; NULL for none */
     long account_limit, agent_limit, destination_limit; /* 0: as the stage has them */
 };
 
+/* A file of its own that begins with the text; the caller closes it. */
+static inline int configuration_of(const char *text) {
+    int fd = file_memory("configuration");
+    assert_true(fd >= 0 && file_write_all(fd, text, strlen(text)) && lseek(fd, 0, SEEK_SET) == 0);
+    return fd;
+}
+
+static inline struct config *read_configuration(const struct stage *stage) {
+    struct buffer text, errors;
+    buffer_init(&text, 4000);
+    buffer_init(&errors, 4000);
+    assert_true(buffer_format(&text,
+                              "server_name = mail.example.test\ndatabase = \"%s\"\nlocal_transport = maildir\n"
+                              "local_domains = {example.test}\nretry_schedule = {%ld}\nqueue_lifetime = 1000\n"
+                              "agent_limit = %ld\ndestination_limit = %ld\naccount_limit = %ld\n"
+                              "agent_recipients = 2\ndelay_warning = 0\n%s",
+                              database_path, stage->retry, stage->agent_limit > 0 ? stage->agent_limit : 2,
+                              stage->destination_limit > 0 ? stage->destination_limit : 1, stage->account_limit,
+                              stage->blocks != NULL ? stage->blocks : ""));
+    FILE *file = fdopen(configuration_of(buffer_string(&text)), "r");
+    struct config *config = config_read_stream(file, "FILE", &errors);
+    if (config == NULL) {
+        print_error("%s\n", buffer_string(&errors));
+        _exit(1);
+    }
+    fclose(file);
+    buffer_free(&text);
+    buffer_free(&errors);
+    return config;
+}
+
 static inline void run_child(struct stage *stage, int hub, int ledger, bool cron) {
-    static char name[] = "mail.example.test", empty[] = "", maildir[] = "maildir", domain[] = "example.test";
-    static char postmaster[] = "postmaster@example.test";
-    static char smarthost[] = "smarthost", smtp[] = "smtp", target[] = "127.0.0.1:1";
-    char *domains[] = {domain};
-    struct config_transport block = {
-        .name = smarthost, .kind = stage->block_kind != NULL ? stage->block_kind : smtp, .target = target};
-    struct config_route by_block = {.domain = stage->by_block,
-                                    .transport = smarthost,
-                                    .retry_seconds = &stage->retry,
-                                    .retry_count = 1,
-                                    .queue_lifetime = 1000,
-                                    .limit = 1,
-                                    .rate = stage->block_rate};
-    struct config config = {.server_name = name,
-                            .server_title = name,
-                            .postmaster = postmaster,
-                            .lmtp = empty,
-                            .local_transport = maildir,
-                            .database = database_path,
-                            .local_domains = {domains, 1},
-                            .mail_id_base = 62,
-                            .retry_seconds = &stage->retry,
-                            .retry_count = 1,
-                            .queue_lifetime = 1000,
-                            .agent_limit = stage->agent_limit > 0 ? stage->agent_limit : 2,
-                            .destination_limit = stage->destination_limit > 0 ? stage->destination_limit : 1,
-                            .account_limit = stage->account_limit,
-                            .outbound_tls_memory = 1000000,
-                            .agent_recipients = 2,
-                            .transports = &block,
-                            .transport_count = 1,
-                            .routes = &by_block,
-                            .route_count = stage->by_block != NULL};
-    struct process_start start = {PROCESS_WITHOUT_DESCRIPTORS, .config = &config, .cron = cron};
+    struct config *config = read_configuration(stage);
+    struct process_start start = {PROCESS_WITHOUT_DESCRIPTORS, .config = config, .cron = cron};
     start.hub = hub;
     start.ledger = ledger;
     start.control = cron ? -1 : stage->control;
