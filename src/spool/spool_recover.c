@@ -31,6 +31,11 @@ static int64_t due_since(const struct envelope *envelope, const struct parcels_f
     return began > 0 && began < fresh->retry_at ? began : fresh->retry_at;
 }
 
+/* What is held has been so since it came, as far as anybody knows: that time does not count when it is released. */
+static int64_t held_since(const struct recovery *recovery, const struct envelope *envelope) {
+    return envelope->received_at > 0 && envelope->received_at < recovery->now ? envelope->received_at : recovery->now;
+}
+
 static bool add_rows(struct recovery *recovery, struct envelope *envelope, enum place_kind kind,
                      struct journal_place place, uint64_t size) {
     struct database *database = recovery->spool->database;
@@ -43,7 +48,9 @@ static bool add_rows(struct recovery *recovery, struct envelope *envelope, enum 
     fresh.retry_at = due_since(envelope, &fresh);
     bool good = mails_add(database, envelope, contact, kind, place, size);
     for (uint32_t i = 0; good && i < envelope->recipient_count; i++) {
-        fresh.words = envelope->recipients[i].status == RECIPIENT_HELD ? envelope->hold : waits;
+        bool held = envelope->recipients[i].status == RECIPIENT_HELD;
+        fresh.words = held ? envelope->hold : waits;
+        fresh.now = held ? held_since(recovery, envelope) : recovery->now;
         parcel_id = 0;
         good = parcels_add(database, envelope, i, &fresh, &parcel_id);
     }
@@ -157,8 +164,8 @@ static bool merge_statuses(struct recovery *recovery, const struct envelope *env
     for (uint32_t i = 0; good && i < envelope->recipient_count; i++) {
         enum recipient_status status = envelope->recipients[i].status;
         if (status == RECIPIENT_HELD && moved) { /* no record has it: for rows made anew the file must do */
-            good =
-                parcels_change(recovery->spool->database, envelope->mail_id, i, PARCEL_HOLD, recovery->now, TEXT_NONE);
+            good = parcels_change(recovery->spool->database, envelope->mail_id, i, PARCEL_HOLD,
+                                  held_since(recovery, envelope), TEXT_NONE);
         }
         if (parcels_status_is_final(status)) {
             good =
