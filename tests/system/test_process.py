@@ -267,9 +267,6 @@ def test_sighup_and_sigusr1_while_a_server_starts_do_not_end_it(make_instance):
         assert "Renamed" in client.command("MAIL FROM:<coco@example.test>").text
 
 
-# Log files.
-
-
 def test_sighup_does_not_move_the_spool_under_a_running_server(make_instance, marker):
     server = make_instance()
     kept = dict(server.settings)
@@ -286,6 +283,20 @@ def test_sighup_does_not_move_the_spool_under_a_running_server(make_instance, ma
     server.write_configuration()
     server.reload()
     server.wait_mail("coco@example.test", marker)
+
+
+def test_mail_that_comes_while_the_configuration_is_read_again_is_delivered_at_once(make_instance, marker):
+    server = make_instance()
+    for number in range(12):
+        with server.talk(source=fresh_source()) as client:
+            client.ehlo()
+            assert client.mail("a@example.net", "coco@example.test", message(f"{marker}-{number}.")).code == 250
+            server.daemon.send(signal.SIGHUP)
+        server.wait_mail("coco@example.test", f"{marker}-{number}.")
+    assert "askers now" not in server.log_text() and "no delivery agent" not in server.log_text()
+
+
+# Log files.
 
 
 def test_log_files_begin_anew_by_signal_and_by_the_day(make_instance, source):
