@@ -9,6 +9,8 @@
 
 #define WAITING "state IN ('queued','deferred','held')"
 #define WAITS_AGAIN "CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END"
+/* When its sender wants a parcel's mail to be released, or ''. */
+#define RELEASED_AT "coalesce((SELECT hold_until FROM mails m WHERE m.mail_id = parcels.mail_id), '')"
 /* Parameters of a filtered list: ?1 domain, ?2 sender, ?3 recipient, ?4 ?5 created before, after, ?6 part of the last
  * answer, ?7 domain as a pattern, ?8 ",state,state,", ?9 now, ?10 mail id, ?11 how many. NULL: any. */
 #define LIST                                                                                                           \
@@ -131,11 +133,12 @@ static const char *const statements[STATEMENTS] = {
     [STATEMENT_PARCEL_HOLD] =
         "UPDATE parcels SET state = 'held', bounce = '', updated_at = ?3 WHERE mail_id = ?1 AND recipient = ?2"
         " AND state IN ('queued','deferred')",
-    /* The time in hold, since updated_at, does not count: an operator who lets mail go wants it to be tried. */
-    [STATEMENT_PARCEL_RELEASE] = "UPDATE parcels SET state = " WAITS_AGAIN ", retry_at = ?3, updated_at = ?3,"
+    /* The time in hold, since updated_at, does not count: an operator who lets mail go wants it to be tried; not before
+     * the time that its sender has asked for (RFC 4865). */
+    [STATEMENT_PARCEL_RELEASE] = "UPDATE parcels SET state = " WAITS_AGAIN ", updated_at = ?3,"
+                                 " retry_at = max(?3, " RELEASED_AT "),"
                                  " expires_at = coalesce(datetime(expires_at, max(0, unixepoch(?3) - unixepoch("
-                                 "max(updated_at, coalesce((SELECT hold_until FROM mails m WHERE m.mail_id ="
-                                 " parcels.mail_id), '')))) || ' seconds'), expires_at)"
+                                 "max(updated_at, " RELEASED_AT "))) || ' seconds'), expires_at)"
                                  " WHERE mail_id = ?1 AND recipient = ?2 AND state = 'held'",
     [STATEMENT_PARCEL_BOUNCE] =
         "UPDATE parcels SET state = " WAITS_AGAIN ", retry_at = ?3, bounce = ?4, updated_at = ?3"

@@ -82,6 +82,18 @@ def test_an_operator_s_filters_find_it(world, source, marker, more):
     assert world.server.command("queue", "remove", f"domain={domain}") == "1 parcel removed\n"
 
 
+def test_released_from_an_operator_s_hold_it_waits_on_for_its_time(world, source, marker):
+    """The operator has nothing against it any more; its sender still wants it later. `queue retry` lets it go at once."""
+    mail_id = submit(world, source, "mike@example.test", message(marker), f"HOLDFOR={HOUR}")
+    check_waits(world, mail_id)
+    world.server.command("queue", "hold", mail_id)
+    only_row(world, mail_id, "held")
+    assert world.server.command("queue", "release", "recipient=mike@example.test") == "1 parcel released\n"
+    check_waits(world, mail_id)
+    world.server.command("queue", "retry", mail_id)
+    only_row(world, mail_id, "delivered")
+
+
 def test_it_leaves_at_its_time_and_not_before(world, source, marker):
     then = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)).astimezone(datetime.timezone(datetime.timedelta(hours=2)))
     mail_id = submit(world, source, "mike@example.test", message(marker), "HOLDUNTIL=" + then.isoformat(timespec="seconds"))
