@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/exit_status.h"
 #include "base/log.h"
+#include "base/privilege.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -187,6 +188,14 @@ bool file_is_regular(const char *what, const char *path, struct buffer *error) {
     }
     buffer_format(error, "%s %s is no regular file", what, path);
     return false;
+}
+
+void file_say_problem(const char *path, int problem, struct buffer *error) {
+    struct stat status;
+    buffer_format(error, "%s", strerror(problem));
+    if (problem == EACCES && privilege_is_root() && stat(path, &status) == 0 && status.st_uid != 0) {
+        buffer_format(error, "; try: chown root %s", path);
+    }
 }
 
 bool file_sync_directory(const char *directory) {

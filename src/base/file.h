@@ -31,6 +31,9 @@ bool file_is_guarded(const char *what, const char *path, struct buffer *error);
 /* Whether a file that an operator names is one: a FIFO or a device would hold up who opens it. False with a sentence;
  * one that is not there is left to who opens it. */
 bool file_is_regular(const char *what, const char *path, struct buffer *error);
+/* Appends why a file that an operator names cannot be opened (errno), and what helps where it is another user's: the
+ * server's root has no rights over others' files. */
+void file_say_problem(const char *path, int problem, struct buffer *error);
 /* fsync of the directory that holds path, so that a name in it is durable; false with errno. */
 bool file_sync_directory(const char *directory);
 bool file_set_nonblocking(int fd, bool nonblocking);

@@ -187,6 +187,19 @@ void privilege_keep_listener_capabilities(void) {
     }
 }
 
+void privilege_use_file_rights(bool use) {
+    if (!privilege_is_root() || capng_get_caps_process() != 0) {
+        return;
+    }
+    static const unsigned rights[] = {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH};
+    for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) {
+        if (capng_have_capability(CAPNG_PERMITTED, rights[i])) {
+            (void)capng_update(use ? CAPNG_ADD : CAPNG_DROP, CAPNG_EFFECTIVE, rights[i]);
+        }
+    }
+    (void)capng_apply(CAPNG_SELECT_CAPS);
+}
+
 static int compare_numbers(const void *a, const void *b) {
     const int *first = a, *second = b;
     return (*first > *second) - (*first < *second);

@@ -29,6 +29,9 @@ void privilege_forbid_core_files(void);
 /* The listener's own: keeps only SETUID, SETGID, SYS_CHROOT, KILL, NET_BIND_SERVICE (and what chown of sockets needs
  * before). Dies on failure. */
 void privilege_keep_listener_capabilities(void);
+/* Root's rights over other users' files, which the listener does not keep: false puts them aside, so that files can be
+ * tried as the server would, true takes them up again. Without root nothing. */
+void privilege_use_file_rights(bool use);
 /* Closes every descriptor from 3 on except those listed (ascending order not needed). */
 void privilege_close_other_descriptors(const int *keep, size_t count);
 #endif

@@ -33,9 +33,11 @@ char *config_route_password(const struct config_route *route, struct buffer *err
         return NULL;
     int fd = open(route->password_file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     buffer_init(&content, PASSWORD_FILE_MAXIMUM);
-    if (fd < 0 || !file_read_into(fd, &content))
-        (void)buffer_format(error, "password_file %s cannot be read: %s", route->password_file, strerror(errno));
-    else
+    if (fd < 0 || !file_read_into(fd, &content)) {
+        int problem = errno;
+        (void)buffer_format(error, "password_file %s cannot be read: ", route->password_file);
+        file_say_problem(route->password_file, problem, error);
+    } else
         password = first_line(buffer_text(&content), route->password_file, error);
     if (fd >= 0)
         close(fd);

@@ -189,7 +189,8 @@ static void check_certificates(struct report *report) {
         tls = config_tls_server(config, buffer_text(&self_signed), &error);
     }
     if (tls == NULL) {
-        tell(report, errno == EACCES ? DOUBTFUL : BAD, "certificate: %s", buffer_string(&error));
+        tell(report, errno == EACCES && !privilege_is_root() ? DOUBTFUL : BAD, "certificate: %s",
+             buffer_string(&error));
     } else if (config->certificate.count > 0) {
         tell(report, GOOD, "certificate: %s fits its key", config->certificate.items[0]);
     }
@@ -311,6 +312,7 @@ int control_check(struct control *control, int count, char **arguments) {
     (void)arguments;
     tell(&report, GOOD, "configuration: %s", control->config->file);
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        privilege_use_file_rights(checks[i] != check_certificates && checks[i] != check_keys); /* as the server */
         checks[i](&report);
         fflush(stdout);
     }

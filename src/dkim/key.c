@@ -41,7 +41,9 @@ static bool read_file(const char *file, struct buffer *content, struct buffer *e
     }
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
-        buffer_format(error, "%s: the DKIM key cannot be opened: %s", file, strerror(errno));
+        int problem = errno;
+        buffer_format(error, "%s: the DKIM key cannot be opened: ", file);
+        file_say_problem(file, problem, error);
         return false;
     }
     bool good = file_read_into(fd, content);

@@ -133,9 +133,20 @@ static enum exit_status reduce_privileges(struct supervisor *supervisor, struct 
 
 typedef enum exit_status checklist_step(struct supervisor *supervisor, struct buffer *error);
 static checklist_step *const checklist[] = {
-    open_log,          find_users,     make_directories,  take_lock,       open_control_sockets,
-    open_ports,        write_pid_file, read_certificates, check_passwords, load_rules,
-    prepare_sandboxes, start_guard,    reduce_privileges,
+    open_log,
+    find_users,
+    make_directories,
+    take_lock,
+    open_control_sockets,
+    open_ports,
+    write_pid_file,
+    prepare_sandboxes,
+    start_guard,
+    reduce_privileges,
+    /* What a reload reads, too, with the rights that it has. */
+    read_certificates,
+    check_passwords,
+    load_rules,
 };
 
 enum exit_status start_checklist(struct supervisor *supervisor, struct buffer *error) {

@@ -6,6 +6,7 @@
 #include "tls/provider.h"
 #include "tls/server.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -23,9 +24,11 @@ int no_passphrase(char *bytes, int size, int writing, void *context) {
 }
 
 bool certificate_is_readable(const char *what, const char *file, struct buffer *error) {
-    if (access(file, R_OK) == 0)
+    if (faccessat(AT_FDCWD, file, R_OK, AT_EACCESS) == 0) /* with the rights in use, as open() */
         return file_is_regular(what, file, error);
-    (void)buffer_format(error, "%s %s: %s", what, file, strerror(errno));
+    int problem = errno;
+    (void)buffer_format(error, "%s %s: ", what, file);
+    file_say_problem(file, problem, error);
     return false;
 }
 

@@ -241,6 +241,30 @@ def test_at_sighup_a_key_that_is_open_to_everybody_is_refused(make_instance):
         os.chmod(server.path(name), 0o600)
 
 
+@pytest.mark.skipif(not can_be_root(), reason="without root everything is one user's")
+@pytest.mark.parametrize("name", ["private_key.pem", "certificate.pem", "dkim.pem", "password"])
+def test_a_file_of_another_user_s_is_refused_at_the_start_as_at_sighup(make_instance, name):
+    """The listener, signers and agents are root without its rights over other users' files."""
+    instance = make_instance(start=False)
+    instance.extra = f'route "far.test" {{\nhost = "127.0.0.1:9"\nuser = "us"\npassword_file = "{instance.path("password")}"\n}}'
+    os.makedirs(instance.directory, exist_ok=True)
+    with open(instance.path("password"), "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+        stream.write("a password\n")
+    instance.start()
+    path, log = instance.path(name), len(instance.log_text())
+    os.chmod(path, 0o600)
+    shutil.chown(path, "nobody")
+    instance.reload()
+    said = instance.log_text()[log:]
+    checked = instance.command("check", check=False)[1]
+    instance.halt()
+    status, output = start_fails(instance)
+    wanted = rf"{re.escape(path)}.*: Permission denied; try: chown root {re.escape(path)}$"
+    assert status == CONFIG and re.search(wanted, output, re.M), output
+    assert re.search("the configuration in force stays: .*" + wanted, said, re.M), said
+    assert name == "password" or re.search("^BAD .*" + wanted, checked, re.M), checked
+
+
 def test_without_a_certificate_the_server_warns_and_offers_no_starttls(make_instance, source):
     server = make_instance(settings={"certificate": "/nowhere/certificate.pem", "self_signed_certificate": False})
     assert re.search("warn .*/nowhere/certificate.pem.* does not exist: STARTTLS and AUTH are not offered", server.log_text())
