@@ -132,9 +132,8 @@ static void send_left(struct session *session, const struct delivery *delivery, 
         if (!session_tls_suffices(session, delivery->tls_memory)) {
             return;
         }
-        client_take_left(message);
         message->verified = session->client.tls && session->tls_facts.verified;
-        (void)client_send(&session->client, message);
+        client_send_left(&session->client, message);
     }
 }
 

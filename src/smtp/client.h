@@ -121,9 +121,10 @@ enum client_sending {
 };
 /* Sends one message. Afterwards client->open tells whether the connection can carry another. */
 enum client_sending client_send(struct client *client, struct client_message *message);
-/* Whether the connection left some; and has these asked by the next client_send, over another one. */
+/* Whether the connection left some; and sends to these over another one, which gives each a verdict or leaves it again.
+ * Whoever could not be asked there, since it lacks what the message needs, is put off. */
 bool client_has_left(const struct client_message *message);
-void client_take_left(struct client_message *message);
+void client_send_left(struct client *client, struct client_message *message);
 /* True when the server takes no further message over this connection (RFC 9422 MAILMAX). */
 bool client_is_full(const struct client *client);
 /* True when the server has closed, or said something unasked (421), while the connection was idle. */

@@ -3,6 +3,9 @@
  * (reads). Runs in delivery agents. With PIPELINING (RFC 2920) up to WINDOW commands are under way,
  * otherwise one; the replies are read in the same order either way. Every recipient ends with a verdict of its own. */
 #include "smtp/client_message.h"
+#include "base/memory.h"
+#include <stdio.h>
+#include <stdlib.h>
 
 #define WINDOW 100 /* commands sent ahead: their replies fit any socket buffer */
 
@@ -256,16 +259,6 @@ bool client_has_left(const struct client_message *message) {
     return false;
 }
 
-void client_take_left(struct client_message *message) {
-    for (size_t i = 0; i < message->count; i++) {
-        struct client_recipient *recipient = &message->recipients[i];
-        if (recipient->left) {
-            recipient->verdict = CLIENT_PENDING;
-            recipient->left = false;
-        }
-    }
-}
-
 /* RFC 9422 4.2: a list is sent in several transactions where the server says how many recipients one may have. */
 static enum client_sending send_parts(struct client *client, struct client_message *message) {
     size_t limit = client->recipient_limit > 0 ? (size_t)client->recipient_limit : message->count;
@@ -304,4 +297,31 @@ enum client_sending client_send(struct client *client, struct client_message *me
         return CLIENT_SENT;
     }
     return send_parts(client, message);
+}
+
+/* The first connection had what this one lacks: TLS fails for a moment, perhaps. */
+static void put_off(struct client_recipient *recipient) {
+    char lack[CLIENT_REPLY_SIZE];
+    text_copy(lack, sizeof lack, text_of(recipient->reply));
+    recipient->verdict = CLIENT_DEFERRED;
+    snprintf(recipient->reply, sizeof recipient->reply, "451 4.5.3 over a further connection: %.460s", lack);
+}
+
+void client_send_left(struct client *client, struct client_message *message) {
+    bool *taken = memory_new(message->count, sizeof *taken);
+    for (size_t i = 0; i < message->count; i++) {
+        struct client_recipient *recipient = &message->recipients[i];
+        taken[i] = recipient->left;
+        recipient->verdict = taken[i] ? CLIENT_PENDING : recipient->verdict;
+        recipient->left = false;
+    }
+    (void)client_send(client, message);
+    for (size_t i = 0; i < message->count; i++) {
+        struct client_recipient *recipient = &message->recipients[i];
+        if (taken[i] && recipient->verdict == CLIENT_FAILED && !recipient->from_server) {
+            put_off(recipient);
+        }
+    }
+    message->unasked = false; /* some had been sent */
+    free(taken);
 }

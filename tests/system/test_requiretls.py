@@ -81,6 +81,17 @@ def test_it_is_returned_with_5_7_30_to_who_is_not_fit_for_it(world, source, mark
     assert b"\nStatus: 5.7.30" in notice and b"a secret" not in notice, "RET=FULL counts as HDRS"
 
 
+def test_the_rest_of_a_list_waits_while_tls_fails_over_a_further_connection(world, source, marker):
+    """One that takes so few recipients that the list needs a second one: what that lacks, the first one had."""
+    sink = exchanger(world, "fewer.test", certificate=world.good, on={"STARTTLS": ["220 2.0.0 go", "454 4.7.0 not now", "220 2.0.0 go"]},
+                     ehlo=[*REQUIRETLS, "LIMITS RCPTMAX=1 MAILMAX=1"])
+    mail_id = submit(world, source, ["one@fewer.test", "other@fewer.test"], message(marker))
+    rows = world.parcels(mail_id, "delivered", "deferred", "failed")
+    assert sorted(row["state"] for row in rows.values()) == ["deferred", "delivered"], rows
+    world.server.command("queue", "retry", mail_id)
+    assert len(world.parcels(mail_id, "delivered")) == 2 and len(sink.messages) == 2
+
+
 def test_it_waits_while_the_tls_of_the_only_exchanger_fails(world, source, marker):
     sink = exchanger(world, "fails.test", certificate=world.good, on={"STARTTLS": ["454 4.7.0 not now", "220 2.0.0 go"]}, ehlo=REQUIRETLS)
     mail_id = submit(world, source, "friend@fails.test", message(marker))
