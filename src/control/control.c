@@ -4,10 +4,12 @@
 #include "control/control.h"
 #include "control/operator.h"
 #include "control/setup.h"
+#include "spool/spool.h"
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct subcommand {
     const char *group, *name; /* name: "" when the group has one only */
@@ -167,6 +169,17 @@ struct database *control_database(struct control *control) {
     }
     buffer_free(&error);
     return database;
+}
+
+void control_tell_unread(struct control *control, struct database *database) {
+    unsigned count = spool_count_unread(control->config->queue, database);
+    int fd;
+    if (count > 0 && operator_connect(control->config, "ledger.sock", &fd) == OPERATOR_ANSWERED) {
+        (void)close(fd); /* one that runs writes them in a moment */
+    } else if (count > 0) {
+        fprintf(stderr, "%u message%s in the journal %s no rows yet: start the server, or run parcelpost-queue\n",
+                count, count == 1 ? "" : "s", count == 1 ? "has" : "have");
+    }
 }
 
 static int wrong_usage(const char *group) {

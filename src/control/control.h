@@ -16,6 +16,8 @@ int control_main(int argc, char **argv);
 int control_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* parcelpost.db for reading; NULL after saying why. */
 struct database *control_database(struct control *control);
+/* Tells on standard error of mail that no row shows, because the server was killed. */
+void control_tell_unread(struct control *control, struct database *database);
 
 control_command control_queue_list, control_queue_show, control_queue_hold, control_queue_release, control_queue_retry,
     control_queue_bounce, control_queue_remove, control_queue_rebuild;

@@ -67,6 +67,7 @@ int control_queue_list(struct control *control, int count, char **arguments) {
     }
     bool good = filter.json ? list_json(database, &filter) : list_table(database, &filter);
     int status = good ? EXIT_STATUS_OK : control_fail(EXIT_STATUS_ERROR, "%s", database_error(database));
+    control_tell_unread(control, database);
     database_close(database);
     return status;
 }

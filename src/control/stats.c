@@ -55,6 +55,7 @@ int control_stats(struct control *control, int count, char **arguments) {
     }
     bool good = count > 0 ? show_json(database) : show_tables(database);
     int status = good ? EXIT_STATUS_OK : control_fail(EXIT_STATUS_ERROR, "%s", database_error(database));
+    control_tell_unread(control, database);
     database_close(database);
     return status;
 }

@@ -41,6 +41,9 @@ bool spool_sync_domains(struct spool *spool);
  * finished is never due again. report gets sentences in any case. */
 bool spool_rebuild(const struct spool_options *options, struct buffer *report);
 struct database *spool_database(struct spool *spool);
+/* While no server runs: how many messages the journal of this queue has that the database has no rows of, as a start
+ * would add. Needs no spool and no lock; 0 also for who may not read the journal. */
+unsigned spool_count_unread(const char *queue, struct database *database);
 /* Reads the hold rules anew after they were changed. False on a database error: the former ones hold. */
 bool spool_read_hold_rules(struct spool *spool);
 const struct hold_rules *spool_hold_rules(const struct spool *spool);

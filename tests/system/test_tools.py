@@ -173,9 +173,14 @@ def test_what_a_killed_server_had_answered_is_held_while_it_is_down(make_instanc
         assert tries < 20, "the rows are always there"
         tries += 1
         server.launch()
+    words = "1 message in the journal has no rows yet: start the server, or run parcelpost-queue\n"
+    assert words in server.command("queue", "list") and words in server.command("stats")
     assert server.command("queue", "hold", "all") == f"{tries} parcel{'s' if tries > 1 else ''} held\n"
     server.launch()
     assert {row["state"] for row in server.sql("select state from parcels")} == {"held"}
+    assert "in the journal" not in server.command("queue", "list")
+    server.halt()
+    assert "in the journal" not in server.command("queue", "list")
 
 
 def test_operations_by_filter_touch_the_chosen_recipients_alone(place, domain, marker):
