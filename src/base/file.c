@@ -139,6 +139,15 @@ bool file_copy(int from, off_t from_offset, int to, off_t to_offset, uint64_t le
     return true;
 }
 
+int file_open_lock(const char *path) {
+    struct stat status;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR | S_IRGRP);
+    if (fd >= 0 && fstat(fd, &status) == 0 && (status.st_mode & S_IRWXO) != 0) {
+        (void)fchmod(fd, status.st_mode & (S_IRWXU | S_IRWXG)); /* another owner's stays as it is */
+    }
+    return fd;
+}
+
 int file_memory(const char *name) {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) {

@@ -15,6 +15,9 @@ bool file_pread_all(int fd, void *bytes, size_t length, off_t offset);
 bool file_read_into(int fd, struct buffer *buffer);
 /* Copies length bytes between descriptors at offsets (copy_file_range, sendfile or read/write); false with errno. */
 bool file_copy(int from, off_t from_offset, int to, off_t to_offset, uint64_t length);
+/* Opens, or makes, a file that processes lock with flock(2), for its owner and his group: whoever may read it may hold
+ * the lock. One that others may read is closed to them. -1 with errno. */
+int file_open_lock(const char *path);
 /* An anonymous memory file that can be sealed (MFD_CLOEXEC|MFD_ALLOW_SEALING). Dies on failure. */
 int file_memory(const char *name);
 /* Seals against writing, growing, shrinking and unsealing; false with errno. */

@@ -2,13 +2,13 @@
  * Changes without a server: takes the spool's lock, becomes the spool's user, and carries out the same orders as the
  * ledger. Called by change.c; a held lock or a spool that cannot be opened ends it with one sentence. */
 #include "control/change_offline.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/privilege.h"
 #include "control/change.h"
 #include "orders/order.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ struct change_offline {
 
 /* The lock that the server, parcelpost-queue and this share; -1 after saying why. */
 static int take_lock(const struct config *config) {
-    int lock = open(config->lock_file_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int lock = file_open_lock(config->lock_file_path);
     if (lock < 0) {
         control_fail(0, "lock_file_path \"%s\" cannot be opened: %s", config->lock_file_path, strerror(errno));
         return -1;

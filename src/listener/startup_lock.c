@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "listener/startup.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,7 +79,7 @@ static enum exit_status wait_for_lock(const char *path, const char *who, int fd,
 
 enum exit_status startup_lock(const struct config *config, const char *who, int *lock, struct buffer *error) {
     const char *path = config->lock_file_path;
-    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    *lock = file_open_lock(path);
     if (*lock < 0) {
         buffer_format(error, "lock_file_path \"%s\" cannot be opened: %s", path, strerror(errno));
         return EXIT_STATUS_CANT_CREATE;

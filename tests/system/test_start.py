@@ -311,6 +311,19 @@ def test_a_second_server_on_the_same_spool_does_not_start(make_instance):
     assert status == UNAVAILABLE and "already runs" in output and str(first.pid) in output, output
 
 
+def test_nobody_else_can_hold_the_lock(make_instance):
+    """Whoever may read a file may lock it: a start would wait for him for ever."""
+    server = make_instance()
+    server.halt()
+    lock = server.path("run", "lock")
+    os.unlink(lock)  # as after a boot
+    server.command("alias", "add", "somebody@example.test", "coco@example.test")
+    assert os.stat(lock).st_mode & 0o007 == 0
+    os.chmod(lock, 0o644)  # an earlier version's
+    server.launch()
+    assert os.stat(lock).st_mode & 0o007 == 0
+
+
 def test_directories_that_are_made_let_any_user_reach_sendmail_and_the_pid(make_instance):
     server = make_instance(start=False)
     server.extra = f'listen "{server.path("run", "sendmail")}" {{ role = sendmail\n mode = 0666 }}'
