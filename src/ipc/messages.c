@@ -342,6 +342,8 @@ const struct channel_type channel_types[MESSAGE_KINDS] = {
     EMPTY(HUB_PING),
     EMPTY(HUB_PONG),
     EMPTY(HUB_FINISHED),
+    EMPTY(ROWS_WANTED),
+    EMPTY(ROWS_WRITTEN),
     ROW(CONTACT_OPEN, contact_open),
     ROW(CONTACT_VIOLATION, contact_violation),
     ROW(CONTACT_LOGIN, contact_login),

@@ -84,6 +84,8 @@ enum message_kind {
     HUB_CHANNEL, /* listener → nursery: whom receivers ask; fd: a channel to it */
     HUB_FORK,    /* listener → nursery: so many receivers */
     HUB_BORN,    /* nursery → listener: a receiver; fd: our end of its hub, none when there cannot be one now */
+    ROWS_WANTED, /* runner → ledger: write the rows of all that it has been told of; answered by ROWS_WRITTEN */
+    ROWS_WRITTEN,
     MESSAGE_KINDS
 };
 

@@ -133,6 +133,7 @@ static const struct service_row rows[] = {
     {MAIL_COMMIT, on_mail_commit},
     {MAIL_FETCH, on_mail_fetch},
     {MAIL_RESULT, on_mail_result},
+    {ROWS_WANTED, on_rows_wanted}, /* before the runner reads what it had no room for */
     {CONTROL_REQUEST, on_control_request},
 };
 static const struct service_definition definition = {

@@ -68,6 +68,7 @@ void round_refuse(void *ticket, enum spool_outcome outcome);
 /* As spool_finish. */
 bool round_finish(struct ledger *ledger);
 void round_retry_rows(struct ledger *ledger);
+bool on_rows_wanted(void *context, struct service_peer *peer, struct channel_message *message);
 /* Has the runner read the database, now or as soon as it takes messages. */
 void round_wake_runner(struct ledger *ledger);
 

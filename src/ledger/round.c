@@ -186,3 +186,12 @@ void round_retry_rows(struct ledger *ledger) {
     const struct spool_events events = events_of(ledger);
     spool_retry_rows(ledger->spool, &events);
 }
+
+/* Those that SQLite refuses have the runner woken when they are in. */
+bool on_rows_wanted(void *context, struct service_peer *peer, struct channel_message *message) {
+    const struct empty_message empty = {0};
+    struct ledger *ledger = context;
+    spool_settle(ledger->spool);
+    service_answer(peer, ROWS_WRITTEN, message->serial, &empty, -1);
+    return true;
+}

@@ -234,16 +234,37 @@ static void refill(struct runner *runner, struct destination *destination) {
     }
 }
 
+/* False when there may be none yet for what a destination has left: the ledger is asked to write them first. */
+static bool has_rows(struct runner *runner, const struct destination *destination) {
+    const struct empty_message empty = {0};
+    if (destination->rows_follow && !runner->rows_asked) {
+        runner->rows_asked = service_send(runner->ledger, ROWS_WANTED, 0, &empty, -1) == CHANNEL_OK;
+    }
+    return !destination->rows_follow;
+}
+
+/* What it tells of from now on comes behind this answer. */
+bool due_on_rows_written(void *context, struct service_peer *peer, struct channel_message *message) {
+    struct runner *runner = context;
+    (void)peer;
+    (void)message;
+    runner->rows_asked = false;
+    for (struct destination *one = runner->refills; one != NULL; one = one->next_refill) {
+        one->rows_follow = false;
+    }
+    return true;
+}
+
 void due_refill(struct runner *runner) {
-    for (int i = 0;
-         i < REFILLS_AT_ONCE && runner->refills != NULL && !runner->overflow && clock_now_ms() >= runner->refills_after;
+    for (int i = 0; i < REFILLS_AT_ONCE && runner->refills != NULL && !runner->overflow &&
+                    clock_now_ms() >= runner->refills_after && has_rows(runner, runner->refills);
          i++) {
         struct destination *destination = runner->refills;
         runner->refills = destination->next_refill;
         refill(runner, destination);
         destination_release(runner, destination);
     }
-    if (runner->refills != NULL && !runner->overflow) {
+    if (runner->refills != NULL && !runner->overflow && !runner->rows_asked) {
         int64_t left = runner->refills_after - clock_now_ms();
         runner_soon(runner, left > 0 ? left : 1);
     }

@@ -73,7 +73,8 @@ size_t parcel_room(const struct runner *runner, const struct destination *destin
     return destination->failures > 0 && room > ROOM_WHILE_IT_FAILS ? ROOM_WHILE_IT_FAILS : room;
 }
 
-static void leave(struct runner *runner, struct destination *destination, int64_t retry_at) {
+static void leave(struct runner *runner, struct destination *destination, int64_t retry_at, bool rows_follow) {
+    destination->rows_follow |= rows_follow;
     if (retry_at < destination->left_from) {
         destination->left_from = retry_at;
     }
@@ -120,7 +121,7 @@ static bool make_room(struct runner *runner) {
         return false;
     }
     destination_unqueue(runner, parcel);
-    leave(runner, destination, parcel->retry_at);
+    leave(runner, destination, parcel->retry_at, true);
     forget(runner, parcel);
     destination_settle(runner, destination);
     return true;
@@ -145,7 +146,7 @@ static bool has_room(struct runner *runner, struct destination *destination, con
     if (destination->waiting >= parcel_room(runner, destination, 0) ||
         leaves_it_to_others(runner, destination, due->account) ||
         (runner->parcel_count >= PARCELS_MAXIMUM && !make_room(runner))) {
-        leave(runner, destination, due->retry_at);
+        leave(runner, destination, due->retry_at, fresh);
         return false;
     }
     return true;

@@ -217,6 +217,7 @@ static const struct service_row rows[] = {
     {PARCELS_NEW, due_on_parcels_new},
     {MAIL_CONTENT, content_on_mail_content},
     {MAIL_RECORDED, record_on_mail_recorded},
+    {ROWS_WRITTEN, due_on_rows_written},
     {AGENT_RESULT, record_on_agent_result},
     {CONTROL_REQUEST, operator_on_request},
 };

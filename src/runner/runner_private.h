@@ -100,6 +100,7 @@ struct destination {
     struct destination *next, *previous; /* in the list of its place */
     struct destination *next_all, *previous_all;
     struct destination *next_same_hash, *next_refill;
+    bool rows_follow;  /* what it has left was pushed: the ledger may not have written its rows yet */
     bool wants_refill; /* in the list of those that are to be read on */
 };
 struct destination_list {
@@ -194,6 +195,7 @@ struct runner {
     struct rate rates[RATE_MEMORY]; /* by hash modulo its size */
     struct destination *refills;
     int64_t refills_after; /* clock_now_ms: the database could not be read, and is asked again then */
+    bool rows_asked;       /* the ledger was asked to write rows; until it has, nothing is read on */
     bool new_first;        /* PLACE_NEW before PLACE_PROVEN, every second round */
     bool take_newest;      /* of the destinations that could start, the one that came last goes next */
     struct agent_list agents[AGENT_STATES];
@@ -412,6 +414,7 @@ void due_wake_at(struct runner *runner, int64_t when);
 /* Asks the database when the next parcel is due, and wakes up then. */
 void due_wake_next(struct runner *runner);
 bool due_on_parcels_new(void *context, struct service_peer *peer, struct channel_message *message);
+bool due_on_rows_written(void *context, struct service_peer *peer, struct channel_message *message);
 
 /* status.c: a line a destination that has work: transport, domain, what it does, parcels in memory, jobs, agents. */
 void status_write(const struct runner *runner, struct buffer *text);

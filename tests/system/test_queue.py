@@ -1,8 +1,10 @@
 """The older systems' mistakes in the queue and in the server's life (PARITY.md 1, "Queue and server"), and how it is here."""
 import concurrent.futures
+import contextlib
 import datetime
 import os
 import re
+import sqlite3
 
 import pytest
 
@@ -23,6 +25,19 @@ def world():
     """In a time zone far from UTC, which nothing here may notice."""
     with World(settings={"max_failed_msgs_per_period": 1000}, environment={"TZ": "Pacific/Auckland"}) as made:
         yield made
+
+
+def test_a_message_to_more_than_the_runner_has_room_for_reaches_everybody_at_once(make_instance, marker):
+    """Rows are written a moment after it has been told of the message: what it has no room for, it does not look for before."""
+    server = make_instance(settings={"recipient_maximum": 2500, "local_transport": "null"})
+    with contextlib.closing(sqlite3.connect(server.path("state", "users.db"))) as users, users:
+        users.execute("with recursive n(i) as (select 1 union all select i + 1 from n where i < 2500) insert into users"
+                      " select 'u' || i || '@example.test', hash, created_at, updated_at, scram from users, n where address = 'coco@example.test'")
+    with server.talk(source=fresh_source()) as client:
+        client.ehlo()
+        assert client.mail("a@example.net", [f"u{number}@example.test" for number in range(1, 2501)], message(marker)).code == 250
+    wait_for(lambda: [tuple(row) for row in server.sql("select state, count(*) from parcels group by state")] == [("delivered", 2500)],
+             "every recipient's delivery", explain=server.log_tail)
 
 
 def test_exchangers_are_looked_up_at_each_attempt(world, marker):

@@ -94,6 +94,21 @@ static void the_runner_reads_the_database_once_rows_that_were_refused_are_in(voi
     assert_string_equal(read_sql("SELECT count(*) > 0 AND min(state) = 'queued' FROM parcels"), "1");
 }
 
+static void the_runner_has_rows_written_before_it_reads_them(void **state) {
+    const struct empty_message empty = {0};
+    struct channel_message message;
+    (void)state;
+    for (unsigned i = 1; i <= 20; i++) { /* a ledger that answers too early is found out by one of them */
+        char rows[16];
+        assert_int_equal(commit(i, 1, 500, false, false), COMMIT_OK);
+        assert_int_equal(channel_send(runner, ROWS_WANTED, i, &empty, -1), CHANNEL_OK);
+        receive(runner, PARCELS_NEW, &message);
+        receive(runner, ROWS_WRITTEN, &message);
+        (void)snprintf(rows, sizeof rows, "%u", i);
+        assert_string_equal(read_sql("SELECT count(*) FROM parcels"), rows);
+    }
+}
+
 static int flush_slowly(int fd) {
     const struct timespec pause = {.tv_sec = 2, .tv_nsec = 100000000};
     (void)nanosleep(&pause, NULL); /* the fault: a disk that stalls */
@@ -351,6 +366,7 @@ int main(void) {
         TEST(a_commit_goes_to_the_runner_and_is_in_the_rows_soon),
         TEST(commits_without_a_pause_do_not_grow_the_write_ahead_log),
         TEST(the_runner_reads_the_database_once_rows_that_were_refused_are_in),
+        TEST(the_runner_has_rows_written_before_it_reads_them),
         cmocka_unit_test(the_runner_reads_the_database_after_rows_that_a_slow_disk_made_late),
         TEST(a_memory_file_must_be_sealed),
         TEST(a_large_message_goes_through_a_file_of_queue_tmp),
