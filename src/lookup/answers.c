@@ -16,7 +16,7 @@ void lookup_take_settings(struct lookup *lookup, const struct config *config) {
     lookup->tag_goes_on = config->local_transport != NULL && strcmp(config->local_transport, "lmtp") == 0;
     lookup->transports = config->transports;
     lookup->transport_count = config->transport_count;
-    lookup->first_domain = config->local_domains.count > 0 ? config->local_domains.items[0] : "";
+    lookup->first_domain = config_main_domain(config);
     lookup->logins = (struct login_source){
         .database = config->login_database, .sql = config->login_query, .milliseconds = config->rules_timeout_ms};
     lookup->scram_iterations = (uint32_t)config->scram_iterations;

@@ -208,6 +208,16 @@ def test_tokens_are_offered_where_somebody_checks_them(tokens, server):
         assert client.command(bearer(TOKEN)) == 504
 
 
+def test_a_name_without_a_domain_is_one_of_the_first_domain_that_is_no_pattern():
+    with open_folder() as folder:
+        check = pathlib.Path(folder, "check")
+        check.write_text("#!/bin/sh\nwhile read -r line && [ -n \"$line\" ]; do :; done\necho OK coco\n", encoding="utf-8")
+        check.chmod(0o755)
+        with Instance(settings={"oauth_check": f"|{check}", "local_domains": [".below.test", "example.test"]}) as server, opened(server) as client:
+            assert client.command("AUTH OAUTHBEARER " + encoded("n,,\x01auth=Bearer token\x01\x01")) == 235
+            assert client.command("MAIL FROM:<coco@example.test>") == 250
+
+
 def test_a_token_opens_the_account_that_the_program_names(tokens):
     with opened(tokens) as client:
         assert client.command(bearer(TOKEN)) == "235 2.7.0 Authentication succeeded"

@@ -116,7 +116,7 @@ enum exchange mechanism_begin(struct session *session, struct login_attempt *att
 void mechanism_take_account(struct session *session, struct login_attempt *attempt, struct text name) {
     struct address_known known = {.targets = NULL};
     char address[sizeof attempt->account];
-    const char *domain = session->config->local_domains.items[0];
+    const char *domain = config_main_domain(session->config);
     bool whole = address_at(name) < name.length;
 
     (void)snprintf(address, sizeof address, "%.*s%s%s", TEXT_ARGS(name), whole ? "" : "@", whole ? "" : domain);
