@@ -229,7 +229,9 @@ static void refill(struct runner *runner, struct destination *destination) {
     if (!good) {
         runner->refills_after = clock_deadline(WAKE_ERROR * 1000);
     }
-    if (good ? refill.rows < REFILL_ROWS : !runner->start->cron) {
+    /* All local rows are read together: so far they were other destinations'. */
+    bool others_alone = destination->waiting == 0 && destination->left_from > from;
+    if (good ? refill.rows < REFILL_ROWS || others_alone : !runner->start->cron) {
         destination_want_refill(runner, destination); /* else when its next job ends */
     }
 }

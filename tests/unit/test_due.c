@@ -208,9 +208,46 @@ static void what_waits_in_memory_has_the_time_that_its_row_says(void **state) {
     end_stage(&stage);
 }
 
+/* One due for a target each second from this time on. */
+static void add_rows(struct stage *stage, const char *target, int64_t from, int64_t id, int count) {
+    struct envelope envelope;
+    envelope_init(&envelope);
+    text_copy(envelope.mail_id, sizeof envelope.mail_id, TEXT(MAIL));
+    envelope_add(&envelope, text_of(target), text_of(target), DELIVERY_LOCAL);
+    for (int i = 0; i < count; i++, id++) {
+        const struct parcels_fresh fresh = {
+            .retry_at = from + i, .expires_at = from + 100000, .now = from, .words = ""};
+        assert_true(parcels_add(stage->database, &envelope, 0, &fresh, &id));
+    }
+    envelope_free(&envelope);
+}
+
+/* Nothing of its own is in memory, so that no job of it ends. */
+static void what_a_destination_left_is_found_behind_many_rows_of_others(void **state) {
+    const int64_t from = (int64_t)time(NULL) - 10000;
+    struct stage stage;
+    (void)state;
+    set_stage(&stage);
+    add_rows(&stage, "|pipe", from, 1000, 7000);
+    add_rows(&stage, "c@example.test", from + 7000, IN_ROWS + 1, 1);
+    struct destination *destination = destination_find(&stage.runner, DELIVERY_LOCAL, "example.test", "c@example.test");
+    refill(&stage, destination);
+    for (int i = 0; i < 3; i++) {
+        due_refill(&stage.runner);
+    }
+    assert_non_null(parcel_find(&stage.runner, IN_ROWS + 1));
+    stage.runner.refills = NULL;
+    for (struct destination *one = stage.runner.destinations; one != NULL; one = one->next_all) {
+        one->left_from = CLOCK_NEVER;
+        one->wants_refill = false;
+    }
+    end_stage(&stage);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_domain_in_capitals_has_left_is_found_in_the_rows),
+        cmocka_unit_test(what_a_destination_left_is_found_behind_many_rows_of_others),
         cmocka_unit_test(what_could_not_be_read_is_read_again_in_seconds),
         cmocka_unit_test(a_parcel_whose_mail_could_not_be_read_is_read_again_in_seconds),
         cmocka_unit_test(a_mail_by_its_name_that_could_not_be_read_is_an_error),
