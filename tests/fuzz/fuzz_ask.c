@@ -73,6 +73,7 @@ static void ask_names(int service) {
             FUZZ_CHECK(record.value.length <= questions[i].records.length);
         dns_question_free(&questions[i]);
     }
+    (void)dns_resolver_is_gone(service);
     (void)dns_lookup(service, "", DNS_TYPE_A, &questions[0]);
     FUZZ_CHECK(questions[0].answer.status == DNS_BAD_NAME);
     dns_question_free(&questions[0]);

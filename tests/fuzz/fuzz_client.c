@@ -131,6 +131,8 @@ static void send_one(struct client *client, bool eight_bit, uint8_t more) {
         recipients[i] = (struct client_recipient){.address = "a@x.test", .notify = "NEVER", .orcpt = "rfc822;a@x.test"};
     if (client_send(client, &message) == CLIENT_STALE)
         return;
+    if (client_has_left(&message))
+        client_send_left(client, &message);
     for (size_t i = 0; i < RECIPIENTS; i++) {
         FUZZ_CHECK(recipients[i].verdict >= CLIENT_DELIVERED);
         FUZZ_CHECK(memchr(recipients[i].reply, '\0', sizeof recipients[i].reply) != NULL);

@@ -182,6 +182,8 @@ static void fuzz_one(struct text input) {
     FUZZ_CHECK(status != EXIT_STATUS_OK || order.affected >= 0);
     if ((order.effects & ORDER_BATCH) != 0)
         spool_finish(spool, &events);
+    status = order_settle(&order, status, !without_room);
+    FUZZ_CHECK(status != EXIT_STATUS_OK || !without_room || order.affected == 0);
     limit_files(RLIM_INFINITY);
     try_rules();
     buffer_free(&answer);

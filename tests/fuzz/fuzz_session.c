@@ -156,8 +156,11 @@ enum stream_result __wrap_tls_accept(struct stream *stream, struct tls_server *s
                                      struct tls_facts *facts, char *reason, size_t size) {
     (void)stream, (void)server, (void)deadline;
     *facts = (struct tls_facts){.version = "TLSv1.3", .cipher = "TLS_AES_256_GCM_SHA384", .cipher_bits = 256};
-    if (world.heard)
+    if (world.heard) {
         (void)snprintf(facts->client_fingerprint, sizeof facts->client_fingerprint, "AB:CD");
+        (void)snprintf(facts->client, sizeof facts->client, "O=a\\,b+CN=c");
+        (void)snprintf(facts->client_issuer, sizeof facts->client_issuer, "O=a");
+    }
     (void)snprintf(reason, size, "pretended");
     return choose(QUESTION_HANDSHAKE) == 1 ? STREAM_BROKEN : STREAM_OK;
 }
