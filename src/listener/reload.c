@@ -255,8 +255,8 @@ static void adopt(struct supervisor *supervisor, struct renewal *renewal) {
         tell_service(supervisor->slots[SLOT_RUNNER].child, &renewal->content);
     }
     services_renew(supervisor);
-    services_settle(
-        supervisor); /* now: before this round is over the runner may want an agent, who asks the resolver */
+    /* Before this round is over the runner may want an agent, who asks the resolver. */
+    services_settle(supervisor);
     receivers_replace(supervisor);
 }
 
