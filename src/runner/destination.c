@@ -241,7 +241,7 @@ static enum destination_place place_of(const struct destination *destination) {
     }
     if (destination->waiting > 0 &&
         (destination->first->bounce != NULL || standing_rests(destination, (int64_t)time(NULL)))) {
-        return PLACE_RESTS;
+        return destination->unread && destination->first->bounce == NULL ? PLACE_QUIET : PLACE_RESTS;
     }
     if (active >= jobs_allowed(destination) || hangs(destination, active)) {
         return PLACE_QUIET;

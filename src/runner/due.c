@@ -251,6 +251,7 @@ bool due_on_rows_written(void *context, struct service_peer *peer, struct channe
     (void)peer;
     (void)message;
     runner->rows_asked = false;
+    standing_read_on(runner);
     for (struct destination *one = runner->refills; one != NULL; one = one->next_refill) {
         one->rows_follow = false;
     }

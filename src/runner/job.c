@@ -172,6 +172,7 @@ void job_free(struct runner *runner, struct job *job) {
     if (job->state == JOB_RECORDING) {
         runner->recording_count--;
         destination->recording--;
+        runner->unread_wanted |= destination->unread && destination->recording == 0;
     } else {
         job_leaves(runner, job);
     }

@@ -129,6 +129,7 @@ static void end_of_round(void *context) {
         due_sweep(runner);
         due_refill(runner);
     }
+    standing_want_rows(runner);
     turn_start_jobs(runner);
     job_pump(runner);
     if (runner->stopping && runner->job_count == 0) {

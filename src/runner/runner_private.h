@@ -58,7 +58,7 @@ struct parcel {
 };
 /* Where a destination stands; it is in the list of that name, or in none. */
 enum destination_place {
-    PLACE_QUIET,  /* nothing waits, or as many jobs as may be are in hand */
+    PLACE_QUIET,  /* nothing waits, as many jobs as may be are in hand, or whether it rests is to be read */
     PLACE_LOCAL,  /* something could start: our own mailboxes */
     PLACE_PROVEN, /* … a server that has answered */
     PLACE_NEW,    /* … one of which nothing is known, or nothing good: it may keep an agent waiting */
@@ -87,6 +87,7 @@ struct destination {
     bool grows_fast;
     /* what is known of its server, as the table destinations has it */
     bool answered;
+    bool unread;         /* somebody changed rows while results were on their way there: it is to be read anew */
     uint32_t failures;   /* in a row; while there are any, one mail at a time is a probe */
     int64_t rests_until; /* seconds since 1970 */
     int64_t answered_ms; /* clock_now_ms; 0: not since this process began */
@@ -212,10 +213,12 @@ struct runner {
         int64_t unread;            /* 0, or the retry_at of the first row whose mail could not be read, which is… */
         int64_t unread_after;      /* …tried again then (clock_now_ms) */
     } sweep;
-    bool overflow;         /* the sweep stands still, since memory is full */
-    bool reload_wanted;    /* somebody changed rows: sweep from the beginning, know nothing of destinations */
-    bool names_wanted;     /* the mails of the command line are still to be read */
-    bool stopping;         /* the listener is gone: finish what agents have in hand */
+    bool overflow;      /* the sweep stands still, since memory is full */
+    bool reload_wanted; /* somebody changed rows: sweep from the beginning, know nothing of destinations */
+    bool unread_wanted; /* of an unread destination everything is recorded: the ledger is to be asked for its rows, */
+    bool unread_asked;  /* … and has been since */
+    bool names_wanted;  /* the mails of the command line are still to be read */
+    bool stopping;      /* the listener is gone: finish what agents have in hand */
     bool deferred, failed; /* cron mode: what the exit status says */
     int64_t request_until; /* cron mode, started because somebody connected: wait for the request so long; 0: no more */
     struct loop_watch *operators; /* the control socket; NULL without one */
@@ -288,8 +291,13 @@ void destination_release(struct runner *runner, struct destination *destination)
 void turn_start_jobs(struct runner *runner);
 
 /* standing.c */
-/* What the table destinations says, on first sight and after somebody changed rows. */
+/* What the table destinations says, on first sight and after somebody changed rows. While results are being recorded it
+ * is marked as unread: what waits is neither tried nor put off until the row has them, too. */
 void standing_read(struct runner *runner, struct destination *destination);
+/* At the end of a round: asks the ledger to write what unread destinations have had recorded. */
+void standing_want_rows(struct runner *runner);
+/* It has: reads those of which no further result is on its way. */
+void standing_read_on(struct runner *runner);
 bool standing_rests(const struct destination *destination, int64_t now);
 /* Somebody asked for its mail by name: it is tried now. */
 void standing_allow(struct runner *runner, struct destination *destination);

@@ -34,7 +34,8 @@ static void set_reason(struct destination *destination, struct text reason) {
 void standing_read(struct runner *runner, struct destination *destination) {
     struct destinations_row row;
     char name[320];
-    if (destination->recording > 0) {
+    destination->unread = destination->recording > 0;
+    if (destination->unread) {
         return; /* what is under way to the table is newer than the table */
     }
     switch (destinations_find(runner->database, destination_name(runner, destination, name), &row)) {
@@ -53,6 +54,34 @@ void standing_read(struct runner *runner, struct destination *destination) {
     case DESTINATIONS_ERROR:
         log_error("what is known of %s cannot be read: %s", destination->domain, database_error(runner->database));
         break;
+    }
+}
+
+/* A result that is recorded is in the journal; its rows come a little later. */
+void standing_want_rows(struct runner *runner) {
+    const struct empty_message empty = {0};
+    if (!runner->unread_wanted || runner->rows_asked) {
+        return;
+    }
+    runner->rows_asked = service_send(runner->ledger, ROWS_WANTED, 0, &empty, -1) == CHANNEL_OK;
+    if (runner->rows_asked) {
+        runner->unread_wanted = false;
+        runner->unread_asked = true;
+    } else {
+        runner_soon(runner, 1);
+    }
+}
+
+void standing_read_on(struct runner *runner) {
+    if (!runner->unread_asked || runner->unread_wanted) {
+        return; /* it was asked for less */
+    }
+    runner->unread_asked = false;
+    for (struct destination *one = runner->destinations; one != NULL; one = one->next_all) {
+        if (one->unread && one->recording == 0) {
+            standing_read(runner, one);
+            destination_settle(runner, one);
+        }
     }
 }
 

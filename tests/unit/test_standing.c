@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the queue runner makes of destinations as a whole, of senders and transports of single parcels, of logins. */
 #include "runner_stage.h"
+#include "store/destinations.h"
 #include <poll.h>
 
 #define FAR_AWAY 0x7fffffff
@@ -103,6 +104,48 @@ static void after_an_unreachable_server_the_rest_is_put_off_untried(void **state
     recorded(&stage, serial);
     recorded(&stage, second);
     expect_silence(agent);
+    close(agent);
+    finish(&stage);
+}
+
+/* As the ledger does on an operator's word. In a process of its own: SQLite's locks must not be inherited. */
+static void operator_allows(const char *domain) {
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        struct buffer error;
+        buffer_init(&error, 1000);
+        struct database *database = database_open(database_path, DATABASE_MAIN, DATABASE_WRITE, &error);
+        _exit(database != NULL && destinations_failed(database, text_of(domain), 0, TEXT("451 4.4.1 no answer"), 1)
+                  ? EXIT_SUCCESS
+                  : EXIT_FAILURE);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void an_operators_retry_while_results_are_being_recorded_holds_when_they_are_in_the_rows(void **state) {
+    struct stage stage = begin(false);
+    const struct parcels_new rows_changed = {
+        .mail_id = TEXT_NONE, .from_url = TEXT_NONE, .account = TEXT_NONE, .recipients = TEXT_NONE};
+    const struct empty_message empty = {0};
+    (void)state;
+    expect(stage.hub, HUB_READY);
+    push_letter(&stage, (struct letter){MAIL, NULL, "a@slow.test", NULL, DELIVERY_REMOTE, 1, 0});
+    int agent = give_agent_for(&stage, "smtp");
+    give_content(&stage, MAIL, "me@far.test", 1);
+    answer_job(agent, expect(agent, AGENT_JOB), MAIL, RESULT_DEFERRED, DESTINATION_UNREACHABLE, 0);
+    uint32_t serial = expect(stage.ledger, MAIL_RESULT);
+    operator_allows("slow.test");
+    assert_int_equal(channel_send(stage.ledger, PARCELS_NEW, 0, &rows_changed, -1), CHANNEL_OK);
+    push_letter(&stage, (struct letter){OTHER, NULL, "b@slow.test", NULL, DELIVERY_REMOTE, 2, 0});
+    expect_silence(stage.ledger); /* whether it rests is in the rows */
+    recorded(&stage, serial);
+    serial = expect(stage.ledger, ROWS_WANTED);
+    assert_int_equal(channel_send(stage.ledger, ROWS_WRITTEN, serial, &empty, -1), CHANNEL_OK);
+    give_content(&stage, OTHER, "me@far.test", 1);
+    answer_job(agent, expect(agent, AGENT_JOB), OTHER, RESULT_DELIVERED, DESTINATION_ANSWERED, 0);
+    recorded(&stage, expect(stage.ledger, MAIL_RESULT));
     close(agent);
     finish(&stage);
 }
@@ -271,6 +314,7 @@ static void a_destination_begins_with_one_agent_and_gets_more_as_they_succeed(vo
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(after_an_unreachable_server_the_rest_is_put_off_untried),
+        cmocka_unit_test(an_operators_retry_while_results_are_being_recorded_holds_when_they_are_in_the_rows),
         cmocka_unit_test(recipients_with_another_sender_are_another_job),
         cmocka_unit_test(a_target_with_a_bar_goes_by_the_transport_of_that_name),
         cmocka_unit_test(tls_that_was_shown_is_passed_on_once_and_told_to_the_next_agent),
