@@ -104,7 +104,8 @@ const struct config_key config_keys[] = {
      .help = "Sessions at one time; who connects above that waits for the greeting; 0 for as many as connection_limit."},
     {ROW(connection_limit, KEY_NUMBER, "1000"), BETWEEN(1, 1000000), .help = "Connections at one time in all, also those that wait; above it they read 421."},
     {ROW(contact_connection_limit, KEY_NUMBER, "50"), BETWEEN(1, 1000000),
-     .help = "Connections at one time from one contact."},
+     .help = "Connections at one time from one contact, and from one user of this machine through Unix sockets, but for "
+             "those with the role lmtp."},
     {ROW(listen_backlog, KEY_NUMBER, "512"), BETWEEN(1, 65535), .help = "Connections that wait to be accepted."},
     {ROW(lookup_workers, KEY_NUMBER, "2"), BETWEEN(1, 64), .help = "Lookup processes, among which receivers are shared out."},
     {ROW(signer_workers, KEY_NUMBER, "0"), BETWEEN(0, 64),

@@ -25,7 +25,7 @@ struct arrival {
     struct network_address port; /* where it came in */
     struct network_address peer, local;
     uint32_t uid;
-    char contact[NETWORK_IP_SIZE]; /* "" behind a proxy */
+    char contact[NETWORK_IP_SIZE]; /* "" behind a proxy, "unix:" and the uid of a local program's user */
     bool is_unix, tls_first;
 };
 
@@ -101,14 +101,23 @@ static size_t waiting_of_contact(const struct supervisor *supervisor, const char
     return count;
 }
 
-/* NULL: within the limits. A filter that speaks for others has as many connections as they have. */
+/* A filter that speaks for others has as many connections as they have. So has a server that hands us mail by LMTP
+ * through a Unix socket, which is there for nobody else. */
+static bool counts_by_contact(const struct supervisor *supervisor, const struct arrival *arrival) {
+    const struct config_listen *listen = &supervisor->config->listens[arrival->listen];
+    if (arrival->is_unix) {
+        return listen->role != ROLE_LMTP;
+    }
+    return arrival->contact[0] != '\0' && !config_networks_hold(&listen->xclient_networks, &arrival->peer);
+}
+
+/* NULL: within the limits. */
 static const char *over_limit(const struct supervisor *supervisor, const struct arrival *arrival) {
     const struct config *config = supervisor->config;
     if (supervisor->receiver_count[RECEIVER_ACTIVE] + supervisor->waiting_count >= (size_t)config->connection_limit) {
         return "too many connections";
     }
-    if (!arrival->is_unix && arrival->contact[0] != '\0' && config->contact_connection_limit > 0 &&
-        !config_networks_hold(&config->listens[arrival->listen].xclient_networks, &arrival->peer) &&
+    if (config->contact_connection_limit > 0 && counts_by_contact(supervisor, arrival) &&
         receivers_of_contact(supervisor, arrival->contact) + waiting_of_contact(supervisor, arrival->contact) >=
             (size_t)config->contact_connection_limit) {
         return "too many connections from you";
@@ -125,7 +134,7 @@ static void identify(const struct supervisor *supervisor, struct arrival *arriva
         arrival->uid = credentials.uid;
     }
     if (arrival->is_unix) {
-        text_copy(arrival->contact, sizeof(arrival->contact), TEXT("unix"));
+        (void)snprintf(arrival->contact, sizeof(arrival->contact), "unix:%u", (unsigned)arrival->uid);
     } else {
         network_contact(&arrival->peer, (unsigned)supervisor->config->contact_prefix_v6, arrival->contact);
     }

@@ -145,7 +145,9 @@ void receiver_ended(struct child *receiver, int wait_status, const char *how) {
     struct supervisor *supervisor = receiver->supervisor;
     bool served = receiver->state == RECEIVER_ACTIVE;
     if (WIFSIGNALED(wait_status) && served) {
-        const struct hub_receiver_died died = {text_of(receiver->contact), (uint32_t)WTERMSIG(wait_status)};
+        bool local = strncmp(receiver->contact, "unix:", 5) == 0; /* the ledger does not tell users apart */
+        const struct hub_receiver_died died = {local ? TEXT("unix") : text_of(receiver->contact),
+                                               (uint32_t)WTERMSIG(wait_status)};
         struct child *ledger = supervisor->slots[SLOT_LEDGER].child;
         log_warn("receiver[%ld] with a client from %s ended with %s", (long)receiver->pid, receiver->contact, how);
         if (ledger != NULL && supervisor->phase != PHASE_STOPPING) {

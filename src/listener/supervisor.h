@@ -38,7 +38,7 @@ struct child {
     /* receivers */
     enum receiver_state state;
     bool outdated;                 /* knows yesterday's services or settings: gets no further client */
-    char contact[NETWORK_IP_SIZE]; /* of the client in hand */
+    char contact[NETWORK_IP_SIZE]; /* of the client in hand, as accept.c names it */
     struct child *next;
     struct child *next_ending;
 };

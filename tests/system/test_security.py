@@ -9,7 +9,7 @@ import pytest
 
 from lib import certificates
 from lib.fake_server import FakeServer
-from lib.instance import PASSWORD, Instance, can_be_root
+from lib.instance import NOBODY, PASSWORD, Instance, can_be_root
 from lib.messages import message
 from lib.place import ROOT, SANITIZED
 from lib.processes import descriptors, is_there, status
@@ -187,6 +187,43 @@ def test_connections_beyond_the_limits_read_421(make_instance):
     wait_for(lambda: greeted(server, one), "room for the first again").close()
 
 
+def test_a_local_user_at_the_limit_leaves_room_for_others(make_instance):
+    server = make_instance(settings={"connection_limit": 12, "contact_connection_limit": 2, "receiver_spare": 1})
+    port = server.path("sendmail.sock")
+    held = [SmtpTalker(port), SmtpTalker(port)]
+    try:
+        assert {client.greeting.code for client in held} == {220}
+        with SmtpTalker(port) as client:
+            client.expect_close()
+            assert client.greeting.text == "421 4.7.0 mail.example.test too many connections from you, try again later"
+        server.wait_log(f"connection from unix:{os.geteuid()} refused: too many connections from you")
+        with server.talk(source=fresh_source()) as client:
+            assert client.greeting.code == 220
+        if os.geteuid() == 0:
+            with as_user(NOBODY, lambda: SmtpTalker(port)) as client:
+                assert client.greeting.code == 220
+    finally:
+        for client in held:
+            client.quit()
+    wait_for(lambda: greeted_at(port), "room for the first again").close()
+
+
+def as_user(uid, connect):
+    os.seteuid(uid)
+    try:
+        return connect()
+    finally:
+        os.seteuid(0)
+
+
+def greeted_at(port, source=None):
+    client = SmtpTalker(port, source=source)
+    if client.greeting.code == 220:
+        return client
+    client.close()
+    return None
+
+
 def refusal(server, source):
     with server.talk(source=source) as client:
         client.expect_close()
@@ -194,11 +231,7 @@ def refusal(server, source):
 
 
 def greeted(server, source):
-    client = server.talk(source=source)
-    if client.greeting.code == 220:
-        return client
-    client.close()
-    return None
+    return greeted_at(server.mx_port, source)
 
 
 # Processes.
