@@ -165,9 +165,13 @@ void destination_release(struct runner *runner, struct destination *destination)
 void destination_want_refill(struct runner *runner, struct destination *destination) {
     if (destination->left_from != CLOCK_NEVER && !destination->wants_refill &&
         destination->waiting <= parcel_room(runner, destination, WORTH_READING) / 2) {
+        struct destination **place = &runner->refills;
+        while (*place != NULL && destination->remote && !(*place)->remote) { /* those for our own mailboxes: few */
+            place = &(*place)->next_refill;
+        }
         destination->wants_refill = true;
-        destination->next_refill = runner->refills;
-        runner->refills = destination;
+        destination->next_refill = *place;
+        *place = destination;
     }
 }
 

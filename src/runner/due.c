@@ -184,7 +184,7 @@ static bool add_refilled(void *context, struct schedule_parcel *due) {
     if (room) {
         (void)add(refill->runner, due, false); /* what cannot be read is the sweep's */
     }
-    if (!room || refill->runner->overflow) {
+    if (!room || (refill->runner->overflow && refill->destination->remote)) {
         refill->left_from = retry_at < refill->left_from ? retry_at : refill->left_from;
         return false;
     }
@@ -258,16 +258,21 @@ bool due_on_rows_written(void *context, struct service_peer *peer, struct channe
     return true;
 }
 
+/* Full memory keeps what goes elsewhere in the database; our own mailboxes come first. */
+static bool may_refill(const struct runner *runner) {
+    return runner->refills != NULL && (!runner->overflow || !runner->refills->remote);
+}
+
 void due_refill(struct runner *runner) {
-    for (int i = 0; i < REFILLS_AT_ONCE && runner->refills != NULL && !runner->overflow &&
-                    clock_now_ms() >= runner->refills_after && has_rows(runner, runner->refills);
+    for (int i = 0; i < REFILLS_AT_ONCE && may_refill(runner) && clock_now_ms() >= runner->refills_after &&
+                    has_rows(runner, runner->refills);
          i++) {
         struct destination *destination = runner->refills;
         runner->refills = destination->next_refill;
         refill(runner, destination);
         destination_release(runner, destination);
     }
-    if (runner->refills != NULL && !runner->overflow && !runner->rows_asked) {
+    if (may_refill(runner) && !runner->rows_asked) {
         int64_t left = runner->refills_after - clock_now_ms();
         runner_soon(runner, left > 0 ? left : 1);
     }

@@ -73,13 +73,17 @@ size_t parcel_room(const struct runner *runner, const struct destination *destin
     return destination->failures > 0 && room > ROOM_WHILE_IT_FAILS ? ROOM_WHILE_IT_FAILS : room;
 }
 
-static void leave(struct runner *runner, struct destination *destination, int64_t retry_at, bool rows_follow) {
-    destination->rows_follow |= rows_follow;
+static void remember_left(struct runner *runner, struct destination *destination, int64_t retry_at) {
     if (retry_at < destination->left_from) {
         destination->left_from = retry_at;
     }
-    operator_left_some(runner);
     destination_want_refill(runner, destination);
+}
+
+static void leave(struct runner *runner, struct destination *destination, int64_t retry_at, bool rows_follow) {
+    destination->rows_follow |= rows_follow;
+    operator_left_some(runner);
+    remember_left(runner, destination, retry_at);
 }
 
 static void forget(struct runner *runner, struct parcel *parcel) {
@@ -136,11 +140,13 @@ static bool leaves_it_to_others(struct runner *runner, const struct destination 
            account_users(runner, login) >= MANY_OF_A_LOGIN;
 }
 
-/* What is read from the database stops where memory is full; what is pushed does not. */
+/* What is read from the database stops where memory is full; what is pushed does not, nor mail for our own mailboxes,
+ * of which few wait: else slow servers elsewhere would keep it in the database. */
 static bool has_room(struct runner *runner, struct destination *destination, const struct schedule_parcel *due,
                      bool fresh) {
-    if (!fresh && runner->parcel_count >= PARCELS_MAXIMUM - ROOM_FOR_FRESH) {
+    if (!fresh && destination->remote && runner->parcel_count >= PARCELS_MAXIMUM - ROOM_FOR_FRESH) {
         runner->overflow = true;
+        remember_left(runner, destination, due->retry_at);
         return false;
     }
     if (destination->waiting >= parcel_room(runner, destination, 0) ||

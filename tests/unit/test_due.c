@@ -15,7 +15,9 @@
 #include <sqlite3.h>
 
 #define MAIL "1AbCdE-FgHiJk-Lm"
-#define IN_ROWS 7 /* a parcel's id */
+#define LOCAL_MAIL "1AbCdE-FgHiJk-Ln"
+#define IN_ROWS 7  /* a parcel's id */
+#define FULL 16000 /* parcels in memory */
 
 static char name[] = "mail.example.test", maildir[] = "maildir", domain[] = "example.test";
 static char *domains[] = {domain};
@@ -244,6 +246,45 @@ static void what_a_destination_left_is_found_behind_many_rows_of_others(void **s
     end_stage(&stage);
 }
 
+static int64_t add_local_row(struct stage *stage) {
+    struct envelope envelope;
+    const int64_t came = (int64_t)time(NULL) - 10;
+    const struct parcels_fresh fresh = {.retry_at = came, .expires_at = came + 1000, .now = came, .words = ""};
+    int64_t id = IN_ROWS + 1;
+    envelope_init(&envelope);
+    text_copy(envelope.mail_id, sizeof envelope.mail_id, TEXT(LOCAL_MAIL));
+    envelope.received_at = came;
+    envelope_add(&envelope, TEXT("coco@example.test"), TEXT("coco@example.test"), DELIVERY_LOCAL);
+    assert_true(mails_add(stage->database, &envelope, 0, PLACE_FILE, (struct journal_place){0, 0}, 100));
+    assert_true(parcels_add(stage->database, &envelope, 0, &fresh, &id));
+    envelope_free(&envelope);
+    return id;
+}
+
+/* Slow servers elsewhere can keep it full for hours. */
+static void mail_for_our_own_mailboxes_is_read_on_while_memory_is_full(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage);
+    int64_t id = add_local_row(&stage);
+    struct runner *runner = &stage.runner;
+    struct destination *far = destination_find(runner, DELIVERY_REMOTE, "far.test", "b@far.test");
+    struct destination *own = destination_find(runner, DELIVERY_LOCAL, "example.test", "coco@example.test");
+    far->left_from = own->left_from = 1;
+    destination_want_refill(runner, own);
+    destination_want_refill(runner, far);
+    runner->overflow = true;
+    runner->parcel_count += FULL;
+    due_refill(runner);
+    runner->parcel_count -= FULL;
+    assert_non_null(parcel_find(runner, id));
+    assert_null(parcel_find(runner, IN_ROWS));
+    runner->overflow = false;
+    due_refill(runner);
+    assert_non_null(parcel_find(runner, IN_ROWS));
+    end_stage(&stage);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_domain_in_capitals_has_left_is_found_in_the_rows),
@@ -253,6 +294,7 @@ int main(void) {
         cmocka_unit_test(a_mail_by_its_name_that_could_not_be_read_is_an_error),
         cmocka_unit_test(what_waits_in_memory_has_the_time_that_its_row_says),
         cmocka_unit_test(a_parcel_that_is_given_up_is_read_again_alone_at_its_destination),
+        cmocka_unit_test(mail_for_our_own_mailboxes_is_read_on_while_memory_is_full),
         cmocka_unit_test(a_parcel_that_is_given_up_is_not_sent_ahead_of_its_return),
     };
     log_start(STDERR_FILENO, "test", LOG_LEVEL_FATAL);
