@@ -71,6 +71,7 @@ void destination_configure(struct runner *runner, struct destination *destinatio
     destination->rate = pace.rate;
     destination->paused_until =
         pace.rate > 0 ? destination->next_ms : 0; /* what else it was paused for is tried anew */
+    destination->paused_by_account = false;
     destination_settle(runner, destination);
 }
 
@@ -175,6 +176,15 @@ void destination_want_refill(struct runner *runner, struct destination *destinat
     }
 }
 
+/* It was paused for logins that have to wait: not for mail of one that need not. */
+static void end_pause_of_others(struct runner *runner, struct destination *destination, const struct parcel *parcel) {
+    int64_t until;
+    if (destination->place == PLACE_PAUSED && destination->paused_by_account &&
+        account_may_start(runner, parcel->account, &until)) {
+        destination->paused_until = 0;
+    }
+}
+
 void destination_queue(struct runner *runner, struct destination *destination, struct parcel *parcel, bool first) {
     struct parcel *before = first ? NULL : destination->last, *behind = first ? destination->first : NULL;
     parcel->destination = destination;
@@ -184,6 +194,7 @@ void destination_queue(struct runner *runner, struct destination *destination, s
     *(before != NULL ? &before->next : &destination->first) = parcel;
     *(behind != NULL ? &behind->previous : &destination->last) = parcel;
     destination->waiting++;
+    end_pause_of_others(runner, destination, parcel);
     destination_settle(runner, destination);
 }
 

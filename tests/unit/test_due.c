@@ -285,6 +285,42 @@ static void mail_for_our_own_mailboxes_is_read_on_while_memory_is_full(void **st
     end_stage(&stage);
 }
 
+static struct parcel *push_of(struct runner *runner, int64_t id, const char *account) {
+    const struct schedule_parcel due = {.parcel_id = id,
+                                        .retry_at = 1,
+                                        .mail_id = MAIL,
+                                        .from_url = account,
+                                        .account = account,
+                                        .target = "a@far.test",
+                                        .to_url = "a@far.test",
+                                        .domain = "far.test",
+                                        .bounce = "",
+                                        .delivery = DELIVERY_REMOTE};
+    return parcel_add(runner, &due, true);
+}
+
+static void a_login_that_has_to_wait_keeps_nobody_else_waiting(void **state) {
+    struct stage stage;
+    (void)state;
+    set_stage(&stage);
+    struct runner *runner = &stage.runner;
+    stage.config.account_rate = 1;
+    const struct parcel *first = push_of(runner, 1, "coco@example.test");
+    struct account *account = first->account;
+    account_job_begins(runner, account);
+    assert_false(job_may_start(runner, first->destination));
+    assert_int_equal(first->destination->place, PLACE_PAUSED);
+    push_of(runner, 2, "coco@example.test");
+    assert_int_equal(first->destination->place, PLACE_PAUSED);
+    push_of(runner, 3, "mike@example.test");
+    assert_int_equal(first->destination->place, PLACE_NEW);
+    assert_true(job_may_start(runner, first->destination));
+    account->next_ms = 0;
+    account_job_ends(runner, account);
+    end_stage(&stage);
+    free(runner->account_buckets);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_domain_in_capitals_has_left_is_found_in_the_rows),
@@ -295,6 +331,7 @@ int main(void) {
         cmocka_unit_test(what_waits_in_memory_has_the_time_that_its_row_says),
         cmocka_unit_test(a_parcel_that_is_given_up_is_read_again_alone_at_its_destination),
         cmocka_unit_test(mail_for_our_own_mailboxes_is_read_on_while_memory_is_full),
+        cmocka_unit_test(a_login_that_has_to_wait_keeps_nobody_else_waiting),
         cmocka_unit_test(a_parcel_that_is_given_up_is_not_sent_ahead_of_its_return),
     };
     log_start(STDERR_FILENO, "test", LOG_LEVEL_FATAL);
