@@ -77,6 +77,20 @@ static void copy_results(struct delivery *delivery, const struct client *client,
     }
 }
 
+/* Others of the message could be sent here. Another exchanger may take these, too: they are tried again alone, and it
+ * is final when all of them then lack it. */
+static void put_off_unfit(const struct session *session, struct client_message *message) {
+    for (size_t i = 0; session->has_others && i < message->count; i++) {
+        struct client_recipient *recipient = &message->recipients[i];
+        if (recipient->unfit && recipient->verdict == CLIENT_FAILED) {
+            recipient->verdict = CLIENT_DEFERRED;
+            text_copy(recipient->reply, sizeof recipient->reply,
+                      TEXT("451 4.6.7 the address is not ASCII and the server does not offer SMTPUTF8; another of "
+                           "the domain's may"));
+        }
+    }
+}
+
 static bool all_deferred(const struct delivery *delivery) {
     for (size_t i = 0; i < delivery->count; i++) {
         if (delivery->recipients[i].kind != RESULT_DEFERRED) {
@@ -171,6 +185,7 @@ static enum attempt attempt_message(struct journey *journey, bool eight_bit) {
         attempt = ATTEMPT_ELSEWHERE;
     } else if (sending == CLIENT_SENT) {
         send_left(session, delivery, &message);
+        put_off_unfit(session, &message);
         copy_facts(session, delivery);
         copy_results(delivery, &session->client, message.recipients);
         journey->answered = true;

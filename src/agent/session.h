@@ -22,6 +22,7 @@ struct session { /* lives from the first job to the agent's end */
     char tls_problem[160];                   /* why there was none, "" */
     char route[200], host[256], address[64]; /* of the open connection; host: for SNI, too */
     struct network_address peer;             /* address */
+    bool has_others;                         /* the route that led here has further hosts */
 };
 /* Fills in the route for a delivery; as route_find. */
 typedef enum route_outcome session_router(struct transport_context *context, const struct delivery *delivery,

@@ -43,6 +43,7 @@ void session_adopt_route(struct session *session, const struct route *route, con
     bool remote = context->transport != &transport_lmtp; /* that leads to a server of our own */
     bool login = block != NULL && block->host[0] != '\0' && block->user[0] != '\0';
     session->tls_policy = block != NULL ? (enum route_tls)block->tls : ROUTE_TLS_OPPORTUNISTIC;
+    session->has_others = route->host_count > 1;
     bool tls = context->tls != NULL && (config->outbound_tls || session->tls_policy != ROUTE_TLS_OPPORTUNISTIC);
     /* Where an operator names the server, what the domain's own have shown says nothing. */
     session->remembers = tls && route->found_in_dns && config->outbound_tls_memory > 0;

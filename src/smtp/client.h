@@ -90,6 +90,7 @@ struct client_recipient {
     enum client_verdict verdict;          /* CLIENT_PENDING before, one of the last three after client_send */
     bool asked;                           /* its RCPT was sent, so that a reply belongs to it; false before */
     bool from_server;                     /* reply is what the server said, not our own words */
+    bool unfit;                           /* set: failed unasked, its address is beyond what the server offers */
     bool left;                            /* set: deferred unasked, since the connection takes no further message */
     char reply[CLIENT_REPLY_SIZE];
 };

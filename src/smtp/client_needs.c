@@ -89,6 +89,7 @@ static void refuse_for_utf8(const struct client *client, struct client_message *
             (text_has_eight_bit(text_of(recipient->address)) || text_has_eight_bit(text_of(message->from)))) {
             client_set_verdict(recipient, CLIENT_FAILED,
                                "553 5.6.7 an address is not ASCII and the server does not offer SMTPUTF8");
+            recipient->unfit = true;
         }
     }
 }

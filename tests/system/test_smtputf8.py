@@ -38,6 +38,32 @@ def test_a_header_beyond_ascii_is_returned_where_the_next_server_takes_none(worl
     assert "5.6.7" in row["delivery_msg"] and not sink.messages
 
 
+@pytest.mark.parametrize("second, end", [(UTF8, "delivered"), (KEYWORDS, "failed")])
+def test_one_of_several_who_is_not_ascii_waits_for_another_exchanger(source, marker, second, end):
+    with World(settings={"retry_schedule": ["1"]}) as world:
+        first, other = world.exchanger(), world.exchanger(ehlo=second)
+        domain = world.domain([10, first], [20, other])
+        mail_id = submit(world, source, [f"friend@{domain}", f"jürgen@{domain}"], message(marker))
+        rows = wait_for(lambda: (lambda rows: rows if rows[f"jürgen@{domain}"]["state"] == end else None)(
+            {row["to_url"]: row for row in world.server.sql("select to_url, state, delivery_msg from parcels where mail_id = ?", mail_id)}), f"{end}")
+        assert rows[f"friend@{domain}"]["state"] == "delivered"
+        assert [mail.recipients for mail in first.messages] == [[f"friend@{domain}"]]
+        assert [mail.recipients for mail in other.messages] == ([[f"jürgen@{domain}"]] if end == "delivered" else [])
+        assert end == "delivered" or rows[f"jürgen@{domain}"]["delivery_msg"].startswith("553 5.6.7 ")
+        tries = [row["reply"] for row in world.server.sql("select a.reply from attempts a join parcels p on p.id = a.parcel_id where p.mail_id = ?"
+                                                          " and p.to_url = ? order by a.id", mail_id, f"jürgen@{domain}")]
+        assert len(tries) == 2 and tries[0].startswith("451 4.6.7 "), tries
+
+
+def test_one_of_several_who_is_not_ascii_fails_where_there_is_one_exchanger(world, source, marker):
+    sink = world.exchanger()
+    domain = world.domain([10, sink])
+    mail_id = submit(world, source, [f"friend@{domain}", f"jürgen@{domain}"], message(marker))
+    states = wait_for(lambda: (lambda found: found if "queued" not in found.values() else None)(
+        {row["to_url"]: row["state"] for row in world.server.sql("select to_url, state from parcels where mail_id = ?", mail_id)}), "both results")
+    assert states == {f"friend@{domain}": "delivered", f"jürgen@{domain}": "failed"}
+
+
 def test_what_needs_no_smtputf8_is_not_held_up_by_it(world, source, marker):
     """RFC 6531 3.6: asked for without need, and the next server has never heard of it."""
     sink = world.exchanger()
