@@ -327,6 +327,14 @@ void due_wake_at(struct runner *runner, int64_t when) {
     runner->wake = loop_after(service_loop(runner->service), seconds * 1000, woken, runner);
 }
 
+void due_again_at(struct runner *runner, int64_t when) {
+    if (when < runner->sweep.retry_at) {
+        runner->sweep.retry_at = when;
+        runner->sweep.last_id = 0;
+    }
+    due_wake_at(runner, when);
+}
+
 void due_wake_next(struct runner *runner) {
     int64_t next = CLOCK_NEVER, now = now_seconds();
     if (!schedule_next(runner->database, now, &next)) {

@@ -216,7 +216,7 @@ bool record_on_mail_recorded(void *context, struct service_peer *peer, struct ch
     }
     job->count = 0;
     if (job->earliest_retry != CLOCK_NEVER) {
-        due_wake_at(runner, job->earliest_retry);
+        due_again_at(runner, job->earliest_retry);
     }
     job_free(runner, job);
     return true;

@@ -419,6 +419,9 @@ void due_release(struct runner *runner, struct destination *destination, int64_t
 void due_confirm(struct runner *runner, struct destination *destination, const char *mail_id);
 /* Wakes up again for a parcel due at this time (seconds). */
 void due_wake_at(struct runner *runner, int64_t when);
+/* A parcel was put off until this time (seconds), which may be over: recording it took so long that what was due later
+ * has been read. */
+void due_again_at(struct runner *runner, int64_t when);
 /* Asks the database when the next parcel is due, and wakes up then. */
 void due_wake_next(struct runner *runner);
 bool due_on_parcels_new(void *context, struct service_peer *peer, struct channel_message *message);

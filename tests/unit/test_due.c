@@ -7,6 +7,7 @@
 #include "store/statements.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -285,6 +286,34 @@ static void mail_for_our_own_mailboxes_is_read_on_while_memory_is_full(void **st
     end_stage(&stage);
 }
 
+/* The spool was full, or a flush took its time: meanwhile rows that were due later have been read. */
+static void a_deferral_that_was_recorded_late_is_tried_soon(void **state) {
+    const struct mail_recorded recorded = {.outcome = COMMIT_OK};
+    struct stage stage;
+    char words[100];
+    (void)state;
+    set_stage(&stage);
+    struct runner *runner = &stage.runner;
+    assert_true(due_load(runner, NULL));
+    due_sweep(runner);
+    assert_false(runner->sweep.wanted);
+    assert_true(job_start(runner, parcel_find(runner, IN_ROWS)->destination, NULL));
+    struct job *job = runner->jobs[JOB_TO_FETCH].first;
+    job_fail(runner, job, RESULT_DEFERRED, "451 4.3.0 later");
+    job_set_place(runner, job, JOB_IN_HAND);
+    job->earliest_retry = runner->sweep.retry_at - 100;
+    snprintf(words, sizeof words, "UPDATE parcels SET retry_at = %lld", (long long)job->earliest_retry);
+    run_by_hand(&stage, words);
+    union channel_values values = {.mail_recorded = recorded};
+    struct channel_message message = {.serial = job->serial, .values = &values, .fd = -1};
+    assert_true(record_on_mail_recorded(runner, NULL, &message));
+    assert_null(parcel_find(runner, IN_ROWS));
+    runner->sweep.wanted = true; /* woken */
+    due_sweep(runner);
+    assert_non_null(parcel_find(runner, IN_ROWS));
+    end_stage(&stage);
+}
+
 static struct parcel *push_of(struct runner *runner, int64_t id, const char *account) {
     const struct schedule_parcel due = {.parcel_id = id,
                                         .retry_at = 1,
@@ -331,6 +360,7 @@ int main(void) {
         cmocka_unit_test(what_waits_in_memory_has_the_time_that_its_row_says),
         cmocka_unit_test(a_parcel_that_is_given_up_is_read_again_alone_at_its_destination),
         cmocka_unit_test(mail_for_our_own_mailboxes_is_read_on_while_memory_is_full),
+        cmocka_unit_test(a_deferral_that_was_recorded_late_is_tried_soon),
         cmocka_unit_test(a_login_that_has_to_wait_keeps_nobody_else_waiting),
         cmocka_unit_test(a_parcel_that_is_given_up_is_not_sent_ahead_of_its_return),
     };
