@@ -302,7 +302,8 @@ static void a_deferral_that_was_recorded_late_is_tried_soon(void **state) {
     job_fail(runner, job, RESULT_DEFERRED, "451 4.3.0 later");
     job_set_place(runner, job, JOB_IN_HAND);
     job->earliest_retry = runner->sweep.retry_at - 100;
-    snprintf(words, sizeof words, "UPDATE parcels SET retry_at = %lld", (long long)job->earliest_retry);
+    snprintf(words, sizeof words, "UPDATE parcels SET retry_at = datetime(%lld, 'unixepoch')",
+             (long long)job->earliest_retry);
     run_by_hand(&stage, words);
     union channel_values values = {.mail_recorded = recorded};
     struct channel_message message = {.serial = job->serial, .values = &values, .fd = -1};
