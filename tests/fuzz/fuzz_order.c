@@ -135,6 +135,13 @@ static void fuzz_start(void) {
     (void)atexit(close_spool);
 }
 
+/* So that there is one to be removed. */
+static void add_rule_first(struct order order) {
+    order.verb = "hold-rule add";
+    (void)order_run(&order);
+    buffer_clear(order.answer);
+}
+
 static void fuzz_one(struct text input) {
     static const char *const verbs[] = {
         "queue retry",
@@ -177,6 +184,8 @@ static void fuzz_one(struct text input) {
                           .answer = &answer,
                           .record = &record};
     limit_files(without_room ? 1u << room % 32 : RLIM_INFINITY);
+    if (strcmp(order.verb, "hold-rule remove") == 0 && room % 2 == 1)
+        add_rule_first(order);
     enum exit_status status = order_run(&order);
     FUZZ_CHECK(answer.length > 0 || strlen(argument) > 4000);
     FUZZ_CHECK(status != EXIT_STATUS_OK || order.affected >= 0);

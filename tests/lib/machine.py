@@ -257,10 +257,11 @@ class Series:
         wait_for(done, "every parcel to end", timeout=60, explain=lambda: self.server.parcels_text() + self.server.log_tail())
 
     def queue_runs(self):
-        """parcelpost-queue until nothing is left, the first runs with what is armed: by turns of these mails, whatever their time, and
-        of what is due."""
+        """parcelpost-queue until nothing is left, the first runs with what is armed: by turns of these mails and of notices that were put
+        off, whatever their time, and of what is due."""
         for turn in range(STARTS):
-            one = self.server.run_program("parcelpost-queue", *[letter.mail_id for letter in self.letters if turn % 2 == 0])
+            named = sorted({letter.mail_id for letter in self.letters} | self.waiting()[0]) if turn % 2 == 0 else []
+            one = self.server.run_program("parcelpost-queue", *named)
             wait_for(lambda one=one: one.process.poll() is not None, "parcelpost-queue", timeout=60, explain=self.server.log_tail)
             status = one.process.returncode
             kill_session(one.pid)
