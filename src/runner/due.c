@@ -236,11 +236,18 @@ static void refill(struct runner *runner, struct destination *destination) {
     }
 }
 
+bool due_ask_for_rows(struct runner *runner) {
+    const struct empty_message empty = {0};
+    if (!runner->rows_asked) {
+        runner->rows_asked = service_send(runner->ledger, ROWS_WANTED, 0, &empty, -1) == CHANNEL_OK;
+    }
+    return runner->rows_asked;
+}
+
 /* False when there may be none yet for what a destination has left: the ledger is asked to write them first. */
 static bool has_rows(struct runner *runner, const struct destination *destination) {
-    const struct empty_message empty = {0};
-    if (destination->rows_follow && !runner->rows_asked) {
-        runner->rows_asked = service_send(runner->ledger, ROWS_WANTED, 0, &empty, -1) == CHANNEL_OK;
+    if (destination->rows_follow) {
+        (void)due_ask_for_rows(runner);
     }
     return !destination->rows_follow;
 }

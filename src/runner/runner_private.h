@@ -425,6 +425,9 @@ void due_again_at(struct runner *runner, int64_t when);
 /* Asks the database when the next parcel is due, and wakes up then. */
 void due_wake_next(struct runner *runner);
 bool due_on_parcels_new(void *context, struct service_peer *peer, struct channel_message *message);
+/* Has the ledger write the rows of all that it has told of or recorded so far, unless it is at that; ROWS_WRITTEN says
+ * when it has. False: it takes no messages now. */
+bool due_ask_for_rows(struct runner *runner);
 bool due_on_rows_written(void *context, struct service_peer *peer, struct channel_message *message);
 
 /* status.c: a line a destination that has work: transport, domain, what it does, parcels in memory, jobs, agents. */

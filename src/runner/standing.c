@@ -59,12 +59,10 @@ void standing_read(struct runner *runner, struct destination *destination) {
 
 /* A result that is recorded is in the journal; its rows come a little later. */
 void standing_want_rows(struct runner *runner) {
-    const struct empty_message empty = {0};
-    if (!runner->unread_wanted || runner->rows_asked) {
+    if (!runner->unread_wanted || runner->rows_asked) { /* what was asked for before may be too little */
         return;
     }
-    runner->rows_asked = service_send(runner->ledger, ROWS_WANTED, 0, &empty, -1) == CHANNEL_OK;
-    if (runner->rows_asked) {
+    if (due_ask_for_rows(runner)) {
         runner->unread_wanted = false;
         runner->unread_asked = true;
     } else {
